@@ -1,0 +1,46 @@
+package fleet
+
+// Reason is why something is recommended: a closed set.
+type Reason string
+
+// The reasons.
+const (
+	CPUUnderused    Reason = "cpu-underused"
+	MemoryUnderused Reason = "memory-underused"
+	FewRequests     Reason = "few-requests"
+	BatchOnDemand   Reason = "batch-on-demand"
+)
+
+// HoldReason is why a workload, or one recommendation for it, is left alone: a closed set.
+type HoldReason string
+
+// The hold reasons, in the order of the stages that give them.
+const (
+	HoldKind         HoldReason = "unsupported-kind" // only Deployments are acted on yet
+	HoldNoPolicy     HoldReason = "no-policy"        // no policy selects it
+	HoldTwoPolicies  HoldReason = "two-policies"     // more than one policy selects it
+	HoldBadPolicy    HoldReason = "bad-policy"       // its policy document has faults and no good version is known
+	HoldClass        HoldReason = "unknown-class"    // neither label nor policy says online or batch
+	HoldRollout      HoldReason = "rollout-in-progress"
+	HoldNoMetrics    HoldReason = "no-metrics"         // nothing was ever measured
+	HoldStaleMetrics HoldReason = "stale-metrics"      // the last measurement is too old to act on
+	HoldShortHistory HoldReason = "too-little-history" // measured for less time than the policy asks
+	HoldGPU          HoldReason = "gpu-unknown"        // a GPU workload is not judged by its CPU
+	HoldAutoscaler   HoldReason = "autoscaler"         // an HPA owns the replicas, or scales on a request
+	HoldNoSpotNode   HoldReason = "no-spot-node"
+	HoldBounds       HoldReason = "unknown-bounds" // LimitRange and ResourceQuota could not be read
+	HoldLimitRange   HoldReason = "limit-range"    // no admissible value is left
+	HoldQuota        HoldReason = "quota"
+	HoldQoS          HoldReason = "qos-class" // the change would alter the pod's QoS class
+	HoldWindow       HoldReason = "window-closed"
+	HoldCooldown     HoldReason = "cooldown"
+	HoldBudget       HoldReason = "budget"
+	HoldMoved        HoldReason = "moved"  // the object changed since it was observed
+	HoldLedger       HoldReason = "ledger" // intent could not be written down
+)
+
+// Hold is one reason to leave something alone, with the words a person needs to act on it.
+type Hold struct {
+	Reason HoldReason `json:"reason"`
+	Detail string     `json:"detail"`
+}

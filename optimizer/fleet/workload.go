@@ -1,0 +1,139 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+)
+
+// Class is how a workload is called.
+type Class string
+
+// The classes. An online workload answers people; a batch workload may wait and be interrupted.
+const (
+	Online Class = "online"
+	Batch  Class = "batch"
+)
+
+// Capacity is how the machine under a pod is bought.
+type Capacity string
+
+// The capacity types.
+const (
+	OnDemand Capacity = "on-demand"
+	Spot     Capacity = "spot"
+)
+
+// SLO is the latency promise of a workload; the zero value promises nothing.
+type SLO struct {
+	Latency    time.Duration `json:"latency,omitempty"`    // answers slower than this break the promise
+	Percentile float64       `json:"percentile,omitempty"` // share of answers within Latency, 0.99 for p99
+}
+
+// Owner is another party that writes a field of the workload: an autoscaler or a field manager.
+type Owner struct {
+	Field string `json:"field"` // "replicas", "resources"
+	Kind  string `json:"kind"`  // "HorizontalPodAutoscaler", "FieldManager"
+	Name  string `json:"name"`
+}
+
+// Workload is one model Deployment (or a kind that is only looked at), with its live pods.
+// "Current" is always what the live pods have, never the template.
+type Workload struct {
+	Ref        Ref               `json:"ref"`
+	UID        string            `json:"uid,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"` // for selectors only; never walked for output
+	Class      Class             `json:"class,omitempty"`  // from its label; empty: unknown
+	Template   PodShape          `json:"template"`
+	Pods       []Pod             `json:"pods,omitempty"`       // sorted by name; finished and terminating pods are left out
+	Replicas   int32             `json:"replicas"`             // desired
+	Capacity   Capacity          `json:"capacity,omitempty"`   // of the nodes under its pods; empty: mixed or unknown
+	Owners     []Owner           `json:"owners,omitempty"`     // sorted by field, kind and name
+	RollingOut bool              `json:"rollingOut,omitempty"` // pods of two templates live side by side
+	// TolerateSpot tells that the pods may run on the spot nodes as they are; without it a move needs a toleration.
+	TolerateSpot bool `json:"tolerateSpot,omitempty"`
+}
+
+// Target is what one recommendation asks of a workload. What is unset is left as it is.
+type Target struct {
+	Requests []ContainerRequests `json:"requests,omitempty"` // sorted by container name
+	Replicas int32               `json:"replicas,omitempty"` // 0: leave; scaling to zero is never asked
+	Capacity Capacity            `json:"capacity,omitempty"` // empty: leave
+}
+
+// ContainerRequests is the requests one container should have; Extended is left as it is.
+type ContainerRequests struct {
+	Container string    `json:"container"`
+	Requests  Resources `json:"requests"`
+}
+
+// With is the workload after t: template and live pods alike, replicas and capacity.
+// The workload itself is not changed.
+func (w Workload) With(t Target) Workload {
+	w.Template = w.Template.with(t.Requests)
+	w.Pods = slices.Clone(w.Pods)
+	for i := range w.Pods {
+		w.Pods[i].Shape = w.Pods[i].Shape.with(t.Requests)
+	}
+	if t.Replicas > 0 {
+		w.Replicas = t.Replicas
+		w.Pods = w.Pods[:min(len(w.Pods), int(t.Replicas))]
+	}
+	if t.Capacity != "" {
+		w.Capacity = t.Capacity
+	}
+	return w
+}
+
+func (p PodShape) with(reqs []ContainerRequests) PodShape {
+	p.Containers = slices.Clone(p.Containers)
+	for _, r := range reqs {
+		for i := range p.Containers {
+			if c := &p.Containers[i]; c.Name == r.Container {
+				c.Requests.MilliCPU, c.Requests.Memory = r.Requests.MilliCPU, r.Requests.Memory
+			}
+		}
+	}
+	return p
+}
+
+// Current is the shape the live pods have. Where pods differ (an in-place resize under way)
+// it is the newest pod's; without pods it is the template.
+func (w Workload) Current() PodShape {
+	if len(w.Pods) == 0 {
+		return w.Template
+	}
+	newest := w.Pods[0]
+	for _, p := range w.Pods[1:] {
+		if p.Created.After(newest.Created) {
+			newest = p
+		}
+	}
+	return newest.Shape
+}
+
+// Ready counts the pods that take traffic.
+func (w Workload) Ready() int {
+	n := 0
+	for _, p := range w.Pods {
+		if p.Ready {
+			n++
+		}
+	}
+	return n
+}
+
+// GPUs is the GPUs one pod asks for. A workload with GPUs is never judged by its CPU.
+func (w Workload) GPUs() int64 {
+	r, l := w.Current().Requests(), w.Current().Limits()
+	return max(r.GPUs(), l.GPUs())
+}
+
+// OwnedBy finds the first other party that writes field.
+func (w Workload) OwnedBy(field, kind string) (Owner, bool) {
+	for _, o := range w.Owners {
+		if o.Field == field && o.Kind == kind {
+			return o, true
+		}
+	}
+	return Owner{}, false
+}
