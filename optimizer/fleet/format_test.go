@@ -1,0 +1,34 @@
+package fleet
+
+import "testing"
+
+func TestFormatCPU(t *testing.T) {
+	for _, c := range []struct {
+		milli int64
+		want  string
+	}{
+		{0, "0"}, {5, "5m"}, {250, "250m"}, {999, "999m"}, {1000, "1"}, {1500, "1.5"}, {1234, "1.234"},
+		{50_000, "50"}, {-250, "-250m"}, {-1500, "-1.5"},
+	} {
+		if got := FormatCPU(c.milli); got != c.want {
+			t.Errorf("FormatCPU(%d) = %q, want %q", c.milli, got, c.want)
+		}
+	}
+}
+
+func TestFormatMemory(t *testing.T) {
+	for _, c := range []struct {
+		bytes int64
+		want  string
+	}{
+		{0, "0"}, {1, "1"}, {512 << 10, "512Ki"}, {96 << 20, "96Mi"}, {1536 << 20, "1536Mi"},
+		{2 << 30, "2Gi"}, {100 << 30, "100Gi"}, {3 << 40, "3Ti"},
+		{100_000_000, "95.4Mi"},      // 95.367
+		{16_393_240 << 10, "15.6Gi"}, // 15.634, a node's allocatable
+		{-96 << 20, "-96Mi"},
+	} {
+		if got := FormatMemory(c.bytes); got != c.want {
+			t.Errorf("FormatMemory(%d) = %q, want %q", c.bytes, got, c.want)
+		}
+	}
+}
