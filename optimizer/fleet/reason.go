@@ -27,6 +27,8 @@ const (
 	HoldShortHistory HoldReason = "too-little-history" // measured for less time than the policy asks
 	HoldGPU          HoldReason = "gpu-unknown"        // a GPU workload is not judged by its CPU
 	HoldAutoscaler   HoldReason = "autoscaler"         // an HPA owns the replicas, or scales on a request
+	HoldNoRequest    HoldReason = "no-cpu-request"     // without a request, use is no share of anything
+	HoldCapacity     HoldReason = "unknown-capacity"   // its nodes are mixed, or no label says how they are bought
 	HoldNoSpotNode   HoldReason = "no-spot-node"
 	HoldBounds       HoldReason = "unknown-bounds" // LimitRange and ResourceQuota could not be read
 	HoldLimitRange   HoldReason = "limit-range"    // no admissible value is left

@@ -1,0 +1,95 @@
+package recommender
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// A checkpoint is: magic, version, the workloads in order, and a CRC-32 of all before it.
+// Numbers are varints, floats their bits in little endian, names length and bytes.
+const (
+	magic   = "TTHY"
+	version = 1
+)
+
+// MarshalBinary is the whole history in a compact form; the same history gives the same bytes.
+func (h *History) MarshalBinary() ([]byte, error) { return h.encode(h.Refs()), nil }
+
+// Checkpoint is the history of one workload, in the same form; nil where nothing is known of it.
+func (h *History) Checkpoint(ref fleet.Ref) []byte {
+	if len(h.workloads[ref]) == 0 {
+		return nil
+	}
+	return h.encode([]fleet.Ref{ref})
+}
+
+func (h *History) encode(refs []fleet.Ref) []byte {
+	e := encoder(append([]byte(magic), version))
+	e.count(len(refs))
+	for _, ref := range refs {
+		for _, name := range []string{ref.Cluster, ref.Namespace, ref.Kind, ref.Name} {
+			e.name(name)
+		}
+		e.count(len(h.workloads[ref]))
+		for _, s := range h.workloads[ref] {
+			e.series(s)
+		}
+	}
+	return binary.LittleEndian.AppendUint32(e, crc32.ChecksumIEEE(e))
+}
+
+type encoder []byte
+
+func (e *encoder) count(n int)      { *e = binary.AppendUvarint(*e, uint64(n)) }
+func (e *encoder) time(t int64)     { *e = binary.AppendVarint(*e, t) }
+func (e *encoder) double(v float64) { *e = binary.LittleEndian.AppendUint64(*e, math.Float64bits(v)) }
+func (e *encoder) single(v float32) { *e = binary.LittleEndian.AppendUint32(*e, math.Float32bits(v)) }
+
+func (e *encoder) name(s string) {
+	e.count(len(s))
+	*e = append(*e, s...)
+}
+
+// series writes times as differences to the one before, newest first, which keeps them short.
+func (e *encoder) series(s *series) {
+	e.name(s.container)
+	e.name(string(s.signal))
+	e.time(s.newest)
+	e.count(len(s.pods))
+	for _, p := range s.pods {
+		e.name(p.pod)
+		e.time(s.newest - p.at)
+	}
+	e.count(len(s.open))
+	for _, r := range s.open {
+		e.name(r.pod)
+		e.time(s.newest - r.at)
+		e.time(r.window)
+		e.double(r.mean)
+		e.double(r.peak)
+		e.time(r.n)
+	}
+	e.count(len(s.closed))
+	for _, b := range s.closed {
+		e.bucket(b)
+	}
+}
+
+func (e *encoder) bucket(b bucket) {
+	e.count(int(b.to))
+	for _, n := range []uint32{b.to - b.from, b.span, b.samples, b.pods} {
+		e.count(int(n))
+	}
+	e.single(b.weight)
+	e.single(b.peak)
+	e.double(b.sum)
+	e.double(b.total)
+	e.count(len(b.hist))
+	for _, c := range b.hist {
+		e.single(c.top)
+		e.single(c.weight)
+	}
+}

@@ -1,0 +1,140 @@
+package recommender
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// History is what was measured, per workload, container and signal; a rollout does not end it.
+// The newest half hour is kept by the minute, older time coarser and coarser (see unitAt), up to
+// Retention. It is not safe for use by several goroutines at once.
+type History struct {
+	workloads map[fleet.Ref][]*series // each sorted by container and signal
+}
+
+// NewHistory is a history of nothing.
+func NewHistory() *History {
+	return &History{workloads: map[fleet.Ref][]*series{}}
+}
+
+// Add counts one sample in. Samples of one pod must come in the order of their ends, and those of
+// different pods less than two minutes late against each other: ErrRepeated for one that is not
+// newer than its pod's last, another error for one that is wrong in itself or too late. The history
+// is not changed then.
+func (h *History) Add(s fleet.Sample, now time.Time) error {
+	if err := check(s, now); err != nil {
+		return fmt.Errorf("%s of %s pod %s: %w", s.Signal, s.Ref, s.Pod, err)
+	}
+	r := reading{
+		pod: s.Pod, at: s.At.UnixNano(), window: int64(s.Window),
+		mean: s.Mean, peak: max(s.Mean, s.Max), n: int64(s.N),
+	}
+	list := h.workloads[s.Ref]
+	i, known := find(list, s.Container, s.Signal)
+	if !known {
+		list = slices.Insert(list, i, &series{container: s.Container, signal: s.Signal})
+		h.workloads[s.Ref] = list
+	}
+	return list[i].add(r)
+}
+
+// The bounds of a sample that makes sense.
+const (
+	skew       = 30 * time.Second // that another machine's clock may be ahead
+	maxWindow  = 24 * time.Hour
+	maxReading = 1e18 // an exbibyte in bytes
+	maxN       = 1_000_000
+)
+
+func check(s fleet.Sample, now time.Time) error {
+	switch {
+	case s.Ref.Name == "" || s.Pod == "":
+		return errors.New("without a workload or a pod")
+	case !slices.Contains(signals(), s.Signal):
+		return errors.New("is not a known signal")
+	case !(s.Mean >= 0 && s.Mean <= maxReading && s.Max >= 0 && s.Max <= maxReading): // NaN too
+		return fmt.Errorf("mean %g and max %g are not amounts", s.Mean, s.Max)
+	case s.N < 1 || s.N > maxN:
+		return fmt.Errorf("%d readings", s.N)
+	case s.Window < 0 || s.Window > maxWindow:
+		return fmt.Errorf("window of %s", s.Window)
+	case s.At.Unix() <= int64(maxWindow/time.Second) || s.At.Unix() > math.MaxUint32-int64(maxWindow/time.Second):
+		return errors.New("without a time")
+	case s.At.After(now.Add(skew)):
+		return fmt.Errorf("ends %s in the future", s.At.Sub(now))
+	}
+	return nil
+}
+
+func signals() []fleet.Signal {
+	return []fleet.Signal{fleet.CPU, fleet.Memory, fleet.Requests, fleet.Latency, fleet.Throttling, fleet.OOM, fleet.GPU}
+}
+
+// find is the place of a series in its workload's list, and whether it is there.
+func find(list []*series, container string, signal fleet.Signal) (int, bool) {
+	return slices.BinarySearchFunc(list, 0, func(s *series, _ int) int {
+		return cmp.Or(strings.Compare(s.container, container), strings.Compare(string(s.signal), string(signal)))
+	})
+}
+
+func (h *History) series(ref fleet.Ref, container string, signal fleet.Signal) (*series, bool) {
+	list := h.workloads[ref]
+	if i, ok := find(list, container, signal); ok {
+		return list[i], true
+	}
+	return nil, false
+}
+
+// Refs is every workload that anything is known of, in the fixed order of Refs.
+func (h *History) Refs() []fleet.Ref {
+	out := make([]fleet.Ref, 0, len(h.workloads))
+	for ref := range h.workloads {
+		out = append(out, ref)
+	}
+	slices.SortFunc(out, fleet.Ref.Compare)
+	return out
+}
+
+// Last is the end of the newest sample of all; the zero time when there is none.
+func (h *History) Last() time.Time {
+	var last time.Time
+	for ref := range h.workloads {
+		if at, ok := h.LastOf(ref); ok && at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// LastOf is the end of the newest sample of one workload.
+func (h *History) LastOf(ref fleet.Ref) (time.Time, bool) {
+	var newest int64
+	for _, s := range h.workloads[ref] {
+		newest = max(newest, s.newest)
+	}
+	if newest == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, newest).UTC(), true
+}
+
+// Forget drops what ended before the given time, to the coarseness that is kept, and every workload
+// of which nothing is left.
+func (h *History) Forget(before time.Time) {
+	for ref, list := range h.workloads {
+		list = slices.DeleteFunc(list, func(s *series) bool { return s.newest < before.UnixNano() })
+		for _, s := range list {
+			s.closed = slices.DeleteFunc(s.closed, func(b bucket) bool { return int64(b.to) <= before.Unix() })
+		}
+		if h.workloads[ref] = list; len(list) == 0 {
+			delete(h.workloads, ref)
+		}
+	}
+}

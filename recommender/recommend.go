@@ -1,0 +1,168 @@
+package recommender
+
+import (
+	"fmt"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// Recommend says what the workload's own history asks for, at most one Recommendation per rule in
+// the order right-sizing, replicas, spot, and why a rule was left alone where it was. The rules are
+// those of o that are switched on:
+//
+//	rule          when                                              then
+//	right-sizing  mean CPU use of the hottest replica below         CPU = percentile + margin,
+//	              UnderusedBelow of the container's request         memory = peak + margin
+//	replicas      mean requests/s of a ready replica below          one replica fewer, down to the most
+//	              PerReplica                                        that would each get PerReplica
+//	spot          class batch on on-demand capacity                 capacity spot
+//
+// No rule judges a workload that is rolling out, was not measured lately, or for less than
+// MinHistory; each rule asks the same of the signals that it stands on. A workload with GPUs is
+// never judged by its CPU: right-sizing holds it, while replicas (by requests answered) and spot
+// (by class) do not look at CPU and stay open to it.
+func Recommend(w fleet.Workload, h *History, o Options, now time.Time) ([]Recommendation, []fleet.Hold) {
+	c := judge{w: w, h: h, o: o, now: now}
+	var holds []fleet.Hold
+	if o.RightSize && gpus(w) > 0 {
+		holds = append(holds, c.gpuHold())
+	}
+	if hold, ok := c.gate(); ok {
+		return nil, append(holds, hold)
+	}
+	var recs []Recommendation
+	for _, rule := range []func() (*Recommendation, []fleet.Hold){c.rightSize, c.replicas, c.spot} {
+		rec, held := rule()
+		if rec != nil {
+			recs = append(recs, *rec)
+		}
+		holds = append(holds, held...)
+	}
+	return recs, holds
+}
+
+// judge is one workload under judgement.
+type judge struct {
+	w   fleet.Workload
+	h   *History
+	o   Options
+	now time.Time
+}
+
+// gate is the hold that stands against every rule.
+func (c judge) gate() (fleet.Hold, bool) {
+	if c.w.RollingOut {
+		return held(fleet.HoldRollout, "pods of two templates live side by side; wait until the rollout ends"), true
+	}
+	last, ok := c.h.LastOf(c.w.Ref)
+	if !ok {
+		return held(fleet.HoldNoMetrics, "nothing was ever measured; is metrics-server running?"), true
+	}
+	if c.now.Sub(last) > c.o.StaleAfter {
+		return c.stale("", last), true
+	}
+	if spent := c.spent(); spent < c.o.MinHistory {
+		return c.short("", spent), true
+	}
+	return fleet.Hold{}, false
+}
+
+// spent is the measured time of the signal that was measured longest.
+func (c judge) spent() time.Duration {
+	var longest time.Duration
+	for _, s := range c.h.workloads[c.w.Ref] {
+		longest = max(longest, s.measuredFor(c.now.Add(-c.lookback()).UnixNano()))
+	}
+	return longest
+}
+
+// measured is a signal over the window, or the hold of what is missing of it. Subject is what it is
+// called in the hold, "cpu of model-server".
+func (c judge) measured(container string, signal fleet.Signal, subject string) (Distribution, *fleet.Hold) {
+	d, ok := c.h.Distribution(c.w.Ref, container, signal, c.o.Window, c.now)
+	if !ok {
+		hold := held(fleet.HoldNoMetrics, subject+" was not measured in the last "+spell(c.o.Window))
+		return d, &hold
+	}
+	if c.now.Sub(d.To) > c.o.StaleAfter {
+		hold := c.stale(subject+" ", d.To)
+		return d, &hold
+	}
+	s, _ := c.h.series(c.w.Ref, container, signal) // there: it was measured
+	if spent := s.measuredFor(c.now.Add(-c.lookback()).UnixNano()); spent < c.o.MinHistory {
+		hold := c.short(subject+" ", spent)
+		return d, &hold
+	}
+	return d, c.missing(s, subject)
+}
+
+// missing is the hold of ready pods that a series knows nothing of: the hottest replica may be one
+// of them. Pods younger than StaleAfter are not waited for.
+func (c judge) missing(s *series, subject string) *fleet.Hold {
+	var pods []string
+	for _, p := range c.w.Pods {
+		if p.Ready && c.now.Sub(p.Created) > c.o.StaleAfter {
+			pods = append(pods, p.Name)
+		}
+	}
+	if n := s.measured(pods, c.now.Add(-c.o.StaleAfter)); n < len(pods) {
+		hold := held(fleet.HoldNoMetrics, fmt.Sprintf("%s was lately measured in %d of %d ready pods", subject, n, len(pods)))
+		return &hold
+	}
+	return nil
+}
+
+// lookback is how far MinHistory is looked for.
+func (c judge) lookback() time.Duration { return max(c.o.Window, c.o.MinHistory) }
+
+func (c judge) stale(subject string, last time.Time) fleet.Hold {
+	return held(fleet.HoldStaleMetrics, fmt.Sprintf("%slast measured %s ago, the policy allows %s",
+		subject, spell(c.now.Sub(last)), spell(c.o.StaleAfter)))
+}
+
+func (c judge) short(subject string, spent time.Duration) fleet.Hold {
+	return held(fleet.HoldShortHistory, fmt.Sprintf("%smeasured for %s of the %s the policy asks",
+		subject, spell(spent), spell(c.o.MinHistory)))
+}
+
+func held(r fleet.HoldReason, detail string) fleet.Hold {
+	return fleet.Hold{Reason: r, Detail: detail}
+}
+
+// autoscaler finds another party that sets field for a purpose of its own; a field manager is none.
+func autoscaler(w fleet.Workload, field string) (fleet.Owner, bool) {
+	for _, o := range w.Owners {
+		if o.Field == field && o.Kind != "FieldManager" {
+			return o, true
+		}
+	}
+	return fleet.Owner{}, false
+}
+
+// spell writes a duration for people: "40s", "1m30s", "3m", "12h", "7d"; whole seconds, and whole
+// hours from two days on.
+func spell(d time.Duration) string {
+	const day = 24 * time.Hour
+	d = d.Truncate(time.Second)
+	if d < 2*day {
+		return zeroless(d)
+	}
+	s := fmt.Sprintf("%dd", d/day)
+	if h := d % day / time.Hour; h > 0 {
+		s += fmt.Sprintf("%dh", h)
+	}
+	return s
+}
+
+// zeroless is d as Go writes it, without the units that are zero at its end.
+func zeroless(d time.Duration) string {
+	s := d.String()
+	if d >= time.Minute && d%time.Minute == 0 {
+		s = s[:len(s)-len("0s")]
+	}
+	if d >= time.Hour && d%time.Hour == 0 {
+		s = s[:len(s)-len("0m")]
+	}
+	return s
+}

@@ -1,0 +1,181 @@
+package recommender
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// lateness is how long after its end a slot still takes samples of slower pods.
+const lateness = 2 * time.Minute
+
+// ErrRepeated tells that a sample is not newer than the last one of its pod, so that it, or one that
+// overlaps it, has been counted: nothing to mend.
+var ErrRepeated = errors.New("not newer than the last sample of its pod")
+
+// series is one signal of one container, or of a workload's pods, over time.
+type series struct {
+	container string
+	signal    fleet.Signal
+	newest    int64     // end of the newest sample, unix nanoseconds
+	pods      []seen    // sorted by name; those of the last hour and of open slots
+	open      []reading // of slots that may still grow, sorted by end, then pod
+	closed    []bucket  // oldest first
+}
+
+// seen is the end of a pod's last sample, unix nanoseconds.
+type seen struct {
+	pod string
+	at  int64
+}
+
+// reading is a sample of an open slot; times in nanoseconds.
+type reading struct {
+	pod        string
+	at, window int64
+	mean, peak float64
+	n          int64
+}
+
+// slot is a stretch of time in which pods are compared: (end - length, end], in unix nanoseconds.
+type slot struct{ end, length int64 }
+
+// slot is the one the reading falls in: whole minutes, as many as its window needs.
+func (r reading) slot() slot {
+	length := int64(time.Minute) * max(1, (r.window+int64(time.Minute)-1)/int64(time.Minute))
+	return slot{end: ((r.at-1)/length + 1) * length, length: length}
+}
+
+func (s *series) add(r reading) error {
+	i, known := slices.BinarySearchFunc(s.pods, r.pod, func(p seen, pod string) int { return strings.Compare(p.pod, pod) })
+	if known && r.at <= s.pods[i].at {
+		return ErrRepeated
+	}
+	if r.slot().end+int64(lateness) <= s.newest {
+		return fmt.Errorf("ended %s before the newest of its kind", time.Duration(s.newest-r.at))
+	}
+	if !known {
+		s.pods = slices.Insert(s.pods, i, seen{pod: r.pod})
+	}
+	s.pods[i].at = r.at
+	j, _ := slices.BinarySearchFunc(s.open, r, func(a, b reading) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.pod, b.pod))
+	})
+	s.open = slices.Insert(s.open, j, r)
+	if r.at > s.newest {
+		before := s.newest
+		if s.newest = r.at; before/int64(time.Minute) != r.at/int64(time.Minute) {
+			s.settle()
+		}
+	}
+	return nil
+}
+
+// settle closes the slots that no sample is expected for any more, and lets the past grow coarser.
+func (s *series) settle() {
+	for len(s.open) > 0 {
+		next := earliest(s.open)
+		if next.end+int64(lateness) > s.newest {
+			break
+		}
+		var b bucket
+		b, s.open = take(s.open, next, floorOf(s.signal))
+		s.closed = append(s.closed, b)
+	}
+	s.closed = compact(s.closed, s.newest/int64(time.Second), floorOf(s.signal))
+	hourAgo := s.newest - int64(time.Hour)
+	s.pods = slices.DeleteFunc(s.pods, func(p seen) bool { return p.at < hourAgo && !s.awaits(p.pod) })
+}
+
+// awaits tells whether a slot that may still grow holds a reading of the pod.
+func (s *series) awaits(pod string) bool {
+	return slices.ContainsFunc(s.open, func(r reading) bool { return r.pod == pod })
+}
+
+// earliest is the slot that ends first, of the shorter ones first.
+func earliest(open []reading) slot {
+	first := open[0].slot()
+	for _, r := range open[1:] {
+		if s := r.slot(); s.end < first.end || s.end == first.end && s.length < first.length {
+			first = s
+		}
+	}
+	return first
+}
+
+// take parts the readings into the bucket of slot s and the rest. It reuses open.
+func take(open []reading, s slot, floor float64) (bucket, []reading) {
+	var in []reading
+	rest := open[:0]
+	for _, r := range open {
+		if r.slot() == s {
+			in = append(in, r)
+			continue
+		}
+		rest = append(rest, r)
+	}
+	clear(open[len(rest):])
+	return summary(in, s, floor), rest
+}
+
+// summary is the bucket of one slot's readings. It may reorder them.
+func summary(in []reading, s slot, floor float64) bucket {
+	slices.SortFunc(in, func(a, b reading) int {
+		return cmp.Or(strings.Compare(a.pod, b.pod), cmp.Compare(a.at, b.at))
+	})
+	b := bucket{span: uint32(s.length / int64(time.Second))}
+	first, last, hottest := in[0].at-in[0].window, in[0].at, math.Inf(-1)
+	var hot []reading
+	for i, j := 0, 0; i < len(in); i = j {
+		for j = i; j < len(in) && in[j].pod == in[i].pod; j++ {
+			first, last = min(first, in[j].at-in[j].window), max(last, in[j].at)
+			b.samples += uint32(in[j].n)
+			b.peak = max(b.peak, float32(in[j].peak))
+		}
+		mean := meanOf(in[i:j])
+		b.pods++
+		b.total += mean
+		if mean > hottest {
+			hottest, hot = mean, in[i:j]
+		}
+	}
+	weight := float64(min(last-first, s.length)) / float64(time.Second)
+	b.weight = float32(max(weight, 1))
+	b.sum, b.total = hottest*float64(b.weight), b.total*float64(b.weight)
+	b.hist = cellsOf(hot, float64(b.weight), floor)
+	b.from = uint32(first / int64(time.Second))
+	b.to = uint32(s.end / int64(time.Second))
+	return b
+}
+
+// share is the reading's part in its pod's slot; an instant counts as a second.
+func (r reading) share() float64 { return max(float64(r.window)/float64(time.Second), 1) }
+
+// meanOf is the mean of one pod's readings, each for as long as its window.
+func meanOf(rs []reading) float64 {
+	var sum, weight float64
+	for _, r := range rs {
+		sum += r.mean * r.share()
+		weight += r.share()
+	}
+	return sum / weight
+}
+
+// cellsOf is the histogram of one pod's readings, with the given weight in all.
+func cellsOf(rs []reading, weight, floor float64) histogram {
+	var sum float64
+	for _, r := range rs {
+		sum += r.share()
+	}
+	cells := make([]cell, 0, len(rs))
+	for _, r := range rs {
+		cells = append(cells, cell{float32(r.mean), float32(weight * r.share() / sum)})
+	}
+	return newHistogram(cells, floor)
+}

@@ -1,0 +1,142 @@
+package recommender
+
+import (
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// Distribution is what one signal was over a window, in the signal's unit (cores, bytes, requests
+// per second). Mean and percentiles are the hottest replica's: see the package comment.
+type Distribution struct {
+	Mean    float64       // of the hottest replica in each slot
+	Total   float64       // mean over time of the sum over pods: a workload's requests per second
+	Peak    float64       // largest reading of any pod
+	Samples int           // readings, of all pods
+	Pods    int           // the most pods measured at once
+	From    time.Time     // start of the first sample; where the window begins inside a stretch that is no longer told apart, the whole stretch counts
+	To      time.Time     // end of the newest sample
+	Spent   time.Duration // measured time: From to To less the slots without any sample
+	values  histogram
+}
+
+// Percentile is the value that a share q of the time was not above: a value that was measured, at
+// most 5 % above the exact one.
+func (d Distribution) Percentile(q float64) float64 { return d.values.percentile(q) }
+
+// Distribution is what a container's signal (container "" for a pod's) was in the window that ends
+// now; false where nothing was measured in it.
+func (h *History) Distribution(ref fleet.Ref, container string, signal fleet.Signal, window time.Duration, now time.Time) (Distribution, bool) {
+	s, ok := h.series(ref, container, signal)
+	if !ok {
+		return Distribution{}, false
+	}
+	return s.distribution(now.Add(-window).UnixNano())
+}
+
+// distribution is what ended after from, in unix nanoseconds.
+func (s *series) distribution(from int64) (Distribution, bool) {
+	values := newDense(floorOf(s.signal))
+	all := bucket{from: math.MaxUint32}
+	for b := range s.since(from) {
+		all = all.plus(b)
+		values.add(b.hist)
+	}
+	if all.weight == 0 {
+		return Distribution{}, false
+	}
+	d := Distribution{
+		Mean: all.sum / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
+		Samples: int(all.samples), Pods: int(all.pods),
+		From: time.Unix(int64(all.from), 0).UTC(), To: time.Unix(0, s.newest).UTC(),
+		values: values.histogram(),
+	}
+	d.Spent = s.spent(all)
+	return d, true
+}
+
+// measuredFor is the measured time after from, in unix nanoseconds.
+func (s *series) measuredFor(from int64) time.Duration {
+	all := bucket{from: math.MaxUint32}
+	for b := range s.since(from) {
+		all = all.plus(b)
+	}
+	if all.weight == 0 {
+		return 0
+	}
+	return s.spent(all)
+}
+
+// spent is the time from the first to the newest sample, less the slots without any.
+func (s *series) spent(all bucket) time.Duration {
+	return min(time.Duration(all.span)*time.Second, time.Duration(s.newest-int64(all.from)*int64(time.Second)))
+}
+
+// since goes over what ended after from, oldest first; open slots as if they were closed now.
+func (s *series) since(from int64) iter.Seq[bucket] {
+	return func(yield func(bucket) bool) {
+		for _, b := range s.closed {
+			if int64(b.to)*int64(time.Second) > from && !yield(b) {
+				return
+			}
+		}
+		open := slices.DeleteFunc(slices.Clone(s.open), func(r reading) bool { return r.at <= from })
+		for len(open) > 0 {
+			var b bucket
+			b, open = take(open, earliest(open), floorOf(s.signal))
+			if !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// measured counts the named pods whose last sample ended after t.
+func (s *series) measured(pods []string, t time.Time) int {
+	n := 0
+	for _, p := range s.pods {
+		if p.at > t.UnixNano() && slices.Contains(pods, p.pod) {
+			n++
+		}
+	}
+	return n
+}
+
+// Use is what was measured of one container, or of a workload's pods, over a window: the numbers
+// behind a recommendation, for people.
+type Use struct {
+	Container  string       `json:"container,omitempty"` // empty: a signal of pods
+	Signal     fleet.Signal `json:"signal"`
+	Mean       float64      `json:"mean"` // this and the next four in the signal's unit
+	P50        float64      `json:"p50"`
+	Percentile float64      `json:"percentile"` // the one that was asked for
+	Peak       float64      `json:"peak"`
+	Total      float64      `json:"total"` // over all pods, mean over time
+	Samples    int          `json:"samples"`
+	From       time.Time    `json:"from"`
+	To         time.Time    `json:"to"`
+	Pods       int          `json:"pods"`     // the most measured at once
+	Coverage   float64      `json:"coverage"` // share of the window that was measured, 0 to 1
+}
+
+// Use is everything measured of a workload in the window that ends now, sorted by container and
+// signal. The percentile is a share, 0.95 for p95.
+func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percentile float64) []Use {
+	var out []Use
+	for _, s := range h.workloads[ref] {
+		d, ok := s.distribution(now.Add(-window).UnixNano())
+		if !ok {
+			continue
+		}
+		out = append(out, Use{
+			Container: s.container, Signal: s.signal,
+			Mean: d.Mean, P50: d.Percentile(0.5), Percentile: d.Percentile(percentile), Peak: d.Peak, Total: d.Total,
+			Samples: d.Samples, From: d.From, To: d.To, Pods: d.Pods,
+			Coverage: min(1, d.Spent.Seconds()/window.Seconds()),
+		})
+	}
+	return out
+}
