@@ -31,7 +31,7 @@ type SLO struct {
 
 // Owner is another party that writes a field of the workload: an autoscaler or a field manager.
 type Owner struct {
-	Field string `json:"field"` // "replicas", "resources"
+	Field string `json:"field"` // "replicas"; "requests" (it scales on a share of them); "resources"
 	Kind  string `json:"kind"`  // "HorizontalPodAutoscaler", "FieldManager"
 	Name  string `json:"name"`
 }

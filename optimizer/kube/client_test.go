@@ -1,0 +1,108 @@
+package kube
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/rest"
+)
+
+const kubeconfig = `apiVersion: v1
+kind: Config
+current-context: here
+clusters:
+- {name: a, cluster: {server: "https://a.example:6443"}}
+- {name: b, cluster: {server: "https://b.example:6443"}}
+contexts:
+- {name: here, context: {cluster: a, user: u}}
+- {name: there, context: {cluster: b, user: u}}
+users:
+- {name: u, user: {token: secret}}
+`
+
+func TestClient(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for context, host := range map[string]string{"": "https://a.example:6443", "there": "https://b.example:6443"} {
+		cfg, err := Client(file, context, "1.2.3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Host != host || cfg.UserAgent != "trimtab/1.2.3" || cfg.QPS != 50 || cfg.Burst != 100 {
+			t.Errorf("context %q: %s, %s, %v/%d", context, cfg.Host, cfg.UserAgent, cfg.QPS, cfg.Burst)
+		}
+	}
+	_, err := Client(file, "nowhere", "")
+	contains(t, err, "read kubeconfig", "nowhere")
+	_, err = Client(filepath.Join(t.TempDir(), "missing"), "", "")
+	contains(t, err, "read kubeconfig", "missing")
+	_, err = Client("", "", "")
+	contains(t, err, "no cluster is configured")
+
+	t.Setenv("KUBECONFIG", file)
+	if cfg, err := Client("", "", ""); err != nil || cfg.Host != "https://a.example:6443" {
+		t.Errorf("by KUBECONFIG: %v, %v", cfg, err)
+	}
+}
+
+// answer is an API server that gives every request the same answer.
+func answer(t *testing.T, code int, kind, body string) *rest.Config {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return &rest.Config{Host: s.URL}
+}
+
+func TestServiceProxy(t *testing.T) {
+	var asked string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.URL.String()
+		_, _ = w.Write([]byte(`{"at":1}`))
+	}))
+	defer s.Close()
+	body, err := ServiceProxy(t.Context(), &rest.Config{Host: s.URL}, "trimtab", "daemon", "8080", "/api/v1/plan?namespace=ml")
+	if err != nil || string(body) != `{"at":1}` {
+		t.Errorf("%s, %v", body, err)
+	}
+	if want := "GET /api/v1/namespaces/trimtab/services/http:daemon:8080/proxy/api/v1/plan?namespace=ml"; asked != want {
+		t.Errorf("asked %s, want %s", asked, want)
+	}
+}
+
+func TestServiceProxyErrors(t *testing.T) {
+	status := func(reason, message string) string {
+		return `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"` + reason + `","message":"` + message + `"}`
+	}
+	const js = "application/json"
+	for _, row := range []struct {
+		name, kind string
+		code       int
+		body       string
+		want       []string
+	}{
+		{"RBAC", js, 403, status("Forbidden", "services is forbidden: User jane cannot"), []string{`"get" on resource "services/proxy" in namespace trimtab`, "User jane cannot"}},
+		{"no login", js, 401, status("Unauthorized", "Unauthorized"), []string{"renew the login"}},
+		{"no Service", js, 404, status("NotFound", "services daemon not found"), []string{"is the daemon installed", "services daemon not found"}},
+		{"no pod", js, 503, status("ServiceUnavailable", "no endpoints available for service daemon"), []string{"is the daemon running", "no endpoints available"}},
+		{"the daemon's own 404", "text/plain", 404, "no such page\n", []string{"it answered 404: no such page"}},
+		{"the daemon's own 503", js, 503, `{"error":"caches are not read yet"}`, []string{`it answered 503: {"error":"caches are not read yet"}`}},
+		{"nothing said", "", 500, "", []string{"an error on the server"}},
+		{"another refusal", js, 422, status("Invalid", "bad port"), []string{"bad port"}},
+	} {
+		_, err := ServiceProxy(t.Context(), answer(t, row.code, row.kind, row.body), "trimtab", "daemon", "8080", "/api/v1/plan")
+		t.Run(row.name, func(t *testing.T) {
+			contains(t, err, append(row.want, "read /api/v1/plan of service trimtab/daemon")...)
+		})
+	}
+}

@@ -1,0 +1,23 @@
+// Package kube is the Kubernetes side of Trimtab: it turns the objects of one cluster into the
+// values of package fleet, and gives the daemon what only the API server can: leadership by a
+// Lease, checkpoints in ConfigMaps, and a way in through the service proxy.
+//
+// Objects are read through informers and mapped once, when they arrive: the caches hold small
+// records, never whole API objects. Reading fails closed: a resource that was not read, may not be
+// read, or was not heard of for too long is an error with the verb and the resource in it, never an
+// empty list. The package writes only ConfigMaps of checkpoints and its Lease; it never changes a
+// workload.
+package kube
+
+// Labels and annotations that people write.
+const (
+	// PolicyLabel marks the ConfigMaps of the daemon's namespace that hold policy documents.
+	PolicyLabel = "trimtab.dev/policy"
+	// ClassLabel says on a workload or its pod template how it is called: online or batch.
+	ClassLabel = "trimtab.dev/class"
+	// CheckpointLabel marks the ConfigMaps that Checkpoints writes; its value is their name.
+	CheckpointLabel = "trimtab.dev/checkpoint"
+)
+
+// systemNamespace is never a place for models: nothing in it is listed.
+const systemNamespace = "kube-system"

@@ -1,0 +1,89 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// Observe gives every Deployment and StatefulSet outside kube-system with its live pods, every node,
+// and the bounds of every namespace, from the caches. Which of them Trimtab may touch is for the
+// policies to say. It fails when something was not read yet or was not heard of for too long.
+func (c *Cluster) Observe(ctx context.Context) (fleet.Snapshot, error) {
+	if err := c.ready(ctx); err != nil {
+		return fleet.Snapshot{}, fmt.Errorf("observe the cluster: %w", err)
+	}
+	nodes := c.nodes.all()
+	s := fleet.Snapshot{At: time.Now().UTC(), Workloads: c.workloads(nodes), Bounds: c.bounds()}
+	for _, n := range nodes {
+		s.Nodes = append(s.Nodes, n.seen)
+	}
+	return s, nil
+}
+
+// owned is the workloads outside kube-system, and what leads from pods to them.
+func (c *Cluster) owned() ([]*workload, ownership) {
+	o := ownership{map[types.UID]*workload{}, map[types.UID]types.UID{}}
+	all := slices.DeleteFunc(slices.Concat(c.deployments.all(), c.statefulSets.all()), func(w *workload) bool {
+		return w.Namespace == systemNamespace
+	})
+	for _, w := range all {
+		o.workloads[w.UID] = w
+	}
+	for _, rs := range c.replicaSets.all() {
+		o.replicaSets[rs.UID] = rs.controller
+	}
+	return all, o
+}
+
+// workloads joins each workload with its pods, their nodes and its autoscalers.
+func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
+	all, owners := c.owned()
+	pods := map[types.UID][]fleet.Pod{}
+	for _, p := range c.pods.all() {
+		if w, ok := owners.of(p); ok && p.live {
+			pods[w.UID] = append(pods[w.UID], p.seen)
+		}
+	}
+	scaled := map[fleet.Ref][]fleet.Owner{}
+	for _, a := range c.autoscalers.all() {
+		scaled[a.target] = append(scaled[a.target], a.owners...)
+	}
+	bought := map[string]fleet.Capacity{}
+	for _, n := range nodes {
+		bought[n.Name] = n.seen.Capacity
+	}
+	out := make([]fleet.Workload, 0, len(all))
+	for _, w := range all {
+		seen := w.seen
+		seen.Pods = pods[w.UID]
+		seen.Owners = sorted(slices.Concat(seen.Owners, scaled[seen.Ref]))
+		seen.Capacity = common(seen.Pods, bought)
+		seen.TolerateSpot = w.toleratesSpot(nodes)
+		out = append(out, seen)
+	}
+	slices.SortFunc(out, func(a, b fleet.Workload) int { return a.Ref.Compare(b.Ref) })
+	return out
+}
+
+// common is how the nodes under the pods are bought, if that is known of each and the same for all.
+// Pods that wait for a node say nothing.
+func common(pods []fleet.Pod, bought map[string]fleet.Capacity) fleet.Capacity {
+	var said fleet.Capacity
+	for _, p := range pods {
+		if p.Node == "" {
+			continue
+		}
+		c := bought[p.Node]
+		if c == "" || said != "" && c != said {
+			return ""
+		}
+		said = c
+	}
+	return said
+}

@@ -1,0 +1,93 @@
+package kube
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// placement is what a pod template says about where its pods may run.
+type placement struct {
+	selector    map[string]string
+	terms       []corev1.NodeSelectorTerm // of the required node affinity: one must match; none: any node
+	tolerations []corev1.Toleration
+}
+
+func readPlacement(spec *corev1.PodSpec) placement {
+	p := placement{selector: spec.NodeSelector, tolerations: spec.Tolerations}
+	if a := spec.Affinity; a != nil && a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		p.terms = a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+	}
+	return p
+}
+
+// toleratesSpot tells whether at least one ready spot node takes the pods as they are.
+func (p placement) toleratesSpot(nodes []*node) bool {
+	return slices.ContainsFunc(nodes, func(n *node) bool {
+		return n.seen.Ready && n.seen.Capacity == fleet.Spot && p.allows(n)
+	})
+}
+
+func (p placement) allows(n *node) bool {
+	if !labels.SelectorFromSet(p.selector).Matches(labels.Set(n.Labels)) {
+		return false
+	}
+	matches := func(t corev1.NodeSelectorTerm) bool { return termMatches(t, n.Labels) }
+	if len(p.terms) > 0 && !slices.ContainsFunc(p.terms, matches) {
+		return false
+	}
+	return !slices.ContainsFunc(n.seen.Taints, func(t fleet.Taint) bool { return !p.tolerates(t) })
+}
+
+// operator is one of node affinity, as package labels calls it; empty: none that is known.
+func operator(op corev1.NodeSelectorOperator) selection.Operator {
+	switch op {
+	case corev1.NodeSelectorOpIn:
+		return selection.In
+	case corev1.NodeSelectorOpNotIn:
+		return selection.NotIn
+	case corev1.NodeSelectorOpExists:
+		return selection.Exists
+	case corev1.NodeSelectorOpDoesNotExist:
+		return selection.DoesNotExist
+	case corev1.NodeSelectorOpGt:
+		return selection.GreaterThan
+	case corev1.NodeSelectorOpLt:
+		return selection.LessThan
+	}
+	return ""
+}
+
+// termMatches is false for a term that also names nodes (matchFields) and for an empty one.
+func termMatches(t corev1.NodeSelectorTerm, set labels.Set) bool {
+	if len(t.MatchFields) > 0 || len(t.MatchExpressions) == 0 {
+		return false
+	}
+	for _, e := range t.MatchExpressions {
+		r, err := labels.NewRequirement(e.Key, operator(e.Operator), e.Values)
+		if err != nil || !r.Matches(set) {
+			return false
+		}
+	}
+	return true
+}
+
+// tolerates tells whether the pods may run in spite of the taint; a mere preference keeps no one off.
+func (p placement) tolerates(t fleet.Taint) bool {
+	if t.Effect == string(corev1.TaintEffectPreferNoSchedule) {
+		return true
+	}
+	return slices.ContainsFunc(p.tolerations, func(o corev1.Toleration) bool {
+		switch {
+		case o.Effect != "" && string(o.Effect) != t.Effect, o.Key != "" && o.Key != t.Key:
+			return false
+		case o.Operator == corev1.TolerationOpExists:
+			return true
+		}
+		return (o.Operator == "" || o.Operator == corev1.TolerationOpEqual) && o.Key != "" && o.Value == t.Value
+	})
+}
