@@ -1,0 +1,39 @@
+# Trimtab. `make` lists the targets; `make demo` and `make test` need nothing else first.
+SHELL := /bin/bash
+OUT   ?= demo-out
+LK    := deploy/localkube
+
+# The product and the local cluster are built with the same flags, so that the Kubernetes packages
+# that both use are compiled once.
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false
+
+.PHONY: help demo demo-down test check e2e bench golden tools
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: tools ## the whole job on this machine: a cluster, model servers, load, Trimtab. LEVEL=1|2|3, CLUSTER=context
+	@bin/demo --out $(OUT) $(if $(LEVEL),--level $(LEVEL)) $(if $(CLUSTER),--cluster $(CLUSTER)) up
+
+demo-down: tools ## stops the demo and removes all that it started
+	@bin/demo --out $(OUT) down
+
+test: check e2e ## everything that continuous integration runs
+
+check: ## format, vet, staticcheck, race tests, layers, go.mod
+	@deploy/check.sh
+
+e2e: tools ## the end-to-end test on the highest level that this machine carries
+	@cd $(LK) && go test -count=1 -timeout 60m -tags e2e -v ./e2e
+
+bench: tools ## one family of measurements, BENCH=name; appends JSON lines to bench.jsonl
+	@cd $(LK) && go run ./bench --root $(CURDIR) $(BENCH)
+
+golden: ## rewrites the golden files; read the diff
+	go test ./reports ./policies/... ./optimizer/simulator -update
+
+# Small programs of the standard library (and yaml): seconds to compile.
+tools:
+	@mkdir -p bin
+	@$(BUILD) -o bin/simulate ./cmd/simulate
+	@cd $(LK) && $(BUILD) -o $(CURDIR)/bin/ . ./demo

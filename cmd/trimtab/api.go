@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"trimtab.dev/trimtab/reports"
+)
+
+// statusError is an error with the HTTP status it is answered with.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e statusError) Error() string { return e.text }
+
+// api is everything the daemon answers. Nothing here changes anything.
+func api(d *daemon, ready func() error, reg *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(path string, h func(http.ResponseWriter) error) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { answer(w, h) })
+	}
+	handle("/livez", func(w http.ResponseWriter) error {
+		if !d.live(time.Now()) {
+			return statusError{http.StatusServiceUnavailable, "no pass began in time"}
+		}
+		return plain(w, "ok")
+	})
+	handle("/readyz", func(w http.ResponseWriter) error {
+		if err := ready(); err != nil {
+			return statusError{http.StatusServiceUnavailable, err.Error()}
+		}
+		return plain(w, "ok")
+	})
+	handle("/api/v1/plan", func(w http.ResponseWriter) error {
+		return withPlan(d, func(a planAnswer) error { return sendJSON(w, a) })
+	})
+	handle("/api/v1/workloads", func(w http.ResponseWriter) error {
+		return withPlan(d, func(a planAnswer) error {
+			return sendJSON(w, workloadsAnswer{a.Version, a.Pass, a.Plan.Assessments})
+		})
+	})
+	handle("/{$}", func(w http.ResponseWriter) error {
+		return withPlan(d, func(a planAnswer) error { return page(w, a) })
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func answer(w http.ResponseWriter, h func(http.ResponseWriter) error) {
+	err := h(w)
+	if err == nil {
+		return
+	}
+	var s statusError
+	if !errors.As(err, &s) {
+		s = statusError{http.StatusInternalServerError, err.Error()}
+	}
+	http.Error(w, s.text, s.status)
+}
+
+func withPlan(d *daemon, f func(planAnswer) error) error {
+	a, ok := d.current()
+	if !ok {
+		why := "the first pass has not ended yet; try again in a moment"
+		if a.Pass.Error != "" {
+			why = "no pass has worked yet: " + a.Pass.Error
+		}
+		return statusError{http.StatusServiceUnavailable, why}
+	}
+	return f(a)
+}
+
+func plain(w http.ResponseWriter, text string) error {
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
+func sendJSON(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}
+
+func page(w http.ResponseWriter, a planAnswer) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	return reports.PlanHTML(w, a.Plan)
+}
+
+// freshness says first what a reader of a plan must know of its age.
+func freshness(out io.Writer, p passState) error {
+	if p.Error == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "OLD: the newest pass did not work (%s); this is the plan of %s\n\n", p.Error, p.At.Format(time.RFC3339))
+	return err
+}

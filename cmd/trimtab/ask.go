@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"strings"
+
+	"trimtab.dev/trimtab/optimizer/kube"
+	"trimtab.dev/trimtab/reports"
+)
+
+// where says which daemon to ask.
+type where struct {
+	server, kubeconfig, context, namespace, service string
+}
+
+func (w *where) flags(fs *flag.FlagSet) {
+	fs.StringVar(&w.server, "server", "", "`URL` of a daemon; empty: through the API server's service proxy")
+	fs.StringVar(&w.kubeconfig, "kubeconfig", "", "kubeconfig `file`; empty: $KUBECONFIG or the usual place")
+	fs.StringVar(&w.context, "context", "", "kubeconfig `context`; empty: the current one")
+	fs.StringVar(&w.namespace, "namespace", "trimtab", "`namespace` of the daemon")
+	fs.StringVar(&w.service, "service", "trimtab", "`Service` of the daemon")
+}
+
+func (w where) plan(ctx context.Context) (planAnswer, error) {
+	if w.server != "" {
+		return fetch(ctx, readURL(w.server))
+	}
+	cfg, err := kube.Client(w.kubeconfig, w.context, version)
+	if err != nil {
+		return planAnswer{}, err
+	}
+	return fetch(ctx, func(ctx context.Context, path string) ([]byte, error) {
+		return kube.ServiceProxy(ctx, cfg, w.namespace, w.service, "http", path)
+	})
+}
+
+// parse reads flags and wants exactly n arguments after them; flags may follow arguments too.
+func parse(fs *flag.FlagSet, args []string, n int, form string, out io.Writer) (rest []string, done bool, err error) {
+	var text strings.Builder
+	fs.SetOutput(&text)
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return nil, true, helpOrFault(err, text.String(), out)
+		}
+		if args = fs.Args(); len(args) > 0 {
+			rest, args = append(rest, args[0]), args[1:]
+		}
+	}
+	if len(rest) != n {
+		return nil, true, badInput("trimtab %s: the form is: trimtab %s", fs.Name(), form)
+	}
+	return rest, false, nil
+}
+
+func helpOrFault(err error, text string, out io.Writer) error {
+	if errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(out, text)
+		return err
+	}
+	first, _, _ := strings.Cut(text, "\n")
+	return badInput("trimtab: %s", first)
+}
+
+func planVerb(ctx context.Context, args []string, out io.Writer) error {
+	var w where
+	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
+	w.flags(fs)
+	format := fs.String("o", "text", "`format`: text or json")
+	if _, done, err := parse(fs, args, 0, "plan [-o json]", out); done {
+		return err
+	}
+	if *format != "text" && *format != "json" {
+		return badInput("trimtab plan: -o %s: choose text or json", *format)
+	}
+	answer, err := w.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if *format == "json" {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(answer)
+	}
+	if err := freshness(out, answer.Pass); err != nil {
+		return err
+	}
+	return reports.PlanText(out, answer.Plan)
+}
+
+func explainVerb(ctx context.Context, args []string, out io.Writer) error {
+	var w where
+	fs := flag.NewFlagSet("explain", flag.ContinueOnError)
+	w.flags(fs)
+	rest, done, err := parse(fs, args, 1, "explain NAMESPACE/NAME", out)
+	if done {
+		return err
+	}
+	answer, err := w.plan(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := answer.find(rest[0])
+	if err != nil {
+		return err
+	}
+	if err := freshness(out, answer.Pass); err != nil {
+		return err
+	}
+	return reports.ExplainText(out, a, answer.Plan)
+}

@@ -1,0 +1,21 @@
+// Command trimtab optimizes the cost and the resources of machine-learning model servers on
+// Kubernetes: it observes Deployments, recommends right-sizing, replica reduction and spot
+// placement in money, and says why.
+//
+// A tour for newcomers, in reading order:
+//
+//	optimizer/fleet      the nouns: Workload, PodShape, Sample, Target, Hold
+//	policies             YAML in, valid policies or every fault with its line out
+//	policies/admission   what the API server would say of a change
+//	optimizer/cost       Money, Prices, what a workload costs a month
+//	recommender          History of use; what it asks for, with every step kept
+//	optimizer            Cycle.Run: one pass from measurements to a Plan
+//	optimizer/kube       Kubernetes objects to fleet values
+//	optimizer/usage      measurements into an embedded Prometheus TSDB, and back by named queries
+//	optimizer/simulator  a whole fleet from a text file under a virtual clock
+//	reports              a Plan as text and as a page
+//	cmd/trimtab          this program: only wiring
+//
+// Everything from fleet to optimizer, and reports, is pure: no client-go, no network, no clock.
+// optimizer/layers_test.go holds that picture; optimizer/DESIGN.md says why it is so.
+package main

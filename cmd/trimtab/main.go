@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set at link time.
+var version = "dev"
+
+// errUsage marks bad input: exit code 2, and nothing was changed.
+var errUsage = errors.New("usage")
+
+// verb is one thing the program can do.
+type verb struct {
+	name, args, about string
+	run               func(ctx context.Context, args []string, out io.Writer) error
+}
+
+func verbs() []verb {
+	return []verb{
+		{"run", "[flags]", "the daemon: observe, recommend, answer on /api/v1", runDaemon},
+		{"plan", "[-o json]", "what the daemon's last pass would do, and why", planVerb},
+		{"explain", "NAMESPACE/NAME", "how one workload's recommendation came about", explainVerb},
+		{"validate", "FILE...", "check policy files: every fault with its line", validateVerb},
+		{"simulate", "[flags]", "a simulated fleet in seconds, without a cluster", simulateVerb},
+		{"reference", "", "every policy field with type, default and meaning", referenceVerb},
+		{"version", "", "the version of this program", versionVerb},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := dispatch(ctx, os.Args[1:], os.Stdout)
+	stop()
+	os.Exit(exit(err, os.Stderr))
+}
+
+// exit writes err and gives the exit code: 0, 2 for bad input, 1 for anything else.
+func exit(err error, w io.Writer) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(w, err)
+		return 2
+	}
+	fmt.Fprintln(w, "trimtab:", err)
+	return 1
+}
+
+func dispatch(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		return help(out)
+	}
+	for _, v := range verbs() {
+		if v.name == args[0] {
+			return v.run(ctx, args[1:], out)
+		}
+	}
+	return badInput("trimtab: no verb %q; `trimtab help` lists them", args[0])
+}
+
+// badInput is an error of the person's, not the program's.
+func badInput(format string, args ...any) error {
+	return usageError(fmt.Sprintf(format, args...))
+}
+
+type usageError string
+
+func (e usageError) Error() string        { return string(e) }
+func (e usageError) Is(target error) bool { return target == errUsage }
+
+func help(out io.Writer) error {
+	fmt.Fprint(out, "Trimtab trims what model servers on Kubernetes cost.\n\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(out, "  trimtab %-26s %s\n", v.name+" "+v.args, v.about)
+	}
+	_, err := fmt.Fprint(out, "\n`trimtab VERB --help` lists a verb's flags.\n")
+	return err
+}
+
+func versionVerb(_ context.Context, _ []string, out io.Writer) error {
+	_, err := fmt.Fprintln(out, "trimtab", version)
+	return err
+}

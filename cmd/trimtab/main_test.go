@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender"
+)
+
+// run is what a person sees: output, error text and exit code.
+func run(args ...string) (out, fault string, code int) {
+	var stdout, stderr bytes.Buffer
+	code = exit(dispatch(context.Background(), args, &stdout), &stderr)
+	return stdout.String(), stderr.String(), code
+}
+
+func TestBadInput(t *testing.T) {
+	for _, tt := range []struct{ args, want string }{
+		{"pln", `no verb "pln"`},
+		{"plan extra", "the form is: trimtab plan"},
+		{"plan -o yaml", "choose text or json"},
+		{"plan --nothing", "-nothing"},
+		{"explain", "the form is: trimtab explain NAMESPACE/NAME"},
+		{"validate", "name at least one policy file"},
+		{"validate absent.yaml", "absent.yaml: cannot be read"},
+		{"run --interval 1ms --listen 8080", "--listen 8080: write HOST:PORT"},
+		{"run --interval 1ms --listen 8080", "--interval 1ms: give at least 1s"},
+		{"run --interval soon", "soon"},
+	} {
+		out, fault, code := run(strings.Fields(tt.args)...)
+		if code != 2 || !strings.Contains(fault, tt.want) || out != "" {
+			t.Errorf("trimtab %s: exit code %d, want 2 and %q\n%s%s", tt.args, code, tt.want, out, fault)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{nil, {"help"}, {"--help"}} {
+		if out, _, code := run(args...); code != 0 || !strings.Contains(out, "trimtab plan") {
+			t.Errorf("trimtab %v: exit code %d\n%s", args, code, out)
+		}
+	}
+	if out, _, code := run("run", "--help"); code != 0 || !strings.Contains(out, "-checkpoint-every") {
+		t.Errorf("trimtab run --help: exit code %d\n%s", code, out)
+	}
+}
+
+// TestValidateBadFiles: each of the bad files alone gives its faults, every one with its file and
+// line, and exit code 2. What the faults are is held by the tests of package policies.
+func TestValidateBadFiles(t *testing.T) {
+	files, _ := filepath.Glob("../../policies/testdata/bad/*.yaml")
+	if len(files) < 20 {
+		t.Fatalf("%d bad files, want at least 20", len(files))
+	}
+	for _, f := range files {
+		_, fault, code := run("validate", f)
+		if code != 2 {
+			t.Errorf("%s: exit code %d", f, code)
+		}
+		for _, line := range strings.Split(strings.TrimSpace(fault), "\n") {
+			if !strings.HasPrefix(line, f+":") {
+				t.Errorf("%s: a fault without its place: %s", f, line)
+			}
+		}
+	}
+	if _, fault, _ := run(append([]string{"validate"}, files...)...); strings.Count(fault, "\n") < len(files) {
+		t.Errorf("%d files at once give only:\n%s", len(files), fault)
+	}
+}
+
+func TestValidateGoodFiles(t *testing.T) {
+	files, _ := filepath.Glob("../../policies/testdata/good/*.yaml")
+	if len(files) == 0 {
+		t.Fatal("no good files")
+	}
+	for _, f := range files {
+		if out, fault, code := run("validate", f); code != 0 || !strings.Contains(out, "no faults") {
+			t.Errorf("%s: exit code %d\n%s", f, code, fault)
+		}
+	}
+}
+
+// TestDemoPolicy: what the demo applies is a valid document.
+func TestDemoPolicy(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/demo/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, document, ok := strings.Cut(string(text), "ml-production.yaml: |\n")
+	if !ok {
+		t.Fatal("the ConfigMap has no key ml-production.yaml")
+	}
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(document, "\n    ", "\n")[4:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, fault, code := run("validate", file); code != 0 {
+		t.Error(fault)
+	}
+}
+
+func samplePlan() optimizer.Plan {
+	ref := fleet.Deployment("ml", "rec")
+	return optimizer.Plan{
+		At: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC),
+		Assessments: []optimizer.Assessment{{
+			Ref: ref, Class: fleet.Online, Policy: "p", Workload: fleet.Workload{Ref: ref, Replicas: 2},
+			Holds: []fleet.Hold{{Reason: fleet.HoldNoMetrics, Detail: "nothing was measured"}},
+			Now:   cost.Line{Amount: 5_000_000}, After: cost.Line{Amount: 5_000_000},
+		}},
+		Now: cost.Line{Amount: 5_000_000}, After: cost.Line{Amount: 5_000_000},
+	}
+}
+
+func sampleDaemon() (*daemon, *prometheus.Registry) {
+	reg := prometheus.NewRegistry()
+	return &daemon{
+		cycle: &optimizer.Cycle{History: recommender.NewHistory()}, interval: time.Minute, metrics: newMetrics(reg),
+		log: slog.New(slog.DiscardHandler), since: func() (time.Time, bool) { return time.Time{}, false },
+	}, reg
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, b.String()
+}
+
+func TestAPI(t *testing.T) {
+	d, reg := sampleDaemon()
+	notReady := errors.New("caches are empty")
+	srv := httptest.NewServer(api(d, func() error { return notReady }, reg))
+	defer srv.Close()
+
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/api/v1/plan": 503, "/": 503, "/metrics": 200, "/other": 404} {
+		if code, body := get(t, srv.URL+path); code != want {
+			t.Errorf("before the first pass: GET %s is %d %s, want %d", path, code, body, want)
+		}
+	}
+	notReady = nil
+	d.keep(samplePlan(), nil)
+	for path, want := range map[string]string{"/readyz": "ok", "/api/v1/plan": `"at":"2026-11-21T12:00:00Z"`, "/api/v1/workloads": `"name":"rec"`, "/": "<html"} {
+		if code, body := get(t, srv.URL+path); code != 200 || !strings.Contains(body, want) {
+			t.Errorf("GET %s is %d, want 200 with %q:\n%.300s", path, code, want, body)
+		}
+	}
+	resp, err := http.Post(srv.URL+"/api/v1/plan", "application/json", nil)
+	if err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST is answered with %v, %v", resp, err)
+	}
+}
+
+// TestOldPlanIsSaid: after a pass that did not work the last plan is still given, marked as old.
+func TestOldPlanIsSaid(t *testing.T) {
+	d, reg := sampleDaemon()
+	d.keep(samplePlan(), nil)
+	d.keep(optimizer.Plan{}, errors.New("read usage: no answer"))
+	srv := httptest.NewServer(api(d, func() error { return nil }, reg))
+	defer srv.Close()
+	out, fault, code := run("plan", "--server", srv.URL)
+	if code != 0 || !strings.HasPrefix(out, "OLD: ") || !strings.Contains(out, "no answer") || !strings.Contains(out, "rec") {
+		t.Errorf("exit code %d\n%s%s", code, out, fault)
+	}
+	var a planAnswer
+	out, _, _ = run("plan", "-o", "json", "--server", srv.URL)
+	if err := json.Unmarshal([]byte(out), &a); err != nil || a.Pass.Error == "" || len(a.Plan.Assessments) != 1 {
+		t.Errorf("plan -o json: %v %+v", err, a.Pass)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	d, reg := sampleDaemon()
+	d.keep(samplePlan(), nil)
+	srv := httptest.NewServer(api(d, func() error { return nil }, reg))
+	defer srv.Close()
+	if out, fault, code := run("explain", "ml/rec", "--server", srv.URL); code != 0 || !strings.Contains(out, "nothing was measured") {
+		t.Errorf("exit code %d\n%s%s", code, out, fault)
+	}
+	if _, fault, code := run("explain", "ml/other", "--server", srv.URL); code != 2 || !strings.Contains(fault, "it has ml/rec") {
+		t.Errorf("exit code %d\n%s", code, fault)
+	}
+}
+
+func TestLive(t *testing.T) {
+	d, _ := sampleDaemon()
+	now := time.Now()
+	if !d.live(now) {
+		t.Error("a daemon that waits for its first lists is dead")
+	}
+	d.begun = now.Add(-119 * time.Second)
+	if !d.live(now) {
+		t.Error("a pass every minute, the last 119 s ago: still within 1.5 intervals and the grace")
+	}
+	d.begun = now.Add(-3 * time.Minute)
+	if d.live(now) {
+		t.Error("no pass for three minutes, yet alive")
+	}
+}

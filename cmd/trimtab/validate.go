@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"trimtab.dev/trimtab/policies"
+)
+
+// validateVerb checks files as the daemon would read them, all of them together.
+func validateVerb(_ context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return badInput("trimtab validate: name at least one policy file; `-` reads standard input")
+	}
+	if args[0] == "-h" || args[0] == "--help" {
+		_, err := fmt.Fprintln(out, "trimtab validate FILE...: every fault with its line; exit 0 if there is none, else 2.")
+		return err
+	}
+	raws, faults := readFiles(args)
+	set := policies.Compile(raws, policies.Set{})
+	for _, bad := range set.Bad {
+		faults = append(faults, bad.Faults...)
+	}
+	if len(faults) > 0 {
+		return badInput("%s", strings.Join(faults, "\n"))
+	}
+	_, err := fmt.Fprintf(out, "%d files, %d policies and %d prices: no faults\n", len(raws), len(set.Policies), len(set.Prices))
+	return err
+}
+
+func readFiles(names []string) (raws []policies.Raw, faults []string) {
+	for _, name := range names {
+		data, err := read(name)
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("%s: cannot be read: %v", name, err))
+			continue
+		}
+		raws = append(raws, policies.Raw{Source: name, Data: data})
+	}
+	return raws, faults
+}
+
+func read(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(name)
+}

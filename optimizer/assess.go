@@ -1,0 +1,173 @@
+package optimizer
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/policies/admission"
+	"trimtab.dev/trimtab/recommender"
+)
+
+// judge holds what every workload of one pass is judged by.
+type judge struct {
+	fleet.Snapshot
+	set     policies.Set
+	history *recommender.History
+	prices  cost.Prices
+	now     time.Time
+}
+
+// assessAll looks at every workload that some policy means; the others are not Trimtab's.
+func assessAll(s fleet.Snapshot, set policies.Set, h *recommender.History, p cost.Prices, now time.Time) []Assessment {
+	j := judge{s, set, h, p, now}
+	var out []Assessment
+	for _, w := range s.Workloads {
+		if a, ours := j.assess(w); ours {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (j judge) assess(w fleet.Workload) (Assessment, bool) {
+	a := Assessment{Ref: w.Ref, Class: w.Class, Workload: w, Now: j.prices.Monthly(w, j.Nodes)}
+	a.After = a.Now
+	bounds, known := j.BoundsOf(w.Ref.Namespace)
+	matched := j.set.For(w, bounds.Labels)
+	if len(matched) != 1 {
+		return j.unclaimed(a, matched, bounds)
+	}
+	p := matched[0]
+	a.Policy, a.Mode, a.budget = p.Name, p.Mode, p.Budget
+	if a.Class == "" {
+		a.Class = p.Class
+	}
+	a.Use = j.history.Use(w.Ref, p.Window, j.now, p.RightSizing.Percentile)
+	if hold, held := refuse(w, a.Class, known); held {
+		return a.hold(hold), true
+	}
+	recs, holds := recommender.Recommend(w, j.history, j.options(p, a.Class, w), j.now)
+	a.Holds = holds
+	for _, r := range recs {
+		a.Verdicts = append(a.Verdicts, j.verdict(w, r, bounds))
+	}
+	return j.settlePrice(a), true
+}
+
+// unclaimed is a workload without exactly one policy: held where several, or a broken one, mean it.
+func (j judge) unclaimed(a Assessment, matched []policies.Policy, b fleet.Bounds) (Assessment, bool) {
+	if len(matched) > 1 {
+		names := make([]string, len(matched))
+		for i, p := range matched {
+			names[i] = fmt.Sprintf("%s (%s)", p.Name, p.Source)
+		}
+		return a.hold(fleet.Hold{Reason: fleet.HoldTwoPolicies,
+			Detail: strings.Join(names, " and ") + " both select it; narrow one selector"}), true
+	}
+	for _, bad := range j.set.Bad {
+		if !bad.Kept && bad.Selector != nil && bad.Selector.Matches(a.Workload, b.Labels) {
+			return a.hold(fleet.Hold{Reason: fleet.HoldBadPolicy,
+				Detail: fmt.Sprintf("%s has faults: %s", bad.Source, strings.Join(bad.Faults, "; "))}), true
+		}
+	}
+	if fault, wrong := policies.LabelFault(b.Labels); wrong {
+		return a.hold(fleet.Hold{Reason: fleet.HoldBadPolicy, Detail: fault}), true
+	}
+	return a, false
+}
+
+// refuse gives the first reason for which the whole workload is left alone before its history is asked.
+func refuse(w fleet.Workload, class fleet.Class, boundsKnown bool) (fleet.Hold, bool) {
+	switch {
+	case w.Ref.Kind != "Deployment":
+		return fleet.Hold{Reason: fleet.HoldKind, Detail: "a " + w.Ref.Kind + " is looked at but not changed by this version; only Deployments are"}, true
+	case class == "":
+		return fleet.Hold{Reason: fleet.HoldClass, Detail: "say online or batch: label the Deployment " + policies.ClassLabel + "=online, or set class in its policy"}, true
+	case !boundsKnown:
+		return fleet.Hold{Reason: fleet.HoldBounds, Detail: "LimitRange and ResourceQuota of " + w.Ref.Namespace + " could not be read"}, true
+	}
+	return fleet.Hold{}, false
+}
+
+func (a Assessment) hold(h fleet.Hold) Assessment {
+	a.Holds = append(a.Holds, h)
+	return a
+}
+
+func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.Bounds) Verdict {
+	target, trims, holds := admission.Judge(w, r.Target, b)
+	now, after := j.prices.Monthly(w, j.Nodes), j.prices.Monthly(w.With(target), j.Nodes)
+	return Verdict{Recommendation: r, Target: target, Trims: trims, Holds: holds, Saving: now.Sub(after)}
+}
+
+// settlePrice prices the workload after every verdict that stands, together: savings of single
+// verdicts overlap (a smaller pod makes a removed replica cheaper) and must not be added up.
+func (j judge) settlePrice(a Assessment) Assessment {
+	a.After = j.prices.Monthly(a.Workload.With(a.Target()), j.Nodes)
+	return a
+}
+
+// Target joins the targets of every verdict that is not held.
+func (a Assessment) Target() fleet.Target {
+	var t fleet.Target
+	for _, v := range a.Verdicts {
+		if v.Held() {
+			continue
+		}
+		if v.Target.Requests != nil {
+			t.Requests = v.Target.Requests
+		}
+		if v.Target.Replicas != 0 {
+			t.Replicas = v.Target.Replicas
+		}
+		if v.Target.Capacity != "" {
+			t.Capacity = v.Target.Capacity
+		}
+	}
+	return t
+}
+
+// options turns a policy's values into the recommender's.
+func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) recommender.Options {
+	floor := p.Replicas.OnlineFloor
+	if class == fleet.Batch {
+		floor = p.Replicas.BatchFloor
+	}
+	r := p.RightSizing
+	return recommender.Options{
+		Class: class, Window: p.Window, MinHistory: p.MinHistory, StaleAfter: p.StaleAfter,
+		RightSize: r.Enabled, UnderusedBelow: r.UnderusedBelow, Percentile: r.Percentile,
+		Margin: r.Margin, MemoryMargin: r.MemoryMargin, MinMilliCPU: r.MinMilliCPU, MinMemory: r.MinMemory,
+		ReduceReplicas: p.Replicas.Enabled, PerReplica: p.Replicas.RequestsPerSecond, Floor: floor,
+		MoveToSpot: p.Spot.Enabled, SpotNodes: j.spotNodes(w),
+	}
+}
+
+// spotNodes counts the ready spot nodes that one pod of w would fit on when empty.
+func (j judge) spotNodes(w fleet.Workload) int {
+	n, pod := 0, w.Current().Requests()
+	for _, node := range j.Nodes {
+		if node.Ready && node.Capacity == fleet.Spot && pod.Fits(node.Allocatable) {
+			n++
+		}
+	}
+	return n
+}
+
+// lint gathers what is wrong with the quotas and LimitRanges of the namespaces that have workloads in the plan.
+func lint(s fleet.Snapshot, all []Assessment) []admission.Finding {
+	var out []admission.Finding
+	for _, b := range s.Bounds {
+		for _, a := range all {
+			if a.Ref.Namespace == b.Namespace {
+				out = append(out, admission.Lint(b)...)
+				break
+			}
+		}
+	}
+	return out
+}

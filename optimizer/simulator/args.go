@@ -1,0 +1,61 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"trimtab.dev/trimtab/optimizer/cost"
+)
+
+// ErrUsage marks a command line that was refused; the words are on its way to the person already.
+var ErrUsage = errors.New("usage of simulate")
+
+// Args is the command line of a simulation, the same in every program that offers one.
+type Args struct {
+	Fleet string // a file; empty: the built-in fleet
+	Page  string // a file for the web page; empty: none
+	Weeks int    // 0: as the fleet file says
+	JSON  bool
+}
+
+// ParseArgs reads a command line. What is wrong with it, and help, is written to diag; the error is
+// then ErrUsage or flag.ErrHelp.
+func ParseArgs(args []string, diag io.Writer) (Args, error) {
+	var a Args
+	var format string
+	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
+	flags.SetOutput(diag)
+	flags.StringVar(&a.Fleet, "fleet", "", "a fleet `file`; empty: the built-in fleet of twelve models")
+	flags.StringVar(&a.Page, "html", "", "write the result as a page to this `file`")
+	flags.IntVar(&a.Weeks, "weeks", 0, "how many weeks to observe; 0: as the fleet file says")
+	flags.StringVar(&format, "o", "text", "`format`: text or json")
+	err := flags.Parse(args)
+	a.JSON = format == "json"
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return a, err
+	case err != nil:
+		return a, ErrUsage
+	case flags.NArg() > 0 || format != "text" && format != "json":
+		fmt.Fprintln(diag, "simulate takes flags only, and -o is text or json")
+		flags.Usage()
+		return a, ErrUsage
+	}
+	return a, nil
+}
+
+// Run simulates what the command line asks for.
+func (a Args) Run(ctx context.Context, prices cost.Prices) (Result, error) {
+	file := Builtin()
+	if a.Fleet != "" {
+		var err error
+		if file, err = os.ReadFile(a.Fleet); err != nil {
+			return Result{}, err
+		}
+	}
+	return Run(ctx, file, Options{Weeks: a.Weeks, Prices: prices})
+}

@@ -1,0 +1,122 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
+)
+
+// Cluster is a simulated fleet at a moment of its virtual clock. It is the optimizer's Cluster, Usage
+// and Actuator. It is for one goroutine.
+type Cluster struct {
+	spec
+	now time.Time
+}
+
+// New reads a fleet file and stops its clock at the file's start. The error holds every fault.
+func New(file []byte) (*Cluster, error) {
+	s, err := parse(file, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{spec: s, now: s.start}, nil
+}
+
+// Now is the virtual time.
+func (c *Cluster) Now() time.Time { return c.now }
+
+// Advance moves the clock on; it never goes back.
+func (c *Cluster) Advance(d time.Duration) { c.now = c.now.Add(max(d, 0)) }
+
+// Observe gives the fleet as of the virtual now, with the use of quotas counted anew.
+func (c *Cluster) Observe(context.Context) (fleet.Snapshot, error) {
+	s := fleet.Snapshot{At: c.now, Nodes: slices.Clone(c.nodes)}
+	for _, m := range c.models {
+		if !m.since.After(c.now) {
+			s.Workloads = append(s.Workloads, m.Workload)
+		}
+	}
+	for _, b := range c.bounds {
+		s.Bounds = append(s.Bounds, c.charged(b, s.Workloads))
+	}
+	return s, nil
+}
+
+// Policies gives the documents of the file as they stand.
+func (c *Cluster) Policies(context.Context) ([]policies.Raw, error) {
+	return slices.Clone(c.policies), nil
+}
+
+// Apply makes a change, on the same conditions as in a cluster: the workload still is what the change
+// was decided on, and there is room where its pods are to go. Pods keep their names.
+func (c *Cluster) Apply(_ context.Context, ch optimizer.Change) error {
+	i := slices.IndexFunc(c.models, func(m model) bool { return m.Ref == ch.Ref })
+	if i < 0 {
+		return fmt.Errorf("there is no %s", ch.Ref)
+	}
+	m := c.models[i]
+	from, is := ch.From.Current().Requests(), m.Current().Requests()
+	if m.Replicas != ch.From.Replicas || m.Capacity != ch.From.Capacity || !is.Equal(from) {
+		return fmt.Errorf("%s has changed since it was observed", ch.Ref)
+	}
+	m.Workload = ch.To
+	if ch.To.Capacity != ch.From.Capacity {
+		nodes, ok := c.room(m.Workload, i)
+		if !ok {
+			return fmt.Errorf("no %s node has room for another pod of %s; give its pool in the fleet file a larger count", ch.To.Capacity, ch.Ref)
+		}
+		for p := range m.Pods {
+			m.Pods[p].Node = nodes[p]
+		}
+	}
+	c.models[i] = m
+	return nil
+}
+
+// charged is a namespace's bounds with what its workloads use of the quotas, as the quota controller
+// counts: requests, limits and pods; what it does not count is not tracked and never enforced.
+func (c *Cluster) charged(b fleet.Bounds, all []fleet.Workload) fleet.Bounds {
+	var requests, limits fleet.Resources
+	var pods int64
+	for _, w := range all {
+		if w.Ref.Namespace == b.Namespace {
+			requests = requests.Add(w.Current().Requests().Times(int64(len(w.Pods))))
+			limits = limits.Add(w.Current().Limits().Times(int64(len(w.Pods))))
+			pods += int64(len(w.Pods))
+		}
+	}
+	b.Quotas = slices.Clone(b.Quotas)
+	for i, q := range b.Quotas {
+		b.Quotas[i].Items = slices.Clone(q.Items)
+		for j := range q.Items {
+			item := &b.Quotas[i].Items[j]
+			item.Used, item.Tracked = charge(item.Name, requests, limits, pods)
+		}
+	}
+	return b
+}
+
+func charge(item string, requests, limits fleet.Resources, pods int64) (used int64, tracked bool) {
+	switch item {
+	case "cpu", "requests.cpu":
+		return requests.MilliCPU, true
+	case "memory", "requests.memory":
+		return requests.Memory, true
+	case "limits.cpu":
+		return limits.MilliCPU, true
+	case "limits.memory":
+		return limits.Memory, true
+	case "pods", "count/pods":
+		return pods, true
+	}
+	if name, ok := strings.CutPrefix(item, "requests."); ok && strings.Contains(name, "/") {
+		return requests.Of(name), true
+	}
+	return 0, false
+}

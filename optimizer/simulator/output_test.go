@@ -1,0 +1,69 @@
+package simulator_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/simulator"
+	"trimtab.dev/trimtab/reports"
+)
+
+// What a newcomer sees first, whole: the summary, the plan, the explanation and the page of the
+// built-in fleet.
+func TestBuiltinOutput(t *testing.T) {
+	r, err := simulator.Run(t.Context(), simulator.Builtin(), simulator.Options{Prices: cost.Builtin()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := reports.Simulation{
+		Fleet: r.Fleet, Start: r.Start, End: r.End, Settled: r.Settled, Quiet: r.Quiet,
+		Plan: r.Plan, After: r.After, Refused: r.Refused,
+	}
+	for _, c := range r.Checks {
+		m.Checks = append(m.Checks, reports.Check(c))
+	}
+	same(t, "summary.golden", func(w io.Writer) error { return reports.SimulationText(w, m, "page.html") })
+	same(t, "plan.golden", func(w io.Writer) error { return reports.PlanText(w, m.Plan) })
+	same(t, "explain.golden", func(w io.Writer) error { return explain(w, m.Plan, "recommendation-model", "lead-scoring") })
+	same(t, "page.golden.html", func(w io.Writer) error { return reports.SimulationHTML(w, m) })
+}
+
+func explain(w io.Writer, p optimizer.Plan, names ...string) error {
+	for _, name := range names {
+		for _, a := range p.Assessments {
+			if a.Ref.Name != name {
+				continue
+			}
+			if err := reports.ExplainText(w, a, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func same(t *testing.T, name string, write func(io.Writer) error) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := write(&got); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", name)
+	if simulator.Update() {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got.Bytes())
+	}
+}

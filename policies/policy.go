@@ -1,0 +1,85 @@
+package policies
+
+import (
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// Mode says how far Trimtab may go. The zero value recommends.
+type Mode string
+
+// The modes. Enforce needs this and the daemon's own switch.
+const (
+	Recommend Mode = "recommend"
+	Enforce   Mode = "enforce"
+)
+
+// Policy is one valid Policy document, every default filled in.
+type Policy struct {
+	Name        string        `json:"name"`
+	Source      string        `json:"source"` // where it was read: "configmap/key" or a file name
+	Selector    Selector      `json:"selector"`
+	Mode        Mode          `json:"mode"`
+	Class       fleet.Class   `json:"class,omitempty"` // for workloads whose label says none; empty: they are held
+	Window      time.Duration `json:"window"`          // look-back of means and percentiles
+	MinHistory  time.Duration `json:"minHistory"`      // measured for less: nothing is recommended
+	StaleAfter  time.Duration `json:"staleAfter"`      // the newest sample is older: nothing is recommended
+	RightSizing RightSizing   `json:"rightSizing"`
+	Replicas    Replicas      `json:"replicas"`
+	Spot        Spot          `json:"spot"`
+	Budget      int           `json:"budget"` // most changes a pass under this policy
+}
+
+// Selector picks workloads. Every part that is given must match; at least one is given.
+type Selector struct {
+	Namespaces  []string          `json:"namespaces,omitempty"`  // exact names
+	Names       []string          `json:"names,omitempty"`       // exact names of workloads
+	MatchLabels map[string]string `json:"matchLabels,omitempty"` // labels of the workload
+	// NamespaceLabels are labels of the workload's namespace: the built-in policy selects by them.
+	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
+}
+
+// RightSizing fits requests to use: where mean CPU use over the window is below UnderusedBelow of the
+// request in the hottest replica, CPU becomes the Percentile of use plus Margin and memory its peak
+// plus MemoryMargin. Limits are never touched.
+type RightSizing struct {
+	Enabled        bool    `json:"enabled"`
+	UnderusedBelow float64 `json:"underusedBelow"` // share of the CPU request, the article's 0.3
+	Percentile     float64 `json:"percentile"`     // of CPU use, 0 to 1
+	Margin         float64 `json:"margin"`         // fraction on top of the percentile
+	MemoryMargin   float64 `json:"memoryMargin"`   // fraction on top of the peak
+	MinMilliCPU    int64   `json:"minMilliCPU"`    // never below, thousandths of a core
+	MinMemory      int64   `json:"minMemory"`      // never below, bytes
+}
+
+// Replicas reduces copies that answer few requests.
+type Replicas struct {
+	Enabled           bool    `json:"enabled"`
+	RequestsPerSecond float64 `json:"requestsPerSecond"` // a ready replica below this is one too many, the article's 10
+	OnlineFloor       int32   `json:"onlineFloor"`       // never fewer, class online
+	BatchFloor        int32   `json:"batchFloor"`        // never fewer, class batch
+}
+
+// Spot moves batch workloads to spot capacity.
+type Spot struct {
+	Enabled bool `json:"enabled"`
+}
+
+// Default is the policy that a document starts from, and that the namespace label
+// trimtab.dev/policy=recommend applies as it is.
+func Default() Policy {
+	return Policy{
+		Mode:       Recommend,
+		Window:     7 * 24 * time.Hour,
+		MinHistory: 24 * time.Hour,
+		StaleAfter: 5 * time.Minute,
+		RightSizing: RightSizing{
+			Enabled: true, UnderusedBelow: 0.3, Percentile: 0.95, Margin: 0.15, MemoryMargin: 0.15,
+			MinMilliCPU: 10, MinMemory: 32 << 20,
+		},
+		Replicas: Replicas{Enabled: true, RequestsPerSecond: 10, OnlineFloor: 2, BatchFloor: 1},
+		Spot:     Spot{Enabled: true},
+		Budget:   10,
+	}
+}

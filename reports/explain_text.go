@@ -1,0 +1,110 @@
+package reports
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/recommender"
+)
+
+// ExplainText writes how one workload of a plan was judged, a step after the other: what was measured,
+// how each number came about, what admission made of it, and what would be changed.
+func ExplainText(w io.Writer, a optimizer.Assessment, plan optimizer.Plan) error {
+	p := &printer{}
+	p.heading(a.Ref.String(), simulatedMark(plan.Simulated))
+	p.line("%s", about(a))
+	p.line("as of %s", plan.At.UTC().Format(stamp))
+	p.measured(a)
+	for _, h := range a.Holds {
+		p.line("")
+		p.field(0, "HELD", label, held{Detail: h.Detail, Reason: h.Reason}.text())
+	}
+	for i, v := range a.Verdicts {
+		p.verdict(i+1, v)
+	}
+	if len(a.Verdicts) == 0 && len(a.Holds) == 0 {
+		p.line("")
+		p.line("No rule finds anything to change.")
+	}
+	p.change(a, plan)
+	return p.to(w)
+}
+
+func (p *printer) measured(a optimizer.Assessment) {
+	p.line("")
+	if len(a.Use) == 0 {
+		p.line("MEASURED  nothing")
+		return
+	}
+	last := a.Use[0]
+	p.line("MEASURED  %s to %s, mean and percentiles of the busiest replica", last.From.UTC().Format(stamp), last.To.UTC().Format(stamp))
+	rows := [][]string{{"of", "signal", "mean", "p50", "percentile", "peak", "all pods", "readings", "pods", "covered"}}
+	for _, u := range a.Use {
+		rows = append(rows, useRow(u))
+	}
+	p.table(rows)
+}
+
+func useRow(u recommender.Use) []string {
+	of := u.Container
+	if of == "" {
+		of = "pod"
+	}
+	in := func(v float64) string { return amount(u.Signal, v) }
+	return []string{of, string(u.Signal), in(u.Mean), in(u.P50), in(u.Percentile), in(u.Peak), in(u.Total),
+		fmt.Sprint(u.Samples), fmt.Sprint(u.Pods), percent(u.Coverage)}
+}
+
+func (p *printer) table(rows [][]string) {
+	var b bytes.Buffer
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(t, strings.Join(r, "\t"))
+	}
+	t.Flush()
+	for _, l := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+		p.line("  %s", strings.TrimRight(l, " "))
+	}
+}
+
+func (p *printer) verdict(n int, v optimizer.Verdict) {
+	r := v.Recommendation
+	p.line("")
+	p.line("%d. %s, from %s days of data", n, r.Reason, number(r.Confidence))
+	p.field(indent, "because", label, r.Evidence)
+	rows := make([][]string, 0, len(r.Steps))
+	for _, s := range r.Steps {
+		rows = append(rows, []string{s.Subject, s.Name, s.Value})
+	}
+	if len(rows) > 0 {
+		p.table(rows)
+	}
+	for _, t := range v.Trims {
+		p.field(indent, "trimmed", label, t.String())
+	}
+	for _, h := range v.Holds {
+		p.field(indent, "held", label, held{Detail: h.Detail, Reason: h.Reason}.text())
+	}
+	if !v.Held() {
+		p.field(indent, "verdict", label, "proposed; alone: "+delta(v.Saving, cost.Line{}, " a month"))
+	}
+}
+
+func (p *printer) change(a optimizer.Assessment, plan optimizer.Plan) {
+	p.line("")
+	for i, c := range plan.Changes {
+		if c.Ref != a.Ref {
+			continue
+		}
+		p.line("CHANGE    %d of %d in the plan, mode %s", i+1, len(plan.Changes), c.Mode)
+		p.fields(indent, "", label-indent, moves(c.From, c.To))
+		p.field(indent, "", label-indent, newCard(a).Cost)
+		return
+	}
+	p.line("CHANGE    none; it costs %s", newCard(a).Cost)
+}

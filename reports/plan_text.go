@@ -1,0 +1,95 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+
+	"trimtab.dev/trimtab/optimizer"
+)
+
+const (
+	indent = 2
+	label  = 10
+)
+
+// PlanText writes a plan for people: what should change and why, what is held back by what, what may
+// stay as it is, and what is wrong with policies and namespaces.
+func PlanText(w io.Writer, plan optimizer.Plan) error {
+	v := newView(plan)
+	p := &printer{}
+	p.heading("Trimtab plan of "+v.At, simulatedMark(v.Simulated))
+	p.line("%s", v.Through)
+	p.line("")
+	p.field(0, "", 0, v.Total)
+	p.section("CHANGE", v.Changed, v.Doing)
+	p.section("HELD", v.Held, "left alone, and why")
+	p.section("LEAVE", v.Fine, "these ask for what they need")
+	p.bad(v.Bad)
+	p.lint(v.Lint)
+	return p.to(w)
+}
+
+func (p *printer) section(title string, cards []card, note string) {
+	if len(cards) == 0 {
+		return
+	}
+	p.line("")
+	p.title(title, len(cards), note)
+	for _, c := range cards {
+		p.line("")
+		p.card(c)
+	}
+}
+
+func (p *printer) title(title string, n int, note string) {
+	if note != "" {
+		note = ": " + note
+	}
+	p.line("%s (%d)%s", title, n, note)
+}
+
+func (p *printer) card(c card) {
+	p.line("%s", c.Name)
+	p.field(indent, "what", label, c.About)
+	p.fields(indent, "observed", label, c.Observed)
+	p.fields(indent, "change", label, c.Moves)
+	p.fields(indent, "because", label, c.Why)
+	p.fields(indent, "trimmed", label, c.Trims)
+	for _, h := range c.Holds {
+		p.field(indent, "held", label, h.text())
+	}
+	p.field(indent, "cost", label, c.Cost)
+}
+
+func (h held) text() string {
+	if h.What != "" {
+		return fmt.Sprintf("%s: %s (%s)", h.What, h.Detail, h.Reason)
+	}
+	return fmt.Sprintf("%s (%s)", h.Detail, h.Reason)
+}
+
+func (p *printer) bad(all []fault) {
+	if len(all) == 0 {
+		return
+	}
+	p.line("")
+	p.title("POLICIES WITH FAULTS", len(all), "")
+	for _, b := range all {
+		p.line("")
+		p.line("%s", b.Source)
+		p.fields(indent, "fault", label, b.Faults)
+		p.field(indent, "effect", label, b.Effect)
+	}
+}
+
+func (p *printer) lint(all []string) {
+	if len(all) == 0 {
+		return
+	}
+	p.line("")
+	p.title("QUOTAS AND LIMIT RANGES", len(all), "what will not do what it seems to")
+	p.line("")
+	for _, l := range all {
+		p.field(indent, "-", 2, l)
+	}
+}

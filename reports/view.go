@@ -1,0 +1,154 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
+)
+
+// view is a plan in the words and the order that people read it in: text and page show the same one.
+type view struct {
+	At, Through string // Through is a phrase
+	Simulated   bool
+	Total       string // one sentence
+	Doing       string // whether Changed will be made
+	Changed     []card // the largest saving first
+	Held        []card // left alone though something could be said, by Ref
+	Fine        []card // nothing to change, by Ref
+	Bad         []fault
+	Lint        []string
+}
+
+// card is one workload of a view.
+type card struct {
+	Name     string
+	About    string // "Deployment, online, 3 replicas, policy default"
+	Cost     string
+	Observed []string
+	Moves    []string
+	Why      []string
+	Trims    []string
+	Holds    []held
+	saving   cost.Money
+}
+
+// held is a hold in words. What names the rule that it stops; empty: all of them.
+type held struct {
+	What, Detail string
+	Reason       fleet.HoldReason
+}
+
+type fault struct {
+	Source string
+	Effect string
+	Faults []string
+}
+
+const stamp = "2006-01-02 15:04 UTC"
+
+func newView(p optimizer.Plan) view {
+	v := view{At: p.At.UTC().Format(stamp), Through: "nothing measured yet", Simulated: p.Simulated}
+	if !p.Through.IsZero() {
+		v.Through = "measured until " + p.Through.UTC().Format(stamp)
+	}
+	var now, after cost.Line
+	for _, a := range p.Assessments {
+		now, after = now.Add(cents(a.Now)), after.Add(cents(a.After))
+		c := newCard(a)
+		switch {
+		case len(c.Moves) > 0:
+			v.Changed = append(v.Changed, c)
+		case len(c.Holds) > 0:
+			v.Held = append(v.Held, c)
+		default:
+			v.Fine = append(v.Fine, c)
+		}
+	}
+	slices.SortStableFunc(v.Changed, func(a, b card) int { return cmp.Compare(b.saving, a.saving) })
+	v.Total = total(len(p.Assessments), len(v.Changed), now, after)
+	v.Doing = doing(p.Changes)
+	for _, b := range p.BadPolicies {
+		v.Bad = append(v.Bad, fault{b.Source, effect(b.Kept), b.Faults})
+	}
+	for _, f := range p.Lint {
+		v.Lint = append(v.Lint, f.String())
+	}
+	return v
+}
+
+func newCard(a optimizer.Assessment) card {
+	c := card{Name: a.Ref.String(), About: about(a), Observed: observed(a)}
+	c.Moves = moves(a.Workload, a.Workload.With(a.Target()))
+	now, after := cents(a.Now), cents(a.After)
+	c.saving = now.Sub(after).Amount
+	c.Cost = now.String() + " a month"
+	if len(c.Moves) > 0 {
+		c.Cost = fmt.Sprintf("%s -> %s a month: %s", now, after, delta(now, after, ""))
+	}
+	for _, h := range a.Holds {
+		c.Holds = append(c.Holds, held{"", h.Detail, h.Reason})
+	}
+	for _, v := range a.Verdicts {
+		if !v.Held() {
+			c.Why = append(c.Why, v.Recommendation.Evidence)
+		}
+		for _, t := range v.Trims {
+			c.Trims = append(c.Trims, t.String())
+		}
+		for _, h := range v.Holds {
+			c.Holds = append(c.Holds, held{string(v.Recommendation.Reason), h.Detail, h.Reason})
+		}
+	}
+	return c
+}
+
+func about(a optimizer.Assessment) string {
+	s := a.Ref.Kind + ", " + cmp.Or(string(a.Class), "unknown class") + ", " + count(int(a.Workload.Replicas), "replica")
+	if a.Policy != "" {
+		s += fmt.Sprintf(", policy %s (%s)", a.Policy, a.Mode)
+	}
+	return s
+}
+
+// total is the plan in one sentence; the costs are a month's.
+func total(models, changed int, now, after cost.Line) string {
+	if models == 0 {
+		return "No workload is meant by any policy, so there is nothing to say. Label a namespace trimtab.dev/policy=recommend to begin."
+	}
+	verb := "cost"
+	if models == 1 {
+		verb = "costs"
+	}
+	s := fmt.Sprintf("%s %s %s a month. ", count(models, "model"), verb, now)
+	if changed == 0 {
+		return s + "There is nothing to change."
+	}
+	return s + fmt.Sprintf("With %s it would be %s: %s.", count(changed, "change"), after, outcome(now, after))
+}
+
+// doing says whether changes will be made, which two switches decide: each policy's mode, which is
+// known here, and the daemon's own, which is not.
+func doing(changes []optimizer.Change) string {
+	n := 0
+	for _, c := range changes {
+		if c.Mode == policies.Enforce {
+			n++
+		}
+	}
+	if n == 0 {
+		return "proposed only, no policy of theirs is in mode enforce"
+	}
+	return fmt.Sprintf("%d of them in mode enforce, made if the daemon is allowed to act", n)
+}
+
+func effect(kept bool) string {
+	if kept {
+		return "its last good version stays in force, and only recommends"
+	}
+	return "no good version is known: the workloads it may mean are held"
+}
