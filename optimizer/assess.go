@@ -100,6 +100,9 @@ func (a Assessment) hold(h fleet.Hold) Assessment {
 
 func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.Bounds) Verdict {
 	target, trims, holds := admission.Judge(w, r.Target, b)
+	if len(holds) == 0 && w.Has(target) {
+		holds = []fleet.Hold{{Reason: fleet.HoldAtTarget, Detail: "what it may be given is what it has"}}
+	}
 	now, after := j.prices.Monthly(w, j.Nodes), j.prices.Monthly(w.With(target), j.Nodes)
 	return Verdict{Recommendation: r, Target: target, Trims: trims, Holds: holds, Saving: now.Sub(after)}
 }

@@ -44,6 +44,7 @@ func (c *Cycle) Run(ctx context.Context, now time.Time) (Plan, error) {
 	plan := decide(assessAll(seen.Snapshot, c.set, c.History, prices, now))
 	plan.At, plan.Through = now, c.History.Last()
 	plan.BadPolicies, plan.Lint = c.set.Bad, lint(seen.Snapshot, plan.Assessments)
+	plan.Prices = prices.Used(seen.Nodes)
 	plan.Simulated = anySimulated(seen.Nodes)
 	return plan, c.act(ctx, plan, now)
 }

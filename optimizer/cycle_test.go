@@ -22,7 +22,8 @@ type world struct {
 	workloads []fleet.Workload
 	raw       []policies.Raw
 	noBounds  bool
-	broken    string // which read fails
+	least     fleet.Resources // of a container, by LimitRange
+	broken    string          // which read fails
 	now       time.Time
 	applied   []string // what Apply was called for, in order
 	refuse    error
@@ -39,7 +40,7 @@ func (w *world) Observe(context.Context) (fleet.Snapshot, error) {
 		{Name: "sp", InstanceType: "m5.large", Region: "us-east-1", Capacity: fleet.Spot, Ready: true, Allocatable: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30}},
 	}}
 	if !w.noBounds {
-		s.Bounds = []fleet.Bounds{{Namespace: "ml"}}
+		s.Bounds = []fleet.Bounds{{Namespace: "ml", LimitRanges: []fleet.LimitRange{{Name: "least", Type: "Container", Min: w.least}}}}
 	}
 	return s, nil
 }
@@ -133,8 +134,8 @@ func TestOneWorkload(t *testing.T) {
 	if c.From.Replicas != 3 || c.To.Replicas != 2 || len(c.To.Pods) != 2 {
 		t.Errorf("replicas %d -> %d with %d pods", c.From.Replicas, c.To.Replicas, len(c.To.Pods))
 	}
-	// 20m + 15 % is 23m, 50 MiB + 15 % is 57.5 MiB; both rounded up.
-	if r := c.To.Current().Requests(); r.MilliCPU < 23 || r.MilliCPU > 30 || r.Memory < 57<<20 || r.Memory > 60<<20 {
+	// Two pods will do the work of three: 20m × 1.5 + 15 % is 34.5m, 50 MiB + 15 % is 57.5 MiB; both rounded up.
+	if r := c.To.Current().Requests(); r.MilliCPU != 35 || r.Memory != 58<<20 {
 		t.Errorf("requests after: %+v", r)
 	}
 	if c.Saving.Amount != p.Now.Amount-p.After.Amount || c.Saving.Amount <= 0 {
@@ -179,6 +180,19 @@ func TestHolds(t *testing.T) {
 		if got := holdReasons(p.Assessments[0]); len(got) == 0 || got[0] != tt.want {
 			t.Errorf("%s: held for %v, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestAtTarget: what a LimitRange trims back to what is there already is no change.
+func TestAtTarget(t *testing.T) {
+	w := &world{workloads: []fleet.Workload{deployment("rec", 2)}, least: fleet.Resources{MilliCPU: 500, Memory: 1 << 30}}
+	p := w.pass(t)
+	if len(p.Changes) != 0 || len(p.Assessments[0].Verdicts) != 1 {
+		t.Fatalf("%d changes, %d verdicts", len(p.Changes), len(p.Assessments[0].Verdicts))
+	}
+	v := p.Assessments[0].Verdicts[0]
+	if len(v.Trims) != 2 || len(v.Holds) != 1 || v.Holds[0].Reason != fleet.HoldAtTarget || v.Saving.Amount != 0 {
+		t.Errorf("trims %v, holds %v, saving %s", v.Trims, v.Holds, v.Saving)
 	}
 }
 

@@ -17,8 +17,9 @@ type Plan struct {
 	Through     time.Time           `json:"through"`     // end of the newest sample that was read
 	Assessments []Assessment        `json:"assessments"` // sorted by Ref
 	Changes     []Change            `json:"changes"`
-	Now         cost.Line           `json:"now"`   // a month of every assessed workload as it is
-	After       cost.Line           `json:"after"` // and after Changes
+	Now         cost.Line           `json:"now"`    // a month of every assessed workload as it is
+	Prices      []cost.Row          `json:"prices"` // what its nodes are priced by
+	After       cost.Line           `json:"after"`  // and after Changes
 	BadPolicies []policies.Bad      `json:"badPolicies,omitempty"`
 	Lint        []admission.Finding `json:"lint,omitempty"`      // what is wrong with quotas and LimitRanges
 	Simulated   bool                `json:"simulated,omitempty"` // some node is not a real one

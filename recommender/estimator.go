@@ -44,6 +44,17 @@ func WithMargin(fraction float64, e Estimator) Estimator {
 	}
 }
 
+// Shared is e on fewer pods: each has factor times the use, 1.5 where two do the work of three.
+func Shared(factor float64, e Estimator) Estimator {
+	return func(d Distribution) Estimate {
+		v := e(d)
+		if factor == 1 {
+			return v
+		}
+		return v.then("on fewer replicas × "+decimal(factor), v.Value*factor)
+	}
+}
+
 // WithFloor is e, never below least.
 func WithFloor(least float64, e Estimator) Estimator {
 	return func(d Distribution) Estimate {

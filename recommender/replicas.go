@@ -7,6 +7,18 @@ import (
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
+// crowding is by how much the use of a pod grows when the replicas rule has done its work, step by
+// step: now / enough replicas, 1 where it does nothing. CPU follows the requests that a pod answers,
+// and right-sizing never raises a request, so it leaves room for the end of that way at once.
+func (c judge) crowding() float64 {
+	rec, _ := c.replicas()
+	if rec == nil {
+		return 1
+	}
+	d, _ := c.measured("", fleet.Requests, "")
+	return float64(c.w.Replicas) / float64(Enough(d.Total, c.o.PerReplica, max(c.o.Floor, 1)))
+}
+
 // replicas takes one replica away where they answer few requests. N, named in the evidence, is the
 // most replicas that would each answer PerReplica; a measured zero is a zero, and no measurement
 // holds the rule.

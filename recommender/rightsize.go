@@ -137,7 +137,8 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 // fitCPU fills in CPU: the percentile and a margin, within the floor and the present request.
 func (c judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
 	within := func(e Estimator) Estimator {
-		e = RoundedUp(cpuStep, WithFloor(float64(c.o.MinMilliCPU)/1000, WithMargin(c.o.Margin, e)))
+		e = WithMargin(c.o.Margin, Shared(c.crowding(), e))
+		e = RoundedUp(cpuStep, WithFloor(float64(c.o.MinMilliCPU)/1000, e))
 		return WithCeiling("not above the request", float64(k.Requests.MilliCPU)/1000, e)
 	}
 	target := within(Percentile(c.o.Percentile))(d)

@@ -75,7 +75,7 @@ func (p *printer) table(rows [][]string) {
 func (p *printer) verdict(n int, v optimizer.Verdict) {
 	r := v.Recommendation
 	p.line("")
-	p.line("%d. %s, from %s days of data", n, r.Reason, number(r.Confidence))
+	p.line("%d. %s, from %s of data", n, r.Reason, span(r.Confidence))
 	p.field(indent, "because", label, r.Evidence)
 	rows := make([][]string, 0, len(r.Steps))
 	for _, s := range r.Steps {

@@ -121,6 +121,11 @@ A pod above its CPU request runs on what its node has to spare.</caption>
 <p class="soft">What will not do what it seems to.</p>
 <ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
 </section>{{end}}
+{{with .View.Prices}}<section>
+<h2>Prices ({{len .}})</h2>
+<p class="soft">What the nodes cost by; a Prices document of yours goes before them.</p>
+<ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
+</section>{{end}}
 </main>
 <footer>
 <p>A model costs its requests' share of the list price of the nodes under its pods; a month has 730 hours, a week 168.

@@ -26,6 +26,7 @@ func PlanText(w io.Writer, plan optimizer.Plan) error {
 	p.section("LEAVE", v.Fine, "these ask for what they need")
 	p.bad(v.Bad)
 	p.lint(v.Lint)
+	p.prices(v.Prices)
 	return p.to(w)
 }
 
@@ -66,6 +67,18 @@ func (h held) text() string {
 		return fmt.Sprintf("%s: %s (%s)", h.What, h.Detail, h.Reason)
 	}
 	return fmt.Sprintf("%s (%s)", h.Detail, h.Reason)
+}
+
+func (p *printer) prices(rows []string) {
+	if len(rows) == 0 {
+		return
+	}
+	p.line("")
+	p.title("PRICES", len(rows), "what the nodes cost by; a Prices document of yours goes before them")
+	p.line("")
+	for _, r := range rows {
+		p.line("  - %s", r)
+	}
 }
 
 func (p *printer) bad(all []fault) {

@@ -22,6 +22,7 @@ type view struct {
 	Fine        []card // nothing to change, by Ref
 	Bad         []fault
 	Lint        []string
+	Prices      []string // where the amounts come from
 }
 
 // card is one workload of a view.
@@ -74,6 +75,9 @@ func newView(p optimizer.Plan) view {
 	v.Doing = doing(p.Changes)
 	for _, b := range p.BadPolicies {
 		v.Bad = append(v.Bad, fault{b.Source, effect(b.Kept), b.Faults})
+	}
+	for _, r := range p.Prices {
+		v.Prices = append(v.Prices, r.String())
 	}
 	for _, f := range p.Lint {
 		v.Lint = append(v.Lint, f.String())

@@ -28,6 +28,19 @@ func amount(s fleet.Signal, v float64) string {
 	return number(v)
 }
 
+// span is a number of days for people: "23 days", "5 hours", "2 minutes".
+func span(days float64) string {
+	for _, u := range []struct {
+		name string
+		days float64
+	}{{"day", 1}, {"hour", 1. / 24}, {"minute", 1. / 1440}} {
+		if n := math.Floor(days/u.days + 1e-9); n >= 2 {
+			return fmt.Sprintf("%.0f %ss", n, u.name)
+		}
+	}
+	return "under 2 minutes"
+}
+
 // number has one decimal below ten and none above.
 func number(v float64) string {
 	if v > 0 && v < 9.95 {

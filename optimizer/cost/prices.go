@@ -2,7 +2,9 @@ package cost
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -87,6 +89,30 @@ func (p Prices) Node(n fleet.Node, hours int64) Line {
 		return Line{Unpriced: []string{unpriced(n)}}
 	}
 	return Line{Amount: r.Hourly.Times(hours, 1)}
+}
+
+// Used is the rows that nodes are priced by, sorted, each once: where an amount comes from.
+func (p Prices) Used(nodes []fleet.Node) []Row {
+	var rows []Row
+	for _, n := range nodes {
+		if r, ok := p.Find(n.InstanceType, n.Region, n.Capacity); ok && n.InstanceType != "" {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, compareRows)
+	return slices.CompactFunc(rows, func(a, b Row) bool { return compareRows(a, b) == 0 })
+}
+
+// String is the price of one row for people, with its source and date.
+func (r Row) String() string {
+	s := fmt.Sprintf("%s %s, %s an hour: %s", r.Capacity, r.InstanceType, r.Hourly.Exact(), r.Source)
+	if r.Region != "" {
+		s = strings.Replace(s, ", ", " in "+r.Region+", ", 1)
+	}
+	if r.Date != "" {
+		s += ", " + r.Date
+	}
+	return s
 }
 
 // unpriced names what has no price: "x9.huge in mars-1", "spot m5.large in eu-west-1".

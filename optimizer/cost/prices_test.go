@@ -116,6 +116,24 @@ func TestSplitAddsUp(t *testing.T) {
 	}
 }
 
+func TestUsed(t *testing.T) {
+	node := func(kind string, c fleet.Capacity) fleet.Node {
+		return fleet.Node{InstanceType: kind, Region: "us-east-1", Capacity: c}
+	}
+	rows := Builtin().Used([]fleet.Node{node("m5.large", fleet.Spot), node("m5.large", fleet.OnDemand), node("m5.large", fleet.Spot), node("x9.huge", fleet.OnDemand), {}})
+	want := []string{
+		"on-demand m5.large in us-east-1, $0.096 an hour: AWS EC2 on-demand list price, 2026-07-20",
+		"spot m5.large in us-east-1, $0.0382 an hour: AWS EC2 spot price, observed, 2021-04-06",
+	}
+	if len(rows) != 2 || rows[0].String() != want[0] || rows[1].String() != want[1] {
+		t.Errorf("used %v, want %v", rows, want)
+	}
+	own := Row{InstanceType: "x9.huge", Capacity: fleet.OnDemand, Hourly: 2 * Dollar, Source: "Prices document"}
+	if got := own.String(); got != "on-demand x9.huge, $2.00 an hour: Prices document" {
+		t.Error(got)
+	}
+}
+
 func TestNode(t *testing.T) {
 	for _, c := range []struct {
 		n     fleet.Node

@@ -102,6 +102,24 @@ func TestWithLeavesTheWorkloadAlone(t *testing.T) {
 	}
 }
 
+func TestHas(t *testing.T) {
+	w := workload()
+	for _, tt := range []struct {
+		target fleet.Target
+		want   bool
+	}{
+		{fleet.Target{}, true},
+		{fleet.Target{Requests: []fleet.ContainerRequests{{Container: "s", Requests: res(500, 1000)}}, Replicas: 2}, true},
+		{fleet.Target{Requests: []fleet.ContainerRequests{{Container: "s", Requests: res(500, 999)}}}, false},
+		{fleet.Target{Replicas: 1}, false},
+		{fleet.Target{Capacity: fleet.Spot}, false},
+	} {
+		if w.Has(tt.target) != tt.want || !w.With(tt.target).Has(tt.target) {
+			t.Errorf("%+v: %v, want %v; and With(t).Has(t) must hold", tt.target, !tt.want, tt.want)
+		}
+	}
+}
+
 func TestCurrentIsTheNewestPod(t *testing.T) {
 	w := workload()
 	w.Pods[1].Shape = fleet.PodShape{Containers: []fleet.Container{{Name: "s", Requests: res(70, 7)}}}

@@ -84,6 +84,26 @@ func (w Workload) With(t Target) Workload {
 	return w
 }
 
+// Has tells whether w is as t asks already: every live pod, the replicas and the capacity.
+func (w Workload) Has(t Target) bool {
+	if t.Replicas != 0 && t.Replicas != w.Replicas || t.Capacity != "" && t.Capacity != w.Capacity {
+		return false
+	}
+	shapes := []PodShape{w.Current()}
+	for _, p := range w.Pods {
+		shapes = append(shapes, p.Shape)
+	}
+	for _, s := range shapes {
+		for _, r := range t.Requests {
+			c, ok := s.Container(r.Container)
+			if ok && (c.Requests.MilliCPU != r.Requests.MilliCPU || c.Requests.Memory != r.Requests.Memory) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (p PodShape) with(reqs []ContainerRequests) PodShape {
 	p.Containers = slices.Clone(p.Containers)
 	for _, r := range reqs {
