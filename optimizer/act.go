@@ -42,7 +42,7 @@ func (c *Cycle) carryOut(ctx context.Context, ch Change, now time.Time) error {
 
 // settle finishes what an earlier process began and did not live to finish: done where the cluster
 // shows the new state, failed otherwise.
-func (c *Cycle) settle(ctx context.Context, seen observation, now time.Time) error {
+func (c *Cycle) settle(ctx context.Context, seen fleet.Snapshot, now time.Time) error {
 	entries, err := c.Ledger.Entries(ctx)
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)

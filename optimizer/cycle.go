@@ -39,11 +39,10 @@ func (c *Cycle) Run(ctx context.Context, now time.Time) (Plan, error) {
 	if err := c.settle(ctx, seen, now); err != nil {
 		return Plan{}, err
 	}
-	c.remember(seen.samples, now)
 	prices := c.Prices.With(rows(c.set.Prices)...)
-	plan := decide(assessAll(seen.Snapshot, c.set, c.History, prices, now))
+	plan := decide(assessAll(seen, c.set, c.History, prices, now))
 	plan.At, plan.Through = now, c.History.Last()
-	plan.BadPolicies, plan.Lint = c.set.Bad, lint(seen.Snapshot, plan.Assessments)
+	plan.BadPolicies, plan.Lint = c.set.Bad, lint(seen, plan.Assessments)
 	plan.Prices = prices.Used(seen.Nodes)
 	plan.Simulated = anySimulated(seen.Nodes)
 	return plan, c.act(ctx, plan, now)
@@ -52,26 +51,20 @@ func (c *Cycle) Run(ctx context.Context, now time.Time) (Plan, error) {
 // Refused counts the samples that were no measurements: NaN, negative or from the future.
 func (c *Cycle) Refused() int { return c.refused }
 
-type observation struct {
-	fleet.Snapshot
-	samples []fleet.Sample
-}
-
-func (c *Cycle) observe(ctx context.Context, now time.Time) (observation, error) {
+func (c *Cycle) observe(ctx context.Context, now time.Time) (fleet.Snapshot, error) {
 	snapshot, err := c.Cluster.Observe(ctx)
 	if err != nil {
-		return observation{}, fmt.Errorf("observe the cluster: %w", err)
+		return fleet.Snapshot{}, fmt.Errorf("observe the cluster: %w", err)
 	}
 	raw, err := c.Cluster.Policies(ctx)
 	if err != nil {
-		return observation{}, fmt.Errorf("read policies: %w", err)
+		return fleet.Snapshot{}, fmt.Errorf("read policies: %w", err)
 	}
-	samples, err := c.Usage.Samples(ctx, c.since(now), now)
-	if err != nil {
-		return observation{}, fmt.Errorf("read usage: %w", err)
+	if err := c.remember(ctx, now); err != nil {
+		return fleet.Snapshot{}, fmt.Errorf("read usage: %w", err)
 	}
 	c.set = policies.Compile(raw, c.set)
-	return observation{snapshot, samples}, nil
+	return snapshot, nil
 }
 
 // since is where the last pass stopped reading, or as far back as history goes.
@@ -83,13 +76,18 @@ func (c *Cycle) since(now time.Time) time.Time {
 	return oldest
 }
 
-func (c *Cycle) remember(samples []fleet.Sample, now time.Time) {
-	for _, s := range samples {
-		if err := c.History.Add(s, now); err != nil && !errors.Is(err, recommender.ErrRepeated) {
-			c.refused++
+// remember folds what was measured since the last pass into the history. What it took up before a
+// read failed is true all the same; the next pass goes on behind it.
+func (c *Cycle) remember(ctx context.Context, now time.Time) error {
+	defer c.History.Forget(now.Add(-Retention))
+	return c.Usage.Each(ctx, c.since(now), now, func(samples []fleet.Sample) error {
+		for _, s := range samples {
+			if err := c.History.Add(s, now); err != nil && !errors.Is(err, recommender.ErrRepeated) {
+				c.refused++
+			}
 		}
-	}
-	c.History.Forget(now.Add(-Retention))
+		return nil
+	})
 }
 
 func rows(prices []policies.Price) []cost.Row {

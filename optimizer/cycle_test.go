@@ -47,9 +47,9 @@ func (w *world) Observe(context.Context) (fleet.Snapshot, error) {
 
 func (w *world) Policies(context.Context) ([]policies.Raw, error) { return w.raw, nil }
 
-func (w *world) Samples(_ context.Context, since, until time.Time) ([]fleet.Sample, error) {
+func (w *world) Each(_ context.Context, since, until time.Time, do func([]fleet.Sample) error) error {
 	if w.broken == "usage" {
-		return nil, errors.New("store is gone")
+		return errors.New("store is gone")
 	}
 	var out []fleet.Sample
 	for at := until.Add(-2 * time.Hour).Truncate(time.Minute); !at.After(until); at = at.Add(time.Minute) {
@@ -67,7 +67,7 @@ func (w *world) Samples(_ context.Context, since, until time.Time) ([]fleet.Samp
 			}
 		}
 	}
-	return out, nil
+	return do(out)
 }
 
 func (w *world) Apply(_ context.Context, c optimizer.Change) error {

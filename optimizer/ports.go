@@ -18,9 +18,10 @@ type Cluster interface {
 
 // Usage reads measurements.
 type Usage interface {
-	// Samples gives every sample whose window ends in (since, until], sorted by end, Ref, pod,
-	// container and signal. What was not measured is not there.
-	Samples(ctx context.Context, since, until time.Time) ([]fleet.Sample, error)
+	// Each hands over every sample whose window ends in (since, until], sorted by end, Ref, pod,
+	// container and signal, in chunks, for weeks of a large cluster do not fit into memory. What was
+	// not measured is not there.
+	Each(ctx context.Context, since, until time.Time, do func([]fleet.Sample) error) error
 }
 
 // Actuator carries out changes. A daemon without one only recommends.

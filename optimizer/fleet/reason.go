@@ -33,7 +33,7 @@ const (
 	HoldBounds       HoldReason = "unknown-bounds" // LimitRange and ResourceQuota could not be read
 	HoldLimitRange   HoldReason = "limit-range"    // no admissible value is left
 	HoldQuota        HoldReason = "quota"
-	HoldAtTarget     HoldReason = "at-target"          // what it may be given is what it has
+	HoldAtTarget     HoldReason = "at-target" // what it may be given is what it has
 	HoldQoS          HoldReason = "qos-class" // the change would alter the pod's QoS class
 	HoldWindow       HoldReason = "window-closed"
 	HoldCooldown     HoldReason = "cooldown"

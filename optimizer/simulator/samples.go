@@ -7,6 +7,15 @@ import (
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
+// Each hands over Samples in one piece: it fits into memory.
+func (c *Cluster) Each(ctx context.Context, since, until time.Time, do func([]fleet.Sample) error) error {
+	all, err := c.Samples(ctx, since, until)
+	if err != nil {
+		return err
+	}
+	return do(all)
+}
+
 // Samples gives what was measured in (since, until], in windows of Step, for the fleet as it is now:
 // between two passes nothing changes it.
 func (c *Cluster) Samples(ctx context.Context, since, until time.Time) ([]fleet.Sample, error) {

@@ -197,7 +197,7 @@ func TestUnreadableChunkIsAnError(t *testing.T) {
 	blocksAndLog(t, dir)
 	mangle(t, newest(t, dir+"/0*/chunks/0*"), 0.5)
 	s := openAt(t, dir, nil) // after a clean stop chunks are not read on opening
-	got, err := NewReader(s, ReaderOptions{}).Samples(context.Background(), t0, clock())
+	got, err := all(context.Background(), NewReader(s, ReaderOptions{}), t0, clock())
 	if err == nil || got != nil {
 		t.Errorf("%d samples, error %v: want none and an error", len(got), err)
 	}

@@ -56,23 +56,10 @@ func NewReader(s *Store, o ReaderOptions) *Reader {
 // Since is the time from which on there is usage to read; false: there is none yet.
 func (r *Reader) Since() (time.Time, bool) { return r.store.Since() }
 
-// Samples gives a sample for every window that ends in (since, until], is complete, and in which
+// Each hands over a sample for every window that ends in (since, until], is complete, and in which
 // something was measured; windows are aligned to the step. They are sorted by end, Ref, pod,
-// container, signal and image. After an error there is no answer at all.
-func (r *Reader) Samples(ctx context.Context, since, until time.Time) ([]fleet.Sample, error) {
-	var out []fleet.Sample
-	err := r.Each(ctx, since, until, func(s []fleet.Sample) error {
-		out = append(out, s...)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// Each hands over what Samples gives, in the same order, chunk by chunk, for reads that are larger
-// than memory: each of do's slices is its own to keep.
+// container, signal and image, and come chunk by chunk, for reads that are larger than memory: each
+// of do's slices is its own to keep. After an error what is missing is unknown.
 func (r *Reader) Each(ctx context.Context, since, until time.Time, do func([]fleet.Sample) error) error {
 	first, last, ok := r.windows(since, until)
 	if !ok {

@@ -156,7 +156,7 @@ func TestFailedReadIsAnError(t *testing.T) {
 	put(t, s, cpu(30, 1))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if got, err := NewReader(s, now).Samples(ctx, t0, clock()); !errors.Is(err, context.Canceled) || got != nil {
+	if got, err := all(ctx, NewReader(s, now), t0, clock()); !errors.Is(err, context.Canceled) || got != nil {
 		t.Errorf("cancelled: %v, %v", got, err)
 	}
 	stop := errors.New("enough")

@@ -68,11 +68,23 @@ func logTo(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b
 
 func samples(t *testing.T, r *Reader, since, until time.Time) []fleet.Sample {
 	t.Helper()
-	out, err := r.Samples(context.Background(), since, until)
+	out, err := all(context.Background(), r, since, until)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// all gathers what Each hands over; nothing after an error.
+func all(ctx context.Context, r *Reader, since, until time.Time) (out []fleet.Sample, err error) {
+	err = r.Each(ctx, since, until, func(s []fleet.Sample) error {
+		out = append(out, s...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func TestStoreCountsWhatItRefuses(t *testing.T) {
