@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Every check that needs no cluster, as continuous integration runs it. One line before each step.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# The flags of the product's build, so that what vet and staticcheck look at is compiled once.
+export GOFLAGS="-trimpath -buildvcs=false"
+lk=deploy/localkube
+begin=$SECONDS
+step() { printf '== %s (%d s)\n' "$1" $((SECONDS - begin)); }
+
+step "gofmt"
+unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l)
+if [ -n "$unformatted" ]; then echo "not formatted, run gofmt -w: $unformatted"; exit 1; fi
+
+step "go.mod is tidy"
+go mod tidy -diff
+(cd $lk && go mod tidy -diff)
+
+step "go vet"
+CGO_ENABLED=0 go vet ./...
+# ./kube only links upstream programs; vetting it would compile all of Kubernetes.
+driver=$(cd $lk && go list ./... | grep -v '/kube$')
+(cd $lk && CGO_ENABLED=0 go vet -tags e2e $driver)
+
+step "staticcheck"
+CGO_ENABLED=0 go tool -modfile=go.tool.mod staticcheck ./...
+
+step "tests of the local cluster's driver"
+(cd $lk && CGO_ENABLED=0 go test $driver)
+
+step "tests, with the race detector"
+CGO_ENABLED=1 go test -race ./...
+
+step "known vulnerabilities"
+if vulns=$(CGO_ENABLED=0 timeout 120 go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./... 2>&1); then
+	echo "none"
+elif echo "$vulns" | grep -q '^Vulnerability #'; then
+	echo "$vulns"; exit 1
+else
+	echo "not checked: the vulnerability database is not reachable from here"
+fi
+echo "all checks passed in $((SECONDS - begin)) s"

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// existing shows a cluster of the reader's own: Trimtab runs here as a process with the reader's
+// rights, reads, and writes nothing there. The namespaces labelled trimtab.dev/policy, and those that
+// policies in namespace trimtab select, are judged.
+func (d *demo) existing(ctx context.Context) error {
+	say("")
+	say("== Your cluster %s: Trimtab reads it from here for a minute and writes nothing to it", d.context)
+	if err := d.buildProduct(ctx); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(d.out, "trimtab.log"))
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	defer log.Close()
+	ctx, stop := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, d.tool("trimtab"), "run", "--context", d.context, "--listen", daemonAddress, "--leader-elect=false",
+		"--checkpoint-every=0", "--store", filepath.Join(d.out, "store"), "--interval=10s", "--resolution=15s", "--settle=25s")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		stop()
+		return fmt.Errorf("start trimtab: %w", err)
+	}
+	defer func() { stop(); cmd.Wait() }()
+	if err := d.firstPlan(ctx); err != nil {
+		return fmt.Errorf("%w; its log is %s", err, log.Name())
+	}
+	say("No namespace in it? kubectl label namespace NAME trimtab.dev/policy=recommend")
+	return nil
+}
+
+// firstPlan waits until measurements have arrived or a minute is over, and prints what is known then.
+func (d *demo) firstPlan(ctx context.Context) error {
+	server := []string{"--server", "http://" + daemonAddress}
+	var text []byte
+	err := until(ctx, 30*time.Second, time.Second, "a first pass", func() (done bool, err error) {
+		text, err = d.trimtab(ctx, append([]string{"plan"}, server...)...)
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end) && strings.Contains(string(text), "no-metrics"); time.Sleep(5 * time.Second) {
+		if newer, err := d.trimtab(ctx, append([]string{"plan"}, server...)...); err == nil {
+			text = newer
+		}
+	}
+	say("$ trimtab plan")
+	say("%s", strings.TrimRight(string(text), "\n"))
+	return nil
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Images as the manifests name them, and the pages' address.
+const (
+	trimtabImage = "localhost/trimtab/trimtab:dev"
+	serverImage  = "localhost/trimtab/modelserver:dev"
+	pagePort     = "18080"
+	pageService  = "10.96.0.80:80" // deploy/demo/page.yaml
+)
+
+// realNodes is level 3.
+func (d *demo) realNodes(ctx context.Context) error {
+	say("")
+	say("== A real cluster: etcd, API server, controllers, two nodes with kubelet, containerd and runc")
+	if err := show(ctx, d.tool("localkube"), "deps"); err != nil {
+		return err
+	}
+	if err := d.buildAll(ctx); err != nil {
+		return err
+	}
+	up := time.Now()
+	if err := show(ctx, d.tool("localkube"), "up", "--out", d.out, "--forward", pagePort+"="+pageService); err != nil {
+		return err
+	}
+	d.times["cluster.up_s"] = time.Since(up).Seconds()
+	ready := time.Now()
+	if err := show(ctx, d.tool("localkube"), "load", "--out", d.out, trimtabImage+"="+d.tool("trimtab"), serverImage+"="+d.tool("modelserver")); err != nil {
+		return err
+	}
+	if err := d.install(ctx); err != nil {
+		return err
+	}
+	if err := d.watch(ctx, nil, ready); err != nil {
+		return err
+	}
+	d.farewell("http://127.0.0.1:" + pagePort + "/")
+	return nil
+}
+
+// buildAll compiles the cluster's binaries and ours, whatever is not there yet.
+func (d *demo) buildAll(ctx context.Context) error {
+	if d.noBuild {
+		return nil
+	}
+	if err := show(ctx, d.tool("localkube"), "build"); err != nil {
+		return err
+	}
+	return d.buildProduct(ctx)
+}
+
+// install puts Trimtab, the policy, the models and their load into the cluster.
+func (d *demo) install(ctx context.Context) error {
+	say("installing Trimtab in namespace trimtab: its own ServiceAccount, read-only on everything but its own namespace")
+	faster := func(text string) string {
+		out, err := replaceOnce(text, "args: [run, --store=/var/lib/trimtab]",
+			"args: [run, --store=/var/lib/trimtab, --interval=10s, --resolution=15s, --settle=25s, --checkpoint-every=30s]")
+		if err != nil {
+			panic(err) // unreachable unless bug: the end-to-end test applies this manifest
+		}
+		return out
+	}
+	if err := d.apply(ctx, faster, "install.yaml"); err != nil {
+		return err
+	}
+	if err := d.apply(ctx, asIs, "demo/policy.yaml", "demo/page.yaml", "demo/namespace.yaml", "demo/workloads.yaml"); err != nil {
+		return err
+	}
+	say("installing three model servers in namespace ml-production, with the article's ResourceQuota and LimitRange")
+	for _, name := range []string{"recommendation-model", "property-valuation", "image-batch"} {
+		if _, err := d.kubectl(ctx, "", "-n", "ml-production", "rollout", "status", "deployment/"+name, "--timeout=90s"); err != nil {
+			return err
+		}
+	}
+	if err := d.startLoad(ctx); err != nil {
+		return err
+	}
+	_, err := d.kubectl(ctx, "", "-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=90s")
+	return err
+}
+
+// stream is the load on one model: its Service, requests per second and rows per request.
+type stream struct {
+	service, model string
+	rate, rows     string
+	about          string
+}
+
+// The rates follow from the rules: 6/3 replicas = 2 requests a second each is few, 30/2 = 15 is not.
+var streams = []stream{
+	{"recommendation-service", "recommendation", "6", "4", "6 requests a second over 3 replicas"},
+	{"valuation-service", "valuation", "30", "448", "30 requests a second over 2 replicas, 448 properties each"},
+	{"image-batch-service", "image", "3", "80", "3 requests a second with 80 images each"},
+}
+
+// startLoad runs one load generator per model on the spot node. There is no DNS in this cluster, so
+// each is told the address of its Service.
+func (d *demo) startLoad(ctx context.Context) error {
+	text, err := os.ReadFile(filepath.Join(d.root, "deploy", "demo", "load.yaml"))
+	if err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	var all []string
+	for _, s := range streams {
+		ip, err := d.kubectl(ctx, "", "-n", "ml-production", "get", "service", s.service, "-o", "jsonpath={.spec.clusterIP}")
+		if err != nil {
+			return err
+		}
+		all = append(all, strings.NewReplacer("NAME", "load-"+s.model, "TARGET", "http://"+string(ip), "MODEL", s.model, "RATE", s.rate, "ROWS", s.rows).Replace(string(text)))
+		say("load on %s: %s", s.model, s.about)
+	}
+	_, err = d.kubectl(ctx, strings.Join(all, "---\n"), "apply", "-f", "-")
+	return err
+}
+
+// answer is what the demo reads of `trimtab plan -o json`.
+type answer struct {
+	Plan struct {
+		Assessments []assessment `json:"assessments"`
+	} `json:"plan"`
+}
+
+type assessment struct {
+	Ref struct {
+		Name string `json:"name"`
+	} `json:"ref"`
+	Verdicts []struct {
+		Recommendation struct {
+			Reason string `json:"reason"`
+		} `json:"recommendation"`
+	} `json:"verdicts"`
+	Holds []struct {
+		Reason string `json:"reason"`
+		Detail string `json:"detail"`
+	} `json:"holds"`
+}
+
+func (a assessment) reasons() []string {
+	var out []string
+	for _, v := range a.Verdicts {
+		out = append(out, v.Recommendation.Reason)
+	}
+	return out
+}
+
+// watch tells what the daemon says until every model has its answer, then prints plan and explanation.
+func (d *demo) watch(ctx context.Context, server []string, ready time.Time) error {
+	say("")
+	say("== Trimtab observes: metrics.k8s.io every 15 s, each model server's /metrics, a policy that wants 1 minute of history")
+	ask := func(verb ...string) ([]byte, error) { return d.trimtab(ctx, append(verb, server...)...) }
+	said := ""
+	err := until(ctx, 3*time.Minute, 2*time.Second, "a recommendation for every model", func() (bool, error) {
+		raw, err := ask("plan", "-o", "json")
+		if err != nil {
+			return false, err
+		}
+		var a answer
+		if err := json.Unmarshal(raw, &a); err != nil {
+			return true, err
+		}
+		if line := progress(a); line != said {
+			said = line
+			say("%4.0f s  %s", time.Since(ready).Seconds(), line)
+		}
+		return settled(a), nil
+	})
+	if err != nil {
+		return err
+	}
+	d.times["demo.recommended_after_ready_s"] = time.Since(ready).Seconds()
+	return d.tell(ask)
+}
+
+// progress is one line on where each model stands.
+func progress(a answer) string {
+	var parts []string
+	for _, w := range a.Plan.Assessments {
+		state := "nothing to do"
+		switch {
+		case len(w.Verdicts) > 0:
+			state = strings.Join(w.reasons(), ", ")
+		case len(w.Holds) > 0:
+			state = w.Holds[0].Detail
+		}
+		parts = append(parts, w.Ref.Name+": "+state)
+	}
+	if len(parts) == 0 {
+		return "no workload seen yet"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// settled is true once each model has the answer that its load leads to, and the one that is right
+// has been judged on measurements too.
+func settled(a answer) bool {
+	want := map[string][]string{
+		"recommendation-model": {"cpu-underused", "few-requests"},
+		"image-batch":          {"batch-on-demand"},
+		"property-valuation":   nil,
+	}
+	done := 0
+	for _, w := range a.Plan.Assessments {
+		reasons, ours := want[w.Ref.Name]
+		if ours && slices.Equal(w.reasons(), reasons) && len(w.Holds) == 0 {
+			done++
+		}
+	}
+	return done == len(want)
+}
+
+// tell prints the plan and how one recommendation came about, as a person would ask for them.
+func (d *demo) tell(ask func(...string) ([]byte, error)) error {
+	for _, verb := range [][]string{{"plan"}, {"explain", "ml-production/recommendation-model"}} {
+		text, err := ask(verb...)
+		if err != nil {
+			return err
+		}
+		say("")
+		say("$ trimtab %s", strings.Join(verb, " "))
+		say("%s", strings.TrimRight(string(text), "\n"))
+	}
+	return nil
+}
+
+// trimtab asks the daemon as a person would.
+func (d *demo) trimtab(ctx context.Context, args ...string) ([]byte, error) {
+	if !slices.Contains(args, "--server") {
+		args = append(args, "--kubeconfig", d.kubeconfig())
+	}
+	return ask(ctx, nil, d.tool("trimtab"), args...)
+}
+
+func (d *demo) farewell(page string) {
+	rel := func(name string) string {
+		if wd, err := os.Getwd(); err == nil {
+			if r, err := filepath.Rel(wd, filepath.Join(d.out, name)); err == nil {
+				return r
+			}
+		}
+		return filepath.Join(d.out, name)
+	}
+	say("")
+	say("== It keeps running. Where to look next")
+	say("  the plan as a page       %s", page)
+	say("  the simulated fleet      %s", rel("simulated.html"))
+	say("  another workload         bin/trimtab explain ml-production/image-batch --kubeconfig %s", rel("kubeconfig"))
+	say("  the cluster              bin/localkube kubectl get pods -A -o wide")
+	say("  stop and remove it all   make demo-down")
+}
