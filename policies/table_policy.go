@@ -22,7 +22,7 @@ func policyFields() []field[Policy] {
 		duration("window", "How far back means and percentiles look; at most the 35 days that usage is kept.",
 			time.Minute, retention, func(p *Policy) *time.Duration { return &p.Window }),
 		duration("minHistory", "A workload that was measured for less is left alone; at most window.",
-			time.Minute, retention, func(p *Policy) *time.Duration { return &p.MinHistory }),
+			30*time.Second, retention, func(p *Policy) *time.Duration { return &p.MinHistory }),
 		duration("staleAfter", "A workload whose newest measurement is older is left alone.",
 			10*time.Second, 24*time.Hour, func(p *Policy) *time.Duration { return &p.StaleAfter }),
 		group("rightSizing", "Fits requests to use. Limits are never touched.", rightSizingFields()...),

@@ -26,7 +26,7 @@ func (d *demo) existing(ctx context.Context) error {
 	defer log.Close()
 	ctx, stop := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, d.tool("trimtab"), "run", "--context", d.context, "--listen", daemonAddress, "--leader-elect=false",
-		"--checkpoint-every=0", "--store", filepath.Join(d.out, "store"), "--interval=10s", "--resolution=15s", "--settle=25s")
+		"--checkpoint-every=0", "--store", filepath.Join(d.out, "store"), "--interval=5s", "--sample-every=5s", "--resolution=10s", "--settle=15s")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {

@@ -117,7 +117,7 @@ func (d *demo) keep(ctx context.Context) error {
 	k := &keeper{d, map[string]*exec.Cmd{}}
 	defer k.stopAll()
 	k.start(ctx, "trimtab", d.tool("trimtab"), nil, "run", "--kubeconfig", d.kubeconfig(), "--namespace", "trimtab",
-		"--listen", daemonAddress, "--store", filepath.Join(d.out, "store"), "--interval=10s", "--resolution=15s", "--settle=25s")
+		"--listen", daemonAddress, "--store", filepath.Join(d.out, "store"), "--interval=5s", "--sample-every=5s", "--resolution=10s", "--settle=15s")
 	for {
 		if err := k.follow(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "keeper:", err)

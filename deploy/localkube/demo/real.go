@@ -64,7 +64,7 @@ func (d *demo) install(ctx context.Context) error {
 	say("installing Trimtab in namespace trimtab: its own ServiceAccount, read-only on everything but its own namespace")
 	faster := func(text string) string {
 		out, err := replaceOnce(text, "args: [run, --store=/var/lib/trimtab]",
-			"args: [run, --store=/var/lib/trimtab, --interval=10s, --resolution=15s, --settle=25s, --checkpoint-every=30s]")
+			"args: [run, --store=/var/lib/trimtab, --interval=5s, --sample-every=5s, --resolution=10s, --settle=15s, --checkpoint-every=30s]")
 		if err != nil {
 			panic(err) // unreachable unless bug: the end-to-end test applies this manifest
 		}
@@ -156,7 +156,7 @@ func (a assessment) reasons() []string {
 // watch tells what the daemon says until every model has its answer, then prints plan and explanation.
 func (d *demo) watch(ctx context.Context, server []string, ready time.Time) error {
 	say("")
-	say("== Trimtab observes: metrics.k8s.io every 15 s, each model server's /metrics, a policy that wants 1 minute of history")
+	say("== Trimtab observes: metrics.k8s.io, each model server's /metrics; its policy wants 30 seconds of history")
 	ask := func(verb ...string) ([]byte, error) { return d.trimtab(ctx, append(verb, server...)...) }
 	said := ""
 	err := until(ctx, 3*time.Minute, 2*time.Second, "a recommendation for every model", func() (bool, error) {
@@ -181,23 +181,32 @@ func (d *demo) watch(ctx context.Context, server []string, ready time.Time) erro
 	return d.tell(ask)
 }
 
-// progress is one line on where each model stands.
+// progress is one line on where the models stand, those in the same state together.
 func progress(a answer) string {
-	var parts []string
+	var states []string
+	models := map[string][]string{}
 	for _, w := range a.Plan.Assessments {
 		state := "nothing to do"
 		switch {
 		case len(w.Verdicts) > 0:
 			state = strings.Join(w.reasons(), ", ")
+		case len(w.Holds) > 0 && w.Holds[0].Reason == "no-metrics":
+			state = "waiting for a first measurement"
 		case len(w.Holds) > 0:
 			state = w.Holds[0].Detail
 		}
-		parts = append(parts, w.Ref.Name+": "+state)
+		if models[state] == nil {
+			states = append(states, state)
+		}
+		models[state] = append(models[state], w.Ref.Name)
 	}
-	if len(parts) == 0 {
+	if len(states) == 0 {
 		return "no workload seen yet"
 	}
-	return strings.Join(parts, "; ")
+	for i, state := range states {
+		states[i] = strings.Join(models[state], ", ") + ": " + state
+	}
+	return strings.Join(states, "; ")
 }
 
 // settled is true once each model has the answer that its load leads to, and the one that is right

@@ -250,8 +250,15 @@ func killed(t *testing.T, r *rig) {
 func deleted(t *testing.T, r *rig) {
 	before := r.until("it recommends", time.Minute, recommended)
 	old, gone := before.of("recommendation-model"), time.Now()
+	name := func() string {
+		return r.kubectl("-n", "trimtab", "get", "pods", "-o", "jsonpath={.items[*].metadata.name}")
+	}
+	was := name()
 	r.kubectl("-n", "trimtab", "delete", "pod", "-l", "app.kubernetes.io/name=trimtab")
 	r.kubectl("-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=60s")
+	if name() == was {
+		t.Fatalf("%s is still there", was)
+	}
 	after := r.until("the new pod recommends", time.Minute, recommended)
 	sameHistory(t, gone, after)
 	got, want := after.of("recommendation-model").Verdicts[0].Target, old.Verdicts[0].Target
