@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ import (
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/optimizer/usage"
 	"trimtab.dev/trimtab/recommender"
+	"trimtab.dev/trimtab/serving"
+	"trimtab.dev/trimtab/serving/batch"
 )
 
 // run is what a person sees: output, error text and exit code.
@@ -114,6 +118,32 @@ func TestDemoPolicy(t *testing.T) {
 	}
 }
 
+// TestReadmeExamples: every policy document that the README shows is valid.
+func TestReadmeExamples(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
+		document, _, _ := strings.Cut(block, "```")
+		if !strings.Contains(document, "apiVersion: trimtab.dev/") {
+			continue
+		}
+		examples++
+		file := filepath.Join(t.TempDir(), "example.yaml")
+		if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, fault, code := run("validate", file); code != 0 {
+			t.Error(fault)
+		}
+	}
+	if examples < 2 {
+		t.Errorf("the README shows %d examples", examples)
+	}
+}
+
 func samplePlan() optimizer.Plan {
 	ref := fleet.Deployment("ml", "rec")
 	return optimizer.Plan{
@@ -201,6 +231,42 @@ func TestExplain(t *testing.T) {
 	}
 	if _, fault, code := run("explain", "ml/other", "--server", srv.URL); code != 2 || !strings.Contains(fault, "it has ml/rec") {
 		t.Errorf("exit code %d\n%s", code, fault)
+	}
+}
+
+// TestContract: what the model server exports is what the scraper keeps. The server may not import its
+// tuner, so this is the one place where both are seen.
+func TestContract(t *testing.T) {
+	reg := serving.NewRegistry()
+	server, err := serving.New(serving.Config{
+		Name: "m", Version: "v1", Limits: batch.Limits{MaxBatchSize: 4, MaxQueueRows: 16}, MaxBody: 1 << 20, MaxInflight: 4,
+		RequestTimeout: time.Second, DrainTimeout: time.Second,
+	}, reg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(server.Handler())
+	defer srv.Close()
+	if _, err := http.Post(srv.URL+"/v2/models/m/infer", "application/json", strings.NewReader("{}")); err != nil {
+		t.Fatal(err)
+	}
+	_, body := get(t, srv.URL+"/metrics")
+	for name, family := range map[string]string{ // as the scraper keeps it: as the server declares it
+		"modelserver_requests_total":              "modelserver_requests_total",
+		"model_prediction_latency_seconds_sum":    "model_prediction_latency_seconds",
+		"model_prediction_latency_seconds_count":  "model_prediction_latency_seconds",
+		"model_prediction_latency_seconds_bucket": "model_prediction_latency_seconds",
+		"modelserver_queue_rows":                  "modelserver_queue_rows",
+		"modelserver_shed_total":                  "modelserver_shed_total",
+		"modelserver_inferences_total":            "modelserver_inferences_total",
+		"modelserver_executions_total":            "modelserver_executions_total",
+	} {
+		if !slices.Contains(usage.Families(), name) {
+			t.Errorf("the scraper does not keep %s", name)
+		}
+		if !strings.Contains(body, "# TYPE "+family+" ") {
+			t.Errorf("the model server does not export %s:\n%s", family, body)
+		}
 	}
 }
 
