@@ -36,8 +36,8 @@ func readLimitRange(l *corev1.LimitRange) *limitRange {
 		r.items = append(r.items, fleet.LimitRange{
 			Name:                 l.Name,
 			Type:                 string(i.Type),
-			Default:              resources(i.Default, ceil),
-			DefaultRequest:       resources(i.DefaultRequest, ceil),
+			Default:              stated(i.Default),
+			DefaultRequest:       stated(i.DefaultRequest),
 			Min:                  resources(i.Min, ceil),
 			Max:                  resources(i.Max, floor),
 			MaxLimitRequestRatio: ratio(i.MaxLimitRequestRatio),

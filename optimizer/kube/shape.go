@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,6 +42,19 @@ func resources(list corev1.ResourceList, round rounding) fleet.Resources {
 		}
 	}
 	r.Extended = fleet.SortExtended(r.Extended)
+	return r
+}
+
+// stated is resources with the zeros of extended resources kept: a default of no GPU is a default,
+// without which a LimitRange's max would be handed to every container.
+func stated(list corev1.ResourceList) fleet.Resources {
+	r := resources(list, ceil)
+	for name, q := range list {
+		if strings.Contains(string(name), "/") && q.IsZero() {
+			r.Extended = append(r.Extended, fleet.Extended{Name: string(name)})
+		}
+	}
+	slices.SortFunc(r.Extended, func(a, b fleet.Extended) int { return strings.Compare(a.Name, b.Name) })
 	return r
 }
 

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -132,4 +133,17 @@ func TestQuotaAndLimits(t *testing.T) {
 		{Name: "l", Type: "Pod", Max: fleet.Resources{MilliCPU: 8000}, MaxLimitRequestRatio: fleet.Ratio{CPU: 1500, Memory: 2000}},
 		{Name: "l", Type: "Container", Min: fleet.Resources{Memory: 32 << 20}, Max: fleet.Resources{Extended: []fleet.Extended{{Name: "nvidia.com/gpu", Count: 1}}}},
 	})
+}
+
+// TestDefaultOfNoGPU: beside max GPU 1, a default of 0 keeps containers that ask for none without one.
+func TestDefaultOfNoGPU(t *testing.T) {
+	gpus := func(n string) corev1.ResourceList {
+		return corev1.ResourceList{"nvidia.com/gpu": resource.MustParse(n)}
+	}
+	l := &corev1.LimitRange{}
+	l.Spec.Limits = []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: gpus("1"), Default: gpus("0")}}
+	item := readLimitRange(l).items[0]
+	if want := []fleet.Extended{{Name: "nvidia.com/gpu"}}; !slices.Equal(item.Default.Extended, want) || item.DefaultRequest.Extended != nil {
+		t.Errorf("default %v, default request %v", item.Default, item.DefaultRequest)
+	}
 }
