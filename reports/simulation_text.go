@@ -30,9 +30,6 @@ func SimulationText(w io.Writer, m Simulation, page string) error {
 	if page != "" {
 		p.field(0, "page", label, page)
 	}
-	p.line("")
-	p.field(0, "next", label, "make demo: real machinery on this computer. This was level 1 of 3, a simulation: "+
-		"not level 2 (a real control plane, simulated nodes) and not level 3 (real pods, measured).")
 	return p.to(w)
 }
 

@@ -20,6 +20,7 @@ type Args struct {
 	Page  string // a file for the web page; empty: none
 	Weeks int    // 0: as the fleet file says
 	JSON  bool
+	Brief bool // without a word on what to do next
 }
 
 // ParseArgs reads a command line. What is wrong with it, and help, is written to diag; the error is
@@ -32,6 +33,7 @@ func ParseArgs(args []string, diag io.Writer) (Args, error) {
 	flags.StringVar(&a.Fleet, "fleet", "", "a fleet `file`; empty: the built-in fleet of twelve models")
 	flags.StringVar(&a.Page, "html", "", "write the result as a page to this `file`")
 	flags.IntVar(&a.Weeks, "weeks", 0, "how many weeks to observe; 0: as the fleet file says")
+	flags.BoolVar(&a.Brief, "brief", false, "without a word on what to do next")
 	flags.StringVar(&format, "o", "text", "`format`: text or json")
 	err := flags.Parse(args)
 	a.JSON = format == "json"

@@ -33,8 +33,17 @@ func Run(ctx context.Context, args []string, out, diag io.Writer) error {
 	if a.JSON {
 		return reports.SimulationJSON(out, m)
 	}
-	return reports.SimulationText(out, m, a.Page)
+	if err := reports.SimulationText(out, m, a.Page); err != nil || a.Brief {
+		return err
+	}
+	_, err = io.WriteString(out, next)
+	return err
 }
+
+const next = `
+next      make demo: real machinery on this computer. This was level 1 of 3, a simulation: not level
+          2 (a real control plane, simulated nodes) and not level 3 (real pods, measured).
+`
 
 // simulation hands the simulator's result to the reports, which do not know the simulator.
 func simulation(r simulator.Result) reports.Simulation {

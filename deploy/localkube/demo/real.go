@@ -250,19 +250,11 @@ func (d *demo) trimtab(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 func (d *demo) farewell(page string) {
-	rel := func(name string) string {
-		if wd, err := os.Getwd(); err == nil {
-			if r, err := filepath.Rel(wd, filepath.Join(d.out, name)); err == nil {
-				return r
-			}
-		}
-		return filepath.Join(d.out, name)
-	}
 	say("")
 	say("== It keeps running. Where to look next")
 	say("  the plan as a page       %s", page)
-	say("  the simulated fleet      %s", rel("simulated.html"))
-	say("  another workload         bin/trimtab explain ml-production/image-batch --kubeconfig %s", rel("kubeconfig"))
+	say("  the simulated fleet      %s", d.near("simulated.html"))
+	say("  another workload         bin/trimtab explain ml-production/image-batch --kubeconfig %s", d.near("kubeconfig"))
 	say("  the cluster              bin/localkube kubectl get pods -A -o wide")
 	say("  stop and remove it all   make demo-down")
 }

@@ -130,10 +130,23 @@ func (d *demo) findLevel(ctx context.Context) error {
 	return nil
 }
 
+// near is a file of the output folder, as seen from here where that is shorter.
+func (d *demo) near(name string) string {
+	full := filepath.Join(d.out, name)
+	wd, err := os.Getwd()
+	if err != nil {
+		return full
+	}
+	rel, err := filepath.Rel(wd, full)
+	if err != nil || len(rel) > len(full) {
+		return full
+	}
+	return rel
+}
+
 // simulate prints the simulated fleet and writes it as a page.
 func (d *demo) simulate(ctx context.Context) error {
-	page := filepath.Join(d.out, "simulated.html")
-	cmd := exec.CommandContext(ctx, d.tool("simulate"), "--html", page)
+	cmd := exec.CommandContext(ctx, d.tool("simulate"), "--brief", "--html", d.near("simulated.html"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("simulate the fleet: %w", err)
