@@ -37,9 +37,12 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	a := Assessment{Ref: w.Ref, Class: w.Class, Workload: w, Now: j.prices.Monthly(w, j.Nodes)}
 	a.After = a.Now
 	bounds, known := j.BoundsOf(w.Ref.Namespace)
+	if hold, held := j.badPolicy(w, bounds); held {
+		return a.hold(hold), true
+	}
 	matched := j.set.For(w, bounds.Labels)
 	if len(matched) != 1 {
-		return j.unclaimed(a, matched, bounds)
+		return a.unclaimed(matched)
 	}
 	p := matched[0]
 	a.Policy, a.Mode, a.budget = p.Name, p.Mode, p.Budget
@@ -58,8 +61,21 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	return j.settlePrice(a), true
 }
 
-// unclaimed is a workload without exactly one policy: held where several, or a broken one, mean it.
-func (j judge) unclaimed(a Assessment, matched []policies.Policy, b fleet.Bounds) (Assessment, bool) {
+// badPolicy holds a workload that a document with faults means, whatever else selects it: mended, the
+// document would be its policy or a second one.
+func (j judge) badPolicy(w fleet.Workload, b fleet.Bounds) (fleet.Hold, bool) {
+	for _, bad := range j.set.Bad {
+		if !bad.Kept && bad.Selector != nil && bad.Selector.Matches(w, b.Labels) {
+			return fleet.Hold{Reason: fleet.HoldBadPolicy,
+				Detail: fmt.Sprintf("%s has faults: %s", bad.Source, strings.Join(bad.Faults, "; "))}, true
+		}
+	}
+	fault, wrong := policies.LabelFault(b.Labels)
+	return fleet.Hold{Reason: fleet.HoldBadPolicy, Detail: fault}, wrong && len(j.set.For(w, b.Labels)) == 0
+}
+
+// unclaimed is a workload without exactly one policy: held where several mean it, not ours where none does.
+func (a Assessment) unclaimed(matched []policies.Policy) (Assessment, bool) {
 	if len(matched) > 1 {
 		names := make([]string, len(matched))
 		for i, p := range matched {
@@ -67,15 +83,6 @@ func (j judge) unclaimed(a Assessment, matched []policies.Policy, b fleet.Bounds
 		}
 		return a.hold(fleet.Hold{Reason: fleet.HoldTwoPolicies,
 			Detail: strings.Join(names, " and ") + " both select it; narrow one selector"}), true
-	}
-	for _, bad := range j.set.Bad {
-		if !bad.Kept && bad.Selector != nil && bad.Selector.Matches(a.Workload, b.Labels) {
-			return a.hold(fleet.Hold{Reason: fleet.HoldBadPolicy,
-				Detail: fmt.Sprintf("%s has faults: %s", bad.Source, strings.Join(bad.Faults, "; "))}), true
-		}
-	}
-	if fault, wrong := policies.LabelFault(b.Labels); wrong {
-		return a.hold(fleet.Hold{Reason: fleet.HoldBadPolicy, Detail: fault}), true
 	}
 	return a, false
 }

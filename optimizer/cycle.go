@@ -52,6 +52,9 @@ func (c *Cycle) Run(ctx context.Context, now time.Time) (Plan, error) {
 func (c *Cycle) Refused() int { return c.refused }
 
 func (c *Cycle) observe(ctx context.Context, now time.Time) (fleet.Snapshot, error) {
+	if err := c.remember(ctx, now); err != nil { // first: weeks of it take a while, the rest is of now
+		return fleet.Snapshot{}, fmt.Errorf("read usage: %w", err)
+	}
 	snapshot, err := c.Cluster.Observe(ctx)
 	if err != nil {
 		return fleet.Snapshot{}, fmt.Errorf("observe the cluster: %w", err)
@@ -59,9 +62,6 @@ func (c *Cycle) observe(ctx context.Context, now time.Time) (fleet.Snapshot, err
 	raw, err := c.Cluster.Policies(ctx)
 	if err != nil {
 		return fleet.Snapshot{}, fmt.Errorf("read policies: %w", err)
-	}
-	if err := c.remember(ctx, now); err != nil {
-		return fleet.Snapshot{}, fmt.Errorf("read usage: %w", err)
 	}
 	c.set = policies.Compile(raw, c.set)
 	return snapshot, nil

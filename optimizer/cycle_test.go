@@ -167,6 +167,7 @@ func TestHolds(t *testing.T) {
 		{"bounds not read", world{noBounds: true}, fleet.HoldBounds},
 		{"a rollout", world{workloads: []fleet.Workload{rolling}}, fleet.HoldRollout},
 		{"a broken policy", world{raw: []policies.Raw{policy("p", "  selector: {namespaces: [ml]}\n  window: soon\n")}}, fleet.HoldBadPolicy},
+		{"a broken policy beside a good one", world{raw: []policies.Raw{policy("p", hour), policy("q", batch+"  window: soon\n")}}, fleet.HoldBadPolicy},
 		{"little history", world{raw: []policies.Raw{policy("p", "  selector: {namespaces: [ml]}\n")}}, fleet.HoldShortHistory},
 	} {
 		if tt.w.workloads == nil {
@@ -203,14 +204,20 @@ func TestUnselectedIsNotOurs(t *testing.T) {
 	}
 }
 
+// TestBudget: where a policy enforces, the largest savings come first; what is only recommended is all shown.
 func TestBudget(t *testing.T) {
-	w := &world{workloads: []fleet.Workload{deployment("a", 3), deployment("b", 3), deployment("c", 3)}, raw: []policies.Raw{policy("p", hour+"  budget: 2\n")}}
+	three := []fleet.Workload{deployment("a", 3), deployment("b", 3), deployment("c", 4)} // c saves most
+	w := &world{workloads: three, raw: []policies.Raw{policy("p", enforced+"  budget: 2\n")}}
 	p := w.pass(t)
-	if len(p.Changes) != 2 || p.Changes[0].Ref.Name != "a" || p.Changes[1].Ref.Name != "b" {
+	if len(p.Changes) != 2 || p.Changes[0].Ref.Name != "a" || p.Changes[1].Ref.Name != "c" {
 		t.Fatalf("%d changes", len(p.Changes))
 	}
-	if last := p.Assessments[2]; !last.Verdicts[0].Held() || last.After.Amount != last.Now.Amount {
-		t.Errorf("c is beyond the budget, yet held for %v and saves %s", holdReasons(last), last.Now.Sub(last.After))
+	if b := p.Assessments[1]; !b.Verdicts[0].Held() || b.After.Amount != b.Now.Amount {
+		t.Errorf("b is beyond the budget, yet held for %v and saves %s", holdReasons(b), b.Now.Sub(b.After))
+	}
+	w.raw = []policies.Raw{policy("p", hour+"  budget: 2\n")}
+	if p := w.pass(t); len(p.Changes) != 3 {
+		t.Errorf("recommend mode shows %d of 3 changes", len(p.Changes))
 	}
 }
 

@@ -6,31 +6,52 @@ import (
 	"slices"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
 )
 
-// decide turns assessments into a plan: at most each policy's budget of changes, shrinks before
-// grows so that the quota a grow needs is free by then, otherwise in the order of Refs.
+// decide turns assessments into a plan: under policies that enforce at most each one's budget of
+// changes, the largest savings first; shrinks before grows, so that the quota a grow needs is free by
+// then, otherwise in the order of Refs.
 func decide(all []Assessment) Plan {
-	plan := Plan{Assessments: all}
-	made := map[string]int{} // changes by policy
-	for i, a := range all {
-		if !a.proposes() {
-			continue
+	plan := Plan{Assessments: withinBudgets(all)}
+	for _, a := range plan.Assessments {
+		if a.proposes() {
+			plan.Changes = append(plan.Changes, a.change())
 		}
-		if made[a.Policy] >= a.budget {
-			plan.Assessments[i] = a.overBudget()
-			continue
-		}
-		made[a.Policy]++
-		plan.Changes = append(plan.Changes, a.change())
+		plan.Now, plan.After = plan.Now.Add(a.Now), plan.After.Add(a.After)
 	}
 	slices.SortStableFunc(plan.Changes, func(a, b Change) int {
 		return cmp.Compare(a.grows(), b.grows())
 	})
-	for _, a := range plan.Assessments {
-		plan.Now, plan.After = plan.Now.Add(a.Now), plan.After.Add(a.After)
-	}
 	return plan
+}
+
+// withinBudgets holds what a policy that enforces has no budget for in this pass. What is only
+// recommended is never cut off: nothing is changed, so a budget would hide the same savings for ever.
+func withinBudgets(all []Assessment) []Assessment {
+	out, made := slices.Clone(all), map[string]int{} // changes by policy
+	for _, i := range bySaving(all) {
+		a := all[i]
+		if a.Mode != policies.Enforce || !a.proposes() {
+			continue
+		}
+		if made[a.Policy]++; made[a.Policy] > a.budget {
+			out[i] = a.overBudget()
+		}
+	}
+	return out
+}
+
+// bySaving is the places of assessments, the largest saving first, equal ones in their order.
+func bySaving(all []Assessment) []int {
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, k int) int {
+		return cmp.Compare(all[k].Now.Sub(all[k].After).Amount, all[i].Now.Sub(all[i].After).Amount)
+	})
+	return order
 }
 
 func (a Assessment) proposes() bool {

@@ -4,5 +4,5 @@
 //
 // Cycle.Run is the whole walk of one unit of data, in one direction:
 //
-//	settle -> observe -> remember -> recommend -> judge -> plan -> begin -> apply -> finish
+//	remember -> observe -> settle -> recommend -> judge -> plan -> begin -> apply -> finish
 package optimizer

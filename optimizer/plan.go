@@ -21,8 +21,10 @@ type Plan struct {
 	Prices      []cost.Row          `json:"prices"` // what its nodes are priced by
 	After       cost.Line           `json:"after"`  // and after Changes
 	BadPolicies []policies.Bad      `json:"badPolicies,omitempty"`
-	Lint        []admission.Finding `json:"lint,omitempty"`      // what is wrong with quotas and LimitRanges
-	Simulated   bool                `json:"simulated,omitempty"` // some node is not a real one
+	Lint        []admission.Finding `json:"lint,omitempty"`       // what is wrong with quotas and LimitRanges
+	SeriesSince time.Time           `json:"seriesSince,omitzero"` // the oldest measurement that is kept, if the keeper of the plan knows
+	Old         string              `json:"old,omitempty"`        // why this is not a plan of now; said first wherever it is shown
+	Simulated   bool                `json:"simulated,omitempty"`  // some node is not a real one
 }
 
 // Assessment is one workload in a Plan.

@@ -28,7 +28,7 @@ type Policy struct {
 	RightSizing RightSizing   `json:"rightSizing"`
 	Replicas    Replicas      `json:"replicas"`
 	Spot        Spot          `json:"spot"`
-	Budget      int           `json:"budget"` // most changes a pass under this policy
+	Budget      int           `json:"budget"` // most changes a pass makes under this policy, the largest savings first; only where it enforces
 }
 
 // Selector picks workloads. Every part that is given must match; at least one is given.

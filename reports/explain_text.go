@@ -16,6 +16,7 @@ import (
 // how each number came about, what admission made of it, and what would be changed.
 func ExplainText(w io.Writer, a optimizer.Assessment, plan optimizer.Plan) error {
 	p := &printer{}
+	p.old(plan.Old)
 	p.heading(a.Ref.String(), simulatedMark(plan.Simulated))
 	p.line("%s", about(a))
 	p.line("as of %s", plan.At.UTC().Format(stamp))

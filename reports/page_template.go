@@ -53,7 +53,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 </head>
 <body>
 <header>
-{{if .Simulated}}<p class="simulated">SIMULATED: {{if .FromSimulation}}nothing was measured in a cluster, nothing was changed.{{else}}some nodes of this cluster are not real.{{end}}</p>{{end}}
+{{with .View.Old}}<p class="simulated">OLD: {{.}}</p>{{end}}{{if .Simulated}}<p class="simulated">SIMULATED: {{if .FromSimulation}}nothing was measured in a cluster, nothing was changed.{{else}}some nodes of this cluster are not real.{{end}}</p>{{end}}
 <h1>{{.Title}}</h1>
 <p class="soft">{{.Span}}</p>
 </header>

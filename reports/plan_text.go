@@ -17,6 +17,7 @@ const (
 func PlanText(w io.Writer, plan optimizer.Plan) error {
 	v := newView(plan)
 	p := &printer{}
+	p.old(v.Old)
 	p.heading("Trimtab plan of "+v.At, simulatedMark(v.Simulated))
 	p.line("%s", v.Through)
 	p.line("")
@@ -28,6 +29,14 @@ func PlanText(w io.Writer, plan optimizer.Plan) error {
 	p.lint(v.Lint)
 	p.prices(v.Prices)
 	return p.to(w)
+}
+
+// old says before anything else that a plan is not of now.
+func (p *printer) old(why string) {
+	if why != "" {
+		p.field(0, "OLD", label, why)
+		p.line("")
+	}
 }
 
 func (p *printer) section(title string, cards []card, note string) {

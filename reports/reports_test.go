@@ -178,6 +178,27 @@ func TestWeek(t *testing.T) {
 	}
 }
 
+// TestOldIsSaidFirst: nobody takes the plan of a daemon in trouble for one of now.
+func TestOldIsSaidFirst(t *testing.T) {
+	p := plan()
+	p.Old, p.SeriesSince = "the newest pass did not work: no <answer>", time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+	var text, explained, html bytes.Buffer
+	if err := errors.Join(reports.PlanText(&text, p), reports.ExplainText(&explained, p.Assessments[0], p), reports.PlanHTML(&html, p)); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*bytes.Buffer{&text, &explained} {
+		if !strings.HasPrefix(b.String(), "OLD       the newest pass did not work: no <answer>\n") {
+			t.Errorf("the text begins %.80q", b)
+		}
+	}
+	if !strings.Contains(html.String(), "OLD: the newest pass did not work: no &lt;answer&gt;") {
+		t.Error("the page does not say that it is old")
+	}
+	if !strings.Contains(text.String(), "series since 2026-11-01 08:00 UTC") {
+		t.Errorf("the text does not say how far back the series go:\n%s", &text)
+	}
+}
+
 func TestTextIsAtMostHundredColumns(t *testing.T) {
 	var b bytes.Buffer
 	p := plan()

@@ -14,6 +14,7 @@ import (
 // view is a plan in the words and the order that people read it in: text and page show the same one.
 type view struct {
 	At, Through string // Through is a phrase
+	Old         string // why the plan is not of now
 	Simulated   bool
 	Total       string // one sentence
 	Doing       string // whether Changed will be made
@@ -53,9 +54,12 @@ type fault struct {
 const stamp = "2006-01-02 15:04 UTC"
 
 func newView(p optimizer.Plan) view {
-	v := view{At: p.At.UTC().Format(stamp), Through: "nothing measured yet", Simulated: p.Simulated}
+	v := view{At: p.At.UTC().Format(stamp), Old: p.Old, Through: "nothing measured yet", Simulated: p.Simulated}
 	if !p.Through.IsZero() {
 		v.Through = "measured until " + p.Through.UTC().Format(stamp)
+	}
+	if !p.SeriesSince.IsZero() {
+		v.Through += ", series since " + p.SeriesSince.UTC().Format(stamp)
 	}
 	var now, after cost.Line
 	for _, a := range p.Assessments {

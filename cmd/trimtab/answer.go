@@ -77,7 +77,7 @@ func readURL(base string) func(ctx context.Context, path string) ([]byte, error)
 		if err != nil {
 			return nil, badInput("trimtab: --server %s: %v", base, err)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 		if err != nil {
 			return nil, fmt.Errorf("ask the daemon: %w; is it running there?", err)
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -76,6 +75,7 @@ func withPlan(d *daemon, f func(planAnswer) error) error {
 		}
 		return statusError{http.StatusServiceUnavailable, why}
 	}
+	a.Plan.Old, a.Plan.SeriesSince = age(a.Pass, d.interval, time.Now()), a.Pass.SeriesSince
 	return f(a)
 }
 
@@ -94,11 +94,14 @@ func page(w http.ResponseWriter, a planAnswer) error {
 	return reports.PlanHTML(w, a.Plan)
 }
 
-// freshness says first what a reader of a plan must know of its age.
-func freshness(out io.Writer, p passState) error {
-	if p.Error == "" {
-		return nil
+// age says why a plan is not of now; empty: it is. Three intervals are the grace of a slow pass.
+func age(p passState, interval time.Duration, now time.Time) string {
+	of := "; this is the plan of " + p.At.UTC().Format(time.RFC3339)
+	if p.Error != "" {
+		return "the newest pass did not work: " + p.Error + of
 	}
-	_, err := fmt.Fprintf(out, "OLD: the newest pass did not work (%s); this is the plan of %s\n\n", p.Error, p.At.Format(time.RFC3339))
-	return err
+	if late := now.Sub(p.At); late > 3*interval {
+		return "no pass has ended for " + late.Round(time.Second).String() + of
+	}
+	return ""
 }

@@ -211,7 +211,7 @@ func TestOldPlanIsSaid(t *testing.T) {
 	srv := httptest.NewServer(api(d, func() error { return nil }, reg))
 	defer srv.Close()
 	out, fault, code := run("plan", "--server", srv.URL)
-	if code != 0 || !strings.HasPrefix(out, "OLD: ") || !strings.Contains(out, "no answer") || !strings.Contains(out, "rec") {
+	if code != 0 || !strings.HasPrefix(out, "OLD  ") || !strings.Contains(out, "no answer") || !strings.Contains(out, "rec") {
 		t.Errorf("exit code %d\n%s%s", code, out, fault)
 	}
 	var a planAnswer
