@@ -23,13 +23,21 @@ driver=$(cd $lk && go list ./... | grep -v '/kube$')
 (cd $lk && CGO_ENABLED=0 go vet -tags e2e $driver)
 
 step "staticcheck"
-CGO_ENABLED=0 go tool -modfile=go.tool.mod staticcheck ./...
+go build -modfile=go.tool.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+CGO_ENABLED=0 bin/staticcheck ./...
+(cd $lk && CGO_ENABLED=0 ../../bin/staticcheck -tags e2e $driver)
 
 step "tests of the local cluster's driver"
 (cd $lk && CGO_ENABLED=0 go test $driver)
 
+if ! command -v gcc >/dev/null; then
+	echo "the race detector needs gcc: apt-get install -y gcc libc6-dev"; exit 1
+fi
 step "tests, with the race detector"
 CGO_ENABLED=1 go test -race ./...
+
+step "sizes beside their aims"
+go run ./deploy/sizes .
 
 step "known vulnerabilities"
 if vulns=$(CGO_ENABLED=0 timeout 120 go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./... 2>&1); then

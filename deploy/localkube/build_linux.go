@@ -31,7 +31,7 @@ func binaries(ctx context.Context) (string, error) {
 	if build.Present(dir) {
 		return dir, nil
 	}
-	say("building Kubernetes %s and its helpers from pinned modules; the first time takes minutes\n", build.KubernetesVersion)
+	say("building Kubernetes %s and its tools from pinned modules; the first time takes minutes\n", build.KubernetesVersion)
 	return dir, build.Run(ctx, src, dir, build.NewProgress(os.Stdout, isTerminal(os.Stdout), time.Now))
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,31 +21,51 @@ func (d *demo) existing(ctx context.Context) error {
 	if err := d.buildProduct(ctx); err != nil {
 		return err
 	}
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
 	log, err := os.Create(filepath.Join(d.out, "trimtab.log"))
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	defer log.Close()
-	ctx, stop := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, d.tool("trimtab"), "run", "--context", d.context, "--listen", daemonAddress, "--leader-elect=false",
-		"--checkpoint-every=0", "--store", filepath.Join(d.out, "store"), "--interval=5s", "--sample-every=5s", "--resolution=10s", "--settle=15s")
+	ctx, stop := context.WithCancelCause(ctx)
+	cmd := exec.CommandContext(ctx, d.tool("trimtab"), "run", "--context", d.context, "--listen", address, "--leader-elect=false",
+		"--checkpoint-every=0", "--interval=5s", "--sample-every=5s", "--resolution=10s", "--settle=15s")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
-		stop()
+		stop(nil)
 		return fmt.Errorf("start trimtab: %w", err)
 	}
-	defer func() { stop(); cmd.Wait() }()
-	if err := d.firstPlan(ctx); err != nil {
-		return fmt.Errorf("%w; its log is %s", err, log.Name())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop(fmt.Errorf("trimtab ended (%v)", cmd.Wait()))
+	}()
+	defer func() { stop(nil); <-ended }()
+	if err := d.firstPlan(ctx, address); err != nil {
+		return fmt.Errorf("%w; its log is %s", cmp.Or(context.Cause(ctx), err), log.Name())
 	}
+	say("")
+	say("A minute of measurements: a policy with the default minHistory of 24h holds everything until the daemon has run a day.")
 	say("No namespace in it? kubectl label namespace NAME trimtab.dev/policy=recommend")
 	return nil
 }
 
+// freeAddress is a loopback address that nothing listens on: a demo that is still up has the usual one.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
 // firstPlan waits until measurements have arrived or a minute is over, and prints what is known then.
-func (d *demo) firstPlan(ctx context.Context) error {
-	server := []string{"--server", "http://" + daemonAddress}
+func (d *demo) firstPlan(ctx context.Context, address string) error {
+	server := []string{"--server", "http://" + address}
 	var text []byte
 	err := until(ctx, 30*time.Second, time.Second, "a first pass", func() (done bool, err error) {
 		text, err = d.trimtab(ctx, append([]string{"plan"}, server...)...)

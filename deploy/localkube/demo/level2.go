@@ -51,7 +51,7 @@ func (d *demo) simulatedNodes(ctx context.Context) error {
 
 func (d *demo) pidFile() string { return filepath.Join(d.out, "keeper.pid") }
 
-// startKeeper starts `demo keep` in a session of its own, unless one is at work.
+// startKeeper starts `demo keep` detached from the terminal, unless one is at work.
 func (d *demo) startKeeper() error {
 	if d.keeperIdentity().Alive() {
 		return nil

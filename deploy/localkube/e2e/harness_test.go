@@ -175,8 +175,9 @@ type assessment struct {
 	} `json:"verdicts"`
 	Holds []hold `json:"holds"`
 	Use   []struct {
-		Signal string    `json:"signal"`
-		From   time.Time `json:"from"`
+		Signal  string    `json:"signal"`
+		From    time.Time `json:"from"`
+		Samples int       `json:"samples"`
 	} `json:"use"`
 }
 
@@ -220,6 +221,16 @@ func (w assessment) since(signal string) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// readings is how many samples of a signal the history has in the policy's window.
+func (w assessment) readings(signal string) int {
+	for _, u := range w.Use {
+		if u.Signal == signal {
+			return u.Samples
+		}
+	}
+	return 0
 }
 
 // processes finds the processes whose command line has all the words.

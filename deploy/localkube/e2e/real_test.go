@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +20,7 @@ import (
 func TestRealNodes(t *testing.T) {
 	r := newRig(t)
 	if level := r.must("localkube", "level"); !strings.HasPrefix(level, "3 ") {
-		t.Logf("SKIPPED: real nodes are not carried by this machine: %s", level)
-		return
+		t.Skipf("real nodes are not carried by this machine: %s", level)
 	}
 	before := traces()
 	t.Cleanup(func() {
@@ -166,12 +167,31 @@ func unchanged(t *testing.T, r *rig) {
 	}
 }
 
-// agree: what the CLI prints is the daemon's own last pass, byte for byte of the API's plan.
+// agree: of one pass, the CLI, asked by a person with the viewer's rights alone, prints the plan that
+// the daemon decided, and the daemon's own metrics count the same changes and dollars.
 func agree(t *testing.T, r *rig) {
+	viewer := r.viewer()
 	r.eventually("the CLI and the API answer with the same pass", 30*time.Second, func() bool {
-		raw := r.kubectl("get", "--raw", "/api/v1/namespaces/trimtab/services/trimtab:http/proxy/api/v1/plan")
-		a, _ := r.plan()
-		return strings.Contains(raw, `"at":"`+a.Pass.At.Format(time.RFC3339Nano)+`"`)
+		var daemon, cli map[string]any
+		raw := r.kubectl("get", "--raw", proxied+"/api/v1/plan")
+		out := r.must("trimtab", "plan", "-o", "json", "--kubeconfig", viewer)
+		metrics := r.kubectl("get", "--raw", proxied+"/metrics")
+		for text, into := range map[string]any{raw: &daemon, out: &cli} {
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, b := daemon["plan"].(map[string]any), cli["plan"].(map[string]any)
+		if a["at"] != b["at"] {
+			return false
+		}
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("the daemon decided\n%s\nand the CLI says\n%s", raw, out)
+		}
+		if n := len(a["changes"].([]any)); !strings.Contains(metrics, "\ntrimtab_changes_proposed "+itoa(n)+"\n") {
+			t.Errorf("the plan has %d changes, the metrics say otherwise", n)
+		}
+		return true
 	})
 	if text := r.must("trimtab", "plan", "--kubeconfig", filepath.Join(r.out, "kubeconfig")); !strings.Contains(text, "recommendation-model") {
 		t.Errorf("trimtab plan:\n%s", text)
@@ -179,6 +199,30 @@ func agree(t *testing.T, r *rig) {
 	if _, code := r.run("trimtab", "explain", "ml-production/absent", "--kubeconfig", filepath.Join(r.out, "kubeconfig")); code != 2 {
 		t.Errorf("explain of an unknown workload: exit code %d, want 2", code)
 	}
+}
+
+const proxied = "/api/v1/namespaces/trimtab/services/trimtab:http/proxy"
+
+// viewer is the kubeconfig of a ServiceAccount that has nothing but the Role trimtab-viewer.
+func (r *rig) viewer() string {
+	r.t.Helper()
+	r.kubectl("-n", "trimtab", "create", "serviceaccount", "someone")
+	r.kubectl("-n", "trimtab", "create", "rolebinding", "someone", "--role=trimtab-viewer", "--serviceaccount=trimtab:someone")
+	token := strings.TrimSpace(r.kubectl("-n", "trimtab", "create", "token", "someone"))
+	text, err := os.ReadFile(filepath.Join(r.out, "kubeconfig"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	file := filepath.Join(r.t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	config := func(args ...string) {
+		r.must("localkube", append([]string{"kubectl", "--out", r.out, "--kubeconfig", file, "config"}, args...)...)
+	}
+	config("set-credentials", "someone", "--token="+token)
+	config("set-context", "--current", "--user=someone")
+	return file
 }
 
 func held(t *testing.T, r *rig) {
@@ -231,7 +275,7 @@ func recommended(a answer) bool {
 
 // killed: SIGKILL in the middle of its writes costs the daemon no history.
 func killed(t *testing.T, r *rig) {
-	before, _ := r.plan()
+	before := r.until("it recommends", time.Minute, recommended)
 	gone := time.Now()
 	if err := syscall.Kill(r.inside("/trimtab", "run", "--store"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -241,6 +285,11 @@ func killed(t *testing.T, r *rig) {
 	})
 	after := r.until("it recommends again", 2*time.Minute, recommended)
 	sameHistory(t, gone, after)
+	// The policy looks back 10 minutes: until that has passed since the first reading, none leaves the window.
+	was, is := before.of("recommendation-model").readings("cpu"), after.of("recommendation-model").readings("cpu")
+	if time.Since(before.Pass.SeriesSince) < 9*time.Minute && is < was {
+		t.Errorf("%d readings of CPU after the kill, %d before", is, was)
+	}
 	if !after.Pass.SeriesSince.Equal(before.Pass.SeriesSince) {
 		t.Errorf("series since %s, before the kill %s", after.Pass.SeriesSince, before.Pass.SeriesSince)
 	}
