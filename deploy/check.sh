@@ -15,6 +15,7 @@ if [ -n "$unformatted" ]; then echo "not formatted, run gofmt -w: $unformatted";
 step "go.mod is tidy"
 go mod tidy -diff
 (cd $lk && go mod tidy -diff)
+(cd deploy/upstream && go mod tidy -diff)
 
 step "go vet"
 CGO_ENABLED=0 go vet ./...

@@ -9,18 +9,20 @@ import (
 // TestSharedModulesAgree: a module that the product needs too has the same version there, else the
 // Kubernetes packages would be compiled twice, several minutes longer.
 func TestSharedModulesAgree(t *testing.T) {
-	ours, product := required(t, "go.mod"), required(t, "../../go.mod")
-	shared := 0
-	for module, version := range ours {
-		if other, ok := product[module]; ok {
-			shared++
-			if other != version {
-				t.Errorf("%s is %s here and %s in the product; raise the lower one", module, version, other)
+	ours := required(t, "go.mod")
+	for _, file := range []string{"../../go.mod", "../upstream/go.mod"} {
+		theirs, shared := required(t, file), 0
+		for module, version := range ours {
+			if other, ok := theirs[module]; ok {
+				shared++
+				if other != version {
+					t.Errorf("%s is %s here and %s in %s; raise the lower one", module, version, other, file)
+				}
 			}
 		}
-	}
-	if shared < 20 {
-		t.Errorf("only %d modules are shared, so this test reads the files wrongly", shared)
+		if shared < 20 {
+			t.Errorf("only %d modules are shared with %s, so this test reads the files wrongly", shared, file)
+		}
 	}
 }
 

@@ -52,6 +52,7 @@ func families() []family {
 		{"demo", "make demo from empty Go caches (Debian packages stay), then again from built binaries: about 15 minutes", demo},
 		{"plan", "trimtab plan against the running demo, 20 times", plan},
 		{"test", "make test with warm caches: about 15 minutes", test},
+		{"upstream", "our admission answers beside those of Kubernetes' own code, 300,000 cases: 20 seconds once it is compiled", upstream},
 	}
 }
 
@@ -72,7 +73,7 @@ func run(args []string) error {
 	}
 	fmt.Fprintln(os.Stderr, "Name a family: make bench BENCH=name")
 	for _, f := range families() {
-		fmt.Fprintf(os.Stderr, "  %-6s %s\n", f.name, f.about)
+		fmt.Fprintf(os.Stderr, "  %-8s %s\n", f.name, f.about)
 	}
 	return errUsage
 }
@@ -87,7 +88,11 @@ func measure(f family, root string) error {
 
 // record writes one figure and shows it.
 func (b bench) record(name string, value float64, unit, command string) error {
-	text, err := json.Marshal(line{Name: name, Value: value, Unit: unit, Command: command})
+	return b.write(line{Name: name, Value: value, Unit: unit, Command: command})
+}
+
+func (b bench) write(l line) error {
+	text, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
@@ -119,35 +124,44 @@ func demo(b bench) error {
 		exec.Command("chmod", "-R", "u+w", tmp).Run()
 		os.RemoveAll(tmp)
 	}()
-	env := []string{"GOCACHE=" + tmp + "/build", "GOMODCACHE=" + tmp + "/modules", "XDG_CACHE_HOME=" + tmp + "/cache"}
-	const command = "make bench BENCH=demo"
+	env := []string{"GOCACHE=" + tmp + "/build", "GOMODCACHE=" + tmp + "/modules", "XDG_CACHE_HOME=" + tmp + "/cache", "LOCALKUBE_STATE=" + tmp + "/state"}
 	for _, round := range []string{"cold", "warm"} {
-		out := "OUT=" + filepath.Join(tmp, round)
-		took, err := b.make(env, "demo", out)
-		if err != nil {
-			return err
-		}
-		times, err := timesOf(filepath.Join(tmp, round, "times.json"))
-		if err != nil {
-			return err
-		}
-		down, err := b.make(env, "demo-down", out)
-		if err != nil {
-			return err
-		}
-		err = errors.Join(
-			b.record("demo."+round+"_s", took, "s", command),
-			b.record("demo.first_result_"+round+"_s", took-times["demo.total_s"]+times["demo.first_result_s"], "s", command),
-			b.record("demo.recommended_after_ready_"+round+"_s", times["demo.recommended_after_ready_s"], "s", command),
-			b.record("demo.before_watching_"+round+"_s", took-times["demo.recommended_after_ready_s"], "s", command),
-			b.record("cluster.up_"+round+"_s", times["cluster.up_s"], "s", command),
-			b.record("cluster.down_"+round+"_s", down, "s", command),
-		)
-		if err != nil {
+		if err := b.demoRound(round, filepath.Join(tmp, round), env); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// demoRound measures one demo from make to its last line, and its end. What is the same in both
+// rounds is recorded in the one that its aim is set for: the first result cold, the cluster built.
+func (b bench) demoRound(round, out string, env []string) error {
+	const command = "make bench BENCH=demo"
+	took, err := b.make(env, "demo", "OUT="+out)
+	if err != nil {
+		return err
+	}
+	times, err := timesOf(filepath.Join(out, "times.json"))
+	if err != nil {
+		return err
+	}
+	down, err := b.make(env, "demo-down", "OUT="+out)
+	if err != nil {
+		return err
+	}
+	before := took - times["demo.total_s"] // make, and the compiler for the small programs
+	if round == "cold" {
+		return errors.Join(
+			b.record("demo.cold_s", took, "s", command),
+			b.record("demo.first_result_s", before+times["demo.first_result_s"], "s", command),
+		)
+	}
+	return errors.Join(
+		b.record("demo.warm_s", took, "s", command),
+		b.record("demo.recommended_after_ready_s", times["demo.recommended_after_ready_s"], "s", command),
+		b.record("cluster.up_s", times["cluster.up_s"], "s", command),
+		b.record("cluster.down_s", down, "s", command),
+	)
 }
 
 func timesOf(name string) (times map[string]float64, err error) {
