@@ -157,11 +157,11 @@ func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) r
 	}
 }
 
-// spotNodes counts the ready spot nodes that one pod of w would fit on when empty.
+// spotNodes counts the spot nodes that w may move to and one pod of it would fit on when empty.
 func (j judge) spotNodes(w fleet.Workload) int {
 	n, pod := 0, w.Current().Requests()
 	for _, node := range j.Nodes {
-		if node.Ready && node.Capacity == fleet.Spot && pod.Fits(node.Allocatable) {
+		if node.Capacity == fleet.Spot && w.MayMoveTo(node.Name) && pod.Fits(node.Allocatable) {
 			n++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +181,33 @@ func TestHolds(t *testing.T) {
 		}
 		if got := holdReasons(p.Assessments[0]); len(got) == 0 || got[0] != tt.want {
 			t.Errorf("%s: held for %v, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestSpotNeedsANodeItMayGoTo: the cluster has one spot node; a move is proposed only where it is allowed
+// and a pod fits on it.
+func TestSpotNeedsANodeItMayGoTo(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		may   []string
+		cores int64
+		want  bool
+	}{
+		{"allowed", []string{"sp"}, 2, true},
+		{"none allowed", nil, 2, false},
+		{"another, which is not there", []string{"gone"}, 2, false},
+		{"too large", []string{"sp"}, 3, false},
+	} {
+		rec := deployment("rec", 1)
+		rec.Class, rec.SpotNodes = fleet.Batch, tt.may
+		rec.Pods[0].Shape = fleet.PodShape{Containers: []fleet.Container{{Name: "s", Role: fleet.Main, Requests: fleet.Resources{MilliCPU: tt.cores * 1000, Memory: 1 << 30}}}}
+		p := (&world{workloads: []fleet.Workload{rec}, raw: []policies.Raw{policy("p", hour+"  rightSizing: {enabled: false}\n")}}).pass(t)
+		if moves := len(p.Changes) == 1 && p.Changes[0].To.Capacity == fleet.Spot; moves != tt.want {
+			t.Errorf("%s: it moves: %v, want %v", tt.name, moves, tt.want)
+		}
+		if held := slices.Contains(holdReasons(p.Assessments[0]), fleet.HoldNoSpotNode); held == tt.want {
+			t.Errorf("%s: held for %v", tt.name, holdReasons(p.Assessments[0]))
 		}
 	}
 }

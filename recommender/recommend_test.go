@@ -268,7 +268,7 @@ func TestHolds(t *testing.T) {
 		}, fleet.HoldAutoscaler, "ScaledObject s"},
 		{"not ready", 0.1, mib, 1, 0, fleet.FewRequests, func(w *fleet.Workload, _ *Options) { clear(w.Pods) }, fleet.HoldNoMetrics, "no replica is ready"},
 		{"one pod is not measured", 0.1, mib, 1, 0, fleet.FewRequests, func(w *fleet.Workload, _ *Options) { w.Pods[1].Name = "z" }, fleet.HoldNoMetrics, "requests per second was lately measured in 2 of 3 ready pods"},
-		{"no spot node", 0.1, mib, 1, 0, fleet.BatchOnDemand, func(_ *fleet.Workload, o *Options) { o.SpotNodes = 0 }, fleet.HoldNoSpotNode, "no ready spot node"},
+		{"no spot node", 0.1, mib, 1, 0, fleet.BatchOnDemand, func(_ *fleet.Workload, o *Options) { o.SpotNodes = 0 }, fleet.HoldNoSpotNode, "no ready spot node that its nodeSelector"},
 		{"capacity not known", 0.1, mib, 1, 0, fleet.BatchOnDemand, func(w *fleet.Workload, _ *Options) { w.Capacity = "" }, fleet.HoldCapacity, "karpenter.sh/capacity-type"},
 		{"GPU", 0.1, mib, 1, 0, fleet.CPUUnderused, gpu(1), fleet.HoldGPU, "1 GPU a pod: not judged by CPU; connect dcgm-exporter to see whether they are busy"},
 		{"GPUs", 0.1, mib, 1, 0, fleet.CPUUnderused, gpu(2), fleet.HoldGPU, "2 GPUs a pod"},

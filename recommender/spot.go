@@ -14,7 +14,7 @@ func (c judge) spot() (*Recommendation, []fleet.Hold) {
 		return nil, nil
 	}
 	if c.o.SpotNodes <= 0 {
-		return nil, []fleet.Hold{held(fleet.HoldNoSpotNode, "no ready spot node has room for one of its pods; add a spot node group")}
+		return nil, []fleet.Hold{held(fleet.HoldNoSpotNode, "no ready spot node that its nodeSelector and affinity allow has room for one of its pods; add a spot node group")}
 	}
 	if c.w.Capacity != fleet.OnDemand {
 		return nil, []fleet.Hold{held(fleet.HoldCapacity,

@@ -16,7 +16,8 @@ func (p Prices) Weekly(w fleet.Workload, nodes []fleet.Node) Line {
 // current shape, each at the mean price of the same shape on the nodes under its pods. Pods that
 // have no node yet, or are on another capacity than w.Capacity (after a Target moved it), are
 // priced like the others; where none is left, at the mean of the ready nodes of that capacity that
-// a pod fits on. A pod that asks for nothing costs nothing: idle parts of nodes belong to no workload.
+// a pod fits on; for spot, of those in w.SpotNodes where it names any. A pod that asks for nothing costs
+// nothing: idle parts of nodes belong to no workload.
 //
 //	500m and 1Gi on m5.large (2 cores, 8 GiB, $0.096 an hour): 0.0200425 of 0.097118 at default rates,
 //	so $0.096 × 0.206373 × 730 = $14.46 a month; three of them $43.39
@@ -27,7 +28,7 @@ func (p Prices) Workload(w fleet.Workload, nodes []fleet.Node, hours int64) Line
 	shape := w.Current().Requests()
 	base := under(w, nodes)
 	if len(base) == 0 {
-		base = candidates(w.Capacity, shape, nodes)
+		base = candidates(w, shape, nodes)
 	}
 	if len(base) == 0 {
 		return Line{Unpriced: []string{nowhere(w.Capacity)}}
@@ -65,11 +66,14 @@ func under(w fleet.Workload, nodes []fleet.Node) []fleet.Node {
 	return out
 }
 
-// candidates is the ready nodes of a capacity (empty: of any) that a pod would fit on when empty.
-func candidates(c fleet.Capacity, r fleet.Resources, nodes []fleet.Node) []fleet.Node {
+// candidates is the ready nodes of the workload's capacity (empty: of any) that a pod would fit on when
+// empty; for spot only those it may move to, where these are known.
+func candidates(w fleet.Workload, r fleet.Resources, nodes []fleet.Node) []fleet.Node {
+	named := w.Capacity == fleet.Spot && len(w.SpotNodes) > 0
 	var out []fleet.Node
 	for _, n := range nodes {
-		if n.Ready && (c == "" || n.Capacity == c) && r.Fits(n.Allocatable) {
+		right := w.Capacity == "" || n.Capacity == w.Capacity && (!named || w.MayMoveTo(n.Name))
+		if n.Ready && right && r.Fits(n.Allocatable) {
 			out = append(out, n)
 		}
 	}

@@ -81,6 +81,30 @@ func TestMonthly(t *testing.T) {
 	}
 }
 
+// TestMoveIsPricedWhereItMayGo: a pod of 500m and 1 GiB is $5.754908 on the m5.large. Of a c5.xlarge,
+// 4 × 0.031611 + 8 × 0.004237 = 0.16034, it is an eighth: 0.0664 / 8 × 730 = $6.059. The mean is $5.906954.
+func TestMoveIsPricedWhereItMayGo(t *testing.T) {
+	nodes := []fleet.Node{node("od", "m5.large", fleet.OnDemand), node("spot-a", "m5.large", fleet.Spot), node("spot-b", "c5.xlarge", fleet.Spot)}
+	for _, c := range []struct {
+		name string
+		on   string
+		may  []string
+		want Money
+	}{
+		{"not known", "od", nil, 5_906_954},
+		{"anywhere", "od", []string{"spot-a", "spot-b"}, 5_906_954},
+		{"the one", "od", []string{"spot-a"}, 5_754_908},
+		{"the other", "od", []string{"spot-b"}, 6_059_000},
+		{"there already", "spot-a", []string{"spot-b"}, 5_754_908},
+	} {
+		w := model(500, gib, 0, c.on)
+		w.SpotNodes = c.may
+		if got := Builtin().Monthly(w.With(fleet.Target{Capacity: fleet.Spot}), nodes).Amount; got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 // TestSlicePaysItsPart: a node whose one GPU is cut into seven slices charges a slice a seventh of
 // the GPU's share: 0.436711 / 7 × 730 = $45.54.
 func TestSlicePaysItsPart(t *testing.T) {

@@ -11,15 +11,16 @@ type Taint struct {
 
 // Node is one machine of the cluster.
 type Node struct {
-	Name         string    `json:"name"`
-	InstanceType string    `json:"instanceType,omitempty"` // node.kubernetes.io/instance-type
-	Region       string    `json:"region,omitempty"`
-	Zone         string    `json:"zone,omitempty"`
-	Capacity     Capacity  `json:"capacity,omitempty"` // empty: no known label says
-	Allocatable  Resources `json:"allocatable"`
-	Taints       []Taint   `json:"taints,omitempty"` // sorted by key
-	Ready        bool      `json:"ready"`
-	Simulated    bool      `json:"simulated,omitempty"` // a kwok node or a simulated one: said in all output
+	Name          string    `json:"name"`
+	InstanceType  string    `json:"instanceType,omitempty"` // node.kubernetes.io/instance-type
+	Region        string    `json:"region,omitempty"`
+	Zone          string    `json:"zone,omitempty"`
+	Capacity      Capacity  `json:"capacity,omitempty"` // empty: no known label says
+	Allocatable   Resources `json:"allocatable"`
+	Taints        []Taint   `json:"taints,omitempty"` // sorted by key
+	Ready         bool      `json:"ready"`
+	Unschedulable bool      `json:"unschedulable,omitempty"` // cordoned: it takes no new pods
+	Simulated     bool      `json:"simulated,omitempty"`     // a kwok node or a simulated one: said in all output
 }
 
 // LimitRange is the item of type Container or Pod of one LimitRange object.

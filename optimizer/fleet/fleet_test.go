@@ -120,6 +120,20 @@ func TestHas(t *testing.T) {
 	}
 }
 
+func TestMayMoveTo(t *testing.T) {
+	w := workload()
+	if w.MayMoveTo("") || w.MayMoveTo("a") {
+		t.Error("without spot nodes it may move")
+	}
+	w.SpotNodes = []string{"a", "c"}
+	moved := w.With(fleet.Target{Capacity: fleet.Spot}) // its price depends on where it may be
+	for node, want := range map[string]bool{"a": true, "b": false, "c": true, "": false} {
+		if w.MayMoveTo(node) != want || moved.MayMoveTo(node) != want {
+			t.Errorf("%q: want %v, before a move and after it", node, want)
+		}
+	}
+}
+
 func TestCurrentIsTheNewestPod(t *testing.T) {
 	w := workload()
 	w.Pods[1].Shape = fleet.PodShape{Containers: []fleet.Container{{Name: "s", Requests: res(70, 7)}}}

@@ -51,6 +51,9 @@ type Workload struct {
 	RollingOut bool              `json:"rollingOut,omitempty"` // pods of two templates live side by side
 	// TolerateSpot tells that the pods may run on the spot nodes as they are; without it a move needs a toleration.
 	TolerateSpot bool `json:"tolerateSpot,omitempty"`
+	// SpotNodes is the names, sorted, of the ready and schedulable spot nodes that its nodeSelector and required
+	// node affinity allow. What these say of capacity types, and taints, are left aside: a move answers both.
+	SpotNodes []string `json:"spotNodes,omitempty"`
 }
 
 // Target is what one recommendation asks of a workload. What is unset is left as it is.
@@ -129,6 +132,12 @@ func (w Workload) Current() PodShape {
 		}
 	}
 	return newest.Shape
+}
+
+// MayMoveTo tells whether a node is one of SpotNodes.
+func (w Workload) MayMoveTo(node string) bool {
+	_, ok := slices.BinarySearch(w.SpotNodes, node)
+	return ok
 }
 
 // Ready counts the pods that take traffic.

@@ -52,7 +52,7 @@ func New(client kubernetes.Interface, namespace string, log *slog.Logger, o Opti
 	c := &Cluster{maxBroken: cmp.Or(o.MaxBroken, 5*time.Minute)}
 	c.watchWorkloads(client, log, cmp.Or(o.Manager, "trimtab"))
 	c.watchPlaces(client, log)
-	documents := labelled[*corev1.ConfigMapList]{client.CoreV1().ConfigMaps(namespace), PolicyLabel}
+	documents := labelled[*corev1.ConfigMapList]{client.CoreV1().ConfigMaps(namespace), policies.PolicyLabel}
 	c.documents = add(c, watchAll(log, client, core("configmaps"), documents, readDocument))
 	slices.SortFunc(c.sources, func(a, b source) int {
 		return cmp.Compare(a.link.resource.String(), b.link.resource.String())

@@ -21,6 +21,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/kubernetes/scheme"
 	k8stesting "k8s.io/client-go/testing"
+
+	"trimtab.dev/trimtab/policies"
 )
 
 // objects reads every object of a YAML file.
@@ -209,7 +211,7 @@ func TestPolicies(t *testing.T) {
 	document := func(ns, name string, labels, data map[string]string) *corev1.ConfigMap {
 		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: labels}, Data: data}
 	}
-	yes := map[string]string{PolicyLabel: ""}
+	yes := map[string]string{policies.PolicyLabel: ""}
 	odd := document("trimtab", "a", yes, map[string]string{"z.yaml": "4", "b.yaml": "1"})
 	odd.BinaryData = map[string][]byte{"latin1.yaml": {0xe9}}
 	synctest.Test(t, func(t *testing.T) {

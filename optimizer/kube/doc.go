@@ -9,15 +9,8 @@
 // workload.
 package kube
 
-// Labels and annotations that people write.
-const (
-	// PolicyLabel marks the ConfigMaps of the daemon's namespace that hold policy documents.
-	PolicyLabel = "trimtab.dev/policy"
-	// ClassLabel says on a workload or its pod template how it is called: online or batch.
-	ClassLabel = "trimtab.dev/class"
-	// CheckpointLabel marks the ConfigMaps that Checkpoints writes; its value is their name.
-	CheckpointLabel = "trimtab.dev/checkpoint"
-)
+// CheckpointLabel marks the ConfigMaps that Checkpoints writes; its value is their name.
+const CheckpointLabel = "trimtab.dev/checkpoint"
 
 // systemNamespace is never a place for models: nothing in it is listed.
 const systemNamespace = "kube-system"

@@ -21,17 +21,23 @@ func readNode(n *corev1.Node) *node {
 	r.Labels = n.Labels
 	_, fake := n.Annotations["kwok.x-k8s.io/node"]
 	r.seen = fleet.Node{
-		Name:         n.Name,
-		InstanceType: first(n.Labels, corev1.LabelInstanceTypeStable, corev1.LabelInstanceType),
-		Region:       first(n.Labels, corev1.LabelTopologyRegion, corev1.LabelFailureDomainBetaRegion),
-		Zone:         first(n.Labels, corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone),
-		Capacity:     capacity(n.Labels),
-		Allocatable:  resources(n.Status.Allocatable, floor),
-		Taints:       taints(n.Spec.Taints),
-		Ready:        nodeReady(n.Status.Conditions),
-		Simulated:    fake || n.Labels["type"] == "kwok",
+		Name:          n.Name,
+		InstanceType:  first(n.Labels, corev1.LabelInstanceTypeStable, corev1.LabelInstanceType),
+		Region:        first(n.Labels, corev1.LabelTopologyRegion, corev1.LabelFailureDomainBetaRegion),
+		Zone:          first(n.Labels, corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone),
+		Capacity:      capacity(n.Labels),
+		Allocatable:   resources(n.Status.Allocatable, floor),
+		Taints:        taints(n.Spec.Taints),
+		Ready:         nodeReady(n.Status.Conditions),
+		Unschedulable: n.Spec.Unschedulable,
+		Simulated:     fake || n.Labels["type"] == "kwok",
 	}
 	return r
+}
+
+// openSpot tells whether it is a spot node that takes new pods.
+func (n *node) openSpot() bool {
+	return n.seen.Ready && !n.seen.Unschedulable && n.seen.Capacity == fleet.Spot
 }
 
 // first is the value of the first key that is set: the stable one before the one it replaced.
@@ -124,6 +130,19 @@ func capacity(labels map[string]string) fleet.Capacity {
 		said = cmp.Or(said, c)
 	}
 	return said
+}
+
+// saysCapacity tells whether a label is one of signs. The pool names among them, which say it only by
+// being there, are not: a workload that asks for a pool asks for those machines.
+func saysCapacity(key string) bool {
+	for _, provider := range signs {
+		if slices.ContainsFunc(provider, func(s sign) bool {
+			return s.key == key && (s.value != "" || s.means == fleet.Spot)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 func says(provider []sign, labels map[string]string) fleet.Capacity {

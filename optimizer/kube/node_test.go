@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,9 +64,10 @@ func TestNode(t *testing.T) {
 		"topology.kubernetes.io/zone":              "new-zone",
 	}}}
 	n.Spec.Taints = []corev1.Taint{{Key: "z", Effect: "NoExecute"}, {Key: "a", Value: "v", Effect: "NoSchedule"}}
+	n.Spec.Unschedulable = true
 	n.Status.Allocatable = list("cpu", "3920m", "memory", "1500m") // half a byte is not there
 	want := fleet.Node{
-		Name: "kwok-1", InstanceType: "old.large", Region: "old-region", Zone: "new-zone", Simulated: true,
+		Name: "kwok-1", InstanceType: "old.large", Region: "old-region", Zone: "new-zone", Simulated: true, Unschedulable: true,
 		Allocatable: fleet.Resources{MilliCPU: 3920, Memory: 1},
 		Taints:      []fleet.Taint{{Key: "a", Value: "v", Effect: "NoSchedule"}, {Key: "z", Effect: "NoExecute"}},
 	}
@@ -98,6 +101,7 @@ func TestToleratesSpot(t *testing.T) {
 	soft := spot(nil, fleet.Taint{Key: "spot", Effect: "PreferNoSchedule"})
 	onDemand := &node{seen: fleet.Node{Capacity: fleet.OnDemand, Ready: true}}
 	broken := &node{seen: fleet.Node{Capacity: fleet.Spot}}
+	cordoned := &node{seen: fleet.Node{Capacity: fleet.Spot, Ready: true, Unschedulable: true}}
 	toleration := func(key, op, value, effect string) placement {
 		return placement{tolerations: []corev1.Toleration{{Key: key, Operator: corev1.TolerationOperator(op), Value: value, Effect: corev1.TaintEffect(effect)}}}
 	}
@@ -114,6 +118,7 @@ func TestToleratesSpot(t *testing.T) {
 	}{
 		{"no spot node", placement{}, []*node{onDemand}, false},
 		{"not ready", placement{}, []*node{broken}, false},
+		{"cordoned", placement{}, []*node{cordoned}, false},
 		{"no taint", placement{}, []*node{onDemand, plain}, true},
 		{"tainted", placement{}, []*node{tainted}, false},
 		{"one of two is enough", placement{}, []*node{tainted, plain}, true},
@@ -139,6 +144,59 @@ func TestToleratesSpot(t *testing.T) {
 	} {
 		if got := row.p.toleratesSpot(row.nodes); got != row.want {
 			t.Errorf("%s: %v, want %v", row.name, got, row.want)
+		}
+	}
+}
+
+func TestSpotNodes(t *testing.T) {
+	const karpenter, gke = "karpenter.sh/capacity-type", "cloud.google.com/gke-nodepool"
+	spot := func(name string, labels map[string]string, taints ...fleet.Taint) *node {
+		n := &node{seen: fleet.Node{Capacity: fleet.Spot, Ready: true, Taints: taints}}
+		n.Name, n.Labels = name, labels
+		return n
+	}
+	arm := spot("a-arm", map[string]string{karpenter: "spot", corev1.LabelArchStable: "arm64", corev1.LabelTopologyZone: "z1", gke: "small"})
+	amd := spot("b-amd", map[string]string{karpenter: "spot", corev1.LabelArchStable: "amd64", corev1.LabelTopologyZone: "z2"},
+		fleet.Taint{Key: "spot", Value: "true", Effect: "NoSchedule"})
+	cordoned, broken, onDemand := spot("c", arm.Labels), spot("d", arm.Labels), spot("e", arm.Labels)
+	cordoned.seen.Unschedulable, broken.seen.Ready, onDemand.seen.Capacity = true, false, fleet.OnDemand
+	s := newSpotNodes([]*node{arm, amd, cordoned, broken, onDemand})
+
+	in := func(key, value string) corev1.NodeSelectorRequirement {
+		return corev1.NodeSelectorRequirement{Key: key, Operator: corev1.NodeSelectorOpIn, Values: []string{value}}
+	}
+	term := func(e ...corev1.NodeSelectorRequirement) corev1.NodeSelectorTerm {
+		return corev1.NodeSelectorTerm{MatchExpressions: e}
+	}
+	selector := func(key, value string) placement { return placement{selector: map[string]string{key: value}} }
+	affinity := func(terms ...corev1.NodeSelectorTerm) placement { return placement{terms: terms} }
+	byName := term(in(karpenter, "on-demand"))
+	byName.MatchFields = []corev1.NodeSelectorRequirement{in("metadata.name", "a-arm")}
+	for _, row := range []struct {
+		name string
+		p    placement
+		want string
+	}{
+		{"no constraint; a taint does not keep off", placement{}, "[a-arm b-amd]"},
+		{"architecture", selector(corev1.LabelArchStable, "amd64"), "[b-amd]"},
+		{"an architecture there is none of", selector(corev1.LabelArchStable, "s390x"), "[]"},
+		{"selector for on-demand", selector(karpenter, "on-demand"), "[a-arm b-amd]"},
+		{"selector for a pool", selector(gke, "small"), "[a-arm]"},
+		{"selector and affinity", placement{map[string]string{corev1.LabelArchStable: "arm64"}, affinity(term(in(corev1.LabelTopologyZone, "z2"))).terms, nil}, "[]"},
+		{"zone", affinity(term(in(corev1.LabelTopologyZone, "z1"))), "[a-arm]"},
+		{"one term of two", affinity(term(in(corev1.LabelTopologyZone, "z1")), term(in(corev1.LabelTopologyZone, "z2"))), "[a-arm b-amd]"},
+		{"zone and on-demand", affinity(term(in(corev1.LabelTopologyZone, "z2"), in(karpenter, "on-demand"))), "[b-amd]"},
+		{"zone, or on-demand anywhere", affinity(term(in(corev1.LabelTopologyZone, "z2")), term(in(karpenter, "on-demand"))), "[a-arm b-amd]"},
+		{"an empty term", affinity(term()), "[]"},
+		{"one node by name", affinity(byName), "[]"},
+	} {
+		before, _ := json.Marshal(row.p.terms)
+		worked, known := s.allowedBy(row.p), spotNodes{known: s.known}.allowedBy(row.p) // without nodes: as it was worked out
+		if fmt.Sprint(worked) != row.want || fmt.Sprint(known) != row.want {
+			t.Errorf("%s: %s, then %s; want %s", row.name, worked, known, row.want)
+		}
+		if after, _ := json.Marshal(row.p.terms); string(before) != string(after) {
+			t.Errorf("%s: the placement was changed to %s", row.name, after)
 		}
 	}
 }

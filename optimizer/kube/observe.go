@@ -58,13 +58,17 @@ func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
 	for _, n := range nodes {
 		bought[n.Name] = n.seen.Capacity
 	}
+	spot := newSpotNodes(nodes)
 	out := make([]fleet.Workload, 0, len(all))
 	for _, w := range all {
 		seen := w.seen
 		seen.Pods = pods[w.UID]
 		seen.Owners = sorted(slices.Concat(seen.Owners, scaled[seen.Ref]))
 		seen.Capacity = common(seen.Pods, bought)
-		seen.TolerateSpot = w.toleratesSpot(nodes)
+		seen.TolerateSpot = w.toleratesSpot(spot.open)
+		if seen.Ref.Kind == "Deployment" {
+			seen.SpotNodes = spot.allowedBy(w.placement)
+		}
 		out = append(out, seen)
 	}
 	slices.SortFunc(out, func(a, b fleet.Workload) int { return a.Ref.Compare(b.Ref) })

@@ -69,6 +69,7 @@ func TestObserveArticle(t *testing.T) {
 				{Field: "requests", Kind: "HorizontalPodAutoscaler", Name: "model-hpa"},
 			},
 			TolerateSpot: true,
+			SpotNodes:    []string{"spot-1"},
 		}})
 		same(t, "nodes", s.Nodes, []fleet.Node{{
 			Name: "spot-1", InstanceType: "m5.4xlarge", Region: "us-east-1", Zone: "us-east-1a", Capacity: fleet.Spot, Ready: true,
@@ -172,4 +173,30 @@ func TestCommonCapacity(t *testing.T) {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}
 	}
+}
+
+// Only Deployments are ever moved, so only they are told where to.
+func TestSpotNodesOfDeployments(t *testing.T) {
+	node := func(name, zone string) *corev1.Node {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"karpenter.sh/capacity-type": "spot", corev1.LabelTopologyZone: zone}}}
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+		return n
+	}
+	meta := func(kind string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: "a", Name: "m", UID: types.UID(kind)}
+	}
+	zoned := &appsv1.Deployment{ObjectMeta: meta("zoned")}
+	zoned.Name = "zoned"
+	zoned.Spec.Template.Spec.NodeSelector = map[string]string{corev1.LabelTopologyZone: "z2"}
+	cordoned := node("s3", "z2")
+	cordoned.Spec.Unschedulable = true
+	synctest.Test(t, func(t *testing.T) {
+		s := observe(t, node("s2", "z2"), node("s1", "z1"), cordoned, zoned,
+			&appsv1.Deployment{ObjectMeta: meta("deploy")}, &appsv1.StatefulSet{ObjectMeta: meta("sts")})
+		got := map[string][]string{}
+		for _, w := range s.Workloads {
+			got[w.Ref.String()] = w.SpotNodes
+		}
+		same(t, "spot nodes", got, map[string][]string{"a/m": {"s1", "s2"}, "a/zoned": {"s2"}, "StatefulSet a/m": nil})
+	})
 }

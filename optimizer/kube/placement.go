@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,19 +30,72 @@ func readPlacement(spec *corev1.PodSpec) placement {
 // toleratesSpot tells whether at least one ready spot node takes the pods as they are.
 func (p placement) toleratesSpot(nodes []*node) bool {
 	return slices.ContainsFunc(nodes, func(n *node) bool {
-		return n.seen.Ready && n.seen.Capacity == fleet.Spot && p.allows(n)
+		return n.openSpot() && p.allows(n)
 	})
 }
 
+// allows tells whether the pods may run on the node as they are.
 func (p placement) allows(n *node) bool {
+	return p.selects(n) && !slices.ContainsFunc(n.seen.Taints, func(t fleet.Taint) bool { return !p.tolerates(t) })
+}
+
+// selects tells whether nodeSelector and required node affinity allow the node.
+func (p placement) selects(n *node) bool {
 	if !labels.SelectorFromSet(p.selector).Matches(labels.Set(n.Labels)) {
 		return false
 	}
 	matches := func(t corev1.NodeSelectorTerm) bool { return termMatches(t, n.Labels) }
-	if len(p.terms) > 0 && !slices.ContainsFunc(p.terms, matches) {
-		return false
+	return len(p.terms) == 0 || slices.ContainsFunc(p.terms, matches)
+}
+
+// moved is where the pods may run after a move to spot: without what p says of capacity types.
+func (p placement) moved() placement {
+	m := placement{selector: maps.Clone(p.selector)}
+	maps.DeleteFunc(m.selector, func(key, _ string) bool { return saysCapacity(key) })
+	for _, t := range p.terms {
+		kept := slices.DeleteFunc(slices.Clone(t.MatchExpressions), func(e corev1.NodeSelectorRequirement) bool { return saysCapacity(e.Key) })
+		if len(kept) == 0 && len(t.MatchExpressions) > 0 && len(t.MatchFields) == 0 {
+			return placement{selector: m.selector} // one term is enough, and this one spoke of nothing else
+		}
+		m.terms = append(m.terms, corev1.NodeSelectorTerm{MatchExpressions: kept, MatchFields: t.MatchFields})
 	}
-	return !slices.ContainsFunc(n.seen.Taints, func(t fleet.Taint) bool { return !p.tolerates(t) })
+	return m
+}
+
+// spotNodes finds where pods may be moved to, and works out each constraint once.
+type spotNodes struct {
+	open  []*node             // spot nodes that take new pods, sorted by name
+	known map[string][]string // by the constraint as JSON
+}
+
+func newSpotNodes(nodes []*node) spotNodes {
+	s := spotNodes{known: map[string][]string{}}
+	for _, n := range nodes {
+		if n.openSpot() {
+			s.open = append(s.open, n)
+		}
+	}
+	return s
+}
+
+// allowedBy is the names of the nodes that p allows after a move. They are shared: not to be changed.
+func (s spotNodes) allowedBy(p placement) []string {
+	m := p.moved()
+	key, err := json.Marshal([]any{m.selector, m.terms})
+	if err != nil {
+		panic(err) // unreachable unless bug: these are strings
+	}
+	names, ok := s.known[string(key)]
+	if ok {
+		return names
+	}
+	for _, n := range s.open {
+		if m.selects(n) {
+			names = append(names, n.Name)
+		}
+	}
+	s.known[string(key)] = names
+	return names
 }
 
 // operator is one of node affinity, as package labels calls it; empty: none that is known.

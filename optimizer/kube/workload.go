@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
 )
 
 // workload is one Deployment or StatefulSet.
@@ -56,7 +57,7 @@ func desired(replicas *int32) int32 {
 // class reads how a workload is called from its labels or its pod template's. The first key that is
 // there decides: a value that is neither class is unknown, and no weaker label may speak for it.
 func class(own, template map[string]string) fleet.Class {
-	for _, key := range []string{ClassLabel, "workload_type", "workload-type"} {
+	for _, key := range []string{policies.ClassLabel, "workload_type", "workload-type"} {
 		for _, labels := range []map[string]string{own, template} {
 			value, ok := labels[key]
 			if !ok {

@@ -163,6 +163,29 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// Nothing in a fleet file keeps a Deployment off a spot node; what is not a Deployment is never moved.
+func TestSpotNodes(t *testing.T) {
+	s, err := builtinCluster(t).Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range s.Workloads {
+		want := []string{"spot-01", "spot-02", "spot-03", "spot-04"}
+		if w.Ref.Kind != "Deployment" {
+			want = nil
+		}
+		if !slices.Equal(w.SpotNodes, want) {
+			t.Errorf("%s: %v, want %v", w.Ref, w.SpotNodes, want)
+		}
+	}
+	if got := spotNodes([]fleet.Node{
+		{Name: "b", Ready: true, Capacity: fleet.Spot}, {Name: "a", Ready: true, Capacity: fleet.Spot},
+		{Name: "cordoned", Ready: true, Capacity: fleet.Spot, Unschedulable: true}, {Name: "broken", Capacity: fleet.Spot}, {Name: "od", Ready: true},
+	}); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("of five nodes: %v", got)
+	}
+}
+
 // No node holds more than it can, before a change and after it.
 func TestPlacementFits(t *testing.T) {
 	c := builtinCluster(t)

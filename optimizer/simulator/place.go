@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -11,9 +12,12 @@ func place(c *checker, s *spec) {
 	if len(c.byLine) > 0 {
 		return
 	}
-	free := allocatable(s.nodes)
+	free, spot := allocatable(s.nodes), spotNodes(s.nodes)
 	for i := range s.models {
 		m := &s.models[i]
+		if m.Ref.Kind == "Deployment" {
+			m.SpotNodes = spot
+		}
 		at := s.pools[m.pool]
 		nodes, ok := spread(m.Template.Requests(), int(m.Replicas), free, func(n int) bool { return n >= at.first && n < at.first+at.count })
 		if !ok {
@@ -29,6 +33,18 @@ func place(c *checker, s *spec) {
 			})
 		}
 	}
+}
+
+// spotNodes is the names, sorted, of the nodes a workload may move to: nothing in a fleet file narrows them.
+func spotNodes(nodes []fleet.Node) []string {
+	var out []string
+	for _, n := range nodes {
+		if n.Ready && !n.Unschedulable && n.Capacity == fleet.Spot {
+			out = append(out, n.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func allocatable(nodes []fleet.Node) []fleet.Resources {
