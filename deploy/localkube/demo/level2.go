@@ -43,7 +43,7 @@ func (d *demo) simulatedNodes(ctx context.Context) error {
 	if err := d.watch(ctx, []string{"--server", "http://" + daemonAddress}, ready); err != nil {
 		return err
 	}
-	d.farewell("http://" + daemonAddress + "/")
+	d.farewell("http://"+daemonAddress+"/", "--server http://"+daemonAddress)
 	say("")
 	say("Not shown at level 2: real containers and their measured CPU and memory, which need root.")
 	return nil

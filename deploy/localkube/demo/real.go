@@ -44,7 +44,7 @@ func (d *demo) realNodes(ctx context.Context) error {
 	if err := d.watch(ctx, nil, ready); err != nil {
 		return err
 	}
-	d.farewell("http://127.0.0.1:" + pagePort + "/")
+	d.farewell("http://127.0.0.1:"+pagePort+"/", "--kubeconfig "+d.near("kubeconfig"))
 	return nil
 }
 
@@ -249,12 +249,17 @@ func (d *demo) trimtab(ctx context.Context, args ...string) ([]byte, error) {
 	return ask(ctx, nil, d.tool("trimtab"), args...)
 }
 
-func (d *demo) farewell(page string) {
+// farewell says where the page is, how the command line reaches the daemon, and how to stop.
+func (d *demo) farewell(page, reach string) {
+	down := "make demo-down"
+	if out := d.near(""); out != "demo-out" {
+		down += " OUT=" + out
+	}
 	say("")
 	say("== It keeps running. Where to look next")
 	say("  the plan as a page       %s", page)
 	say("  the simulated fleet      %s", d.near("simulated.html"))
-	say("  another workload         bin/trimtab explain ml-production/image-batch --kubeconfig %s", d.near("kubeconfig"))
+	say("  another workload         bin/trimtab explain ml-production/image-batch %s", reach)
 	say("  the cluster              bin/localkube kubectl get pods -A -o wide")
-	say("  stop and remove it all   make demo-down")
+	say("  stop and remove it all   %s", down)
 }
