@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 
@@ -196,4 +197,6 @@ func byLabels(m promql.Matrix) map[string]*points {
 }
 
 // identity is the labels without the metric's name, as a key.
-func identity(l labels.Labels) string { return l.DropMetricName().String() }
+func identity(l labels.Labels) string {
+	return l.DropReserved(func(name string) bool { return name == model.MetricNameLabel }).String()
+}

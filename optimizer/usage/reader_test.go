@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -32,7 +33,7 @@ func lines(in []fleet.Sample) []string {
 
 // counter is a scraped series of pod a, a reading every 15 s from second 0 on.
 func counter(name string, extra []string, values ...float64) []reading {
-	b := labels.NewBuilder(labels.FromStrings(append([]string{labels.MetricName, name}, extra...)...))
+	b := labels.NewBuilder(labels.FromStrings(append([]string{model.MetricNameLabel, name}, extra...)...))
 	origin{ref: web, pod: "a"}.label(b)
 	var out []reading
 	for i, v := range values {
@@ -268,7 +269,7 @@ func twin(raw []reading, o ReaderOptions) []fleet.Sample {
 		for e := floor(t0, o.Step).UnixMilli(); e <= last+step+o.Interval.Milliseconds(); e += step {
 			s := fleet.Sample{Signal: fleet.CPU, At: time.UnixMilli(e)}
 			from := e - step
-			if series[0].series.Get(labels.MetricName) != seriesCPU {
+			if series[0].series.Get(model.MetricNameLabel) != seriesCPU {
 				s.Signal, from = fleet.Requests, from-o.Interval.Milliseconds()
 			}
 			in := slices.DeleteFunc(slices.Clone(series), func(r reading) bool { return r.at <= from || r.at > e })

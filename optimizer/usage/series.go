@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -43,7 +44,7 @@ func (o origin) label(b *labels.Builder) {
 // series is the series name of the origin.
 func (o origin) series(name string) labels.Labels {
 	b := labels.NewBuilder(labels.EmptyLabels())
-	b.Set(labels.MetricName, name)
+	b.Set(model.MetricNameLabel, name)
 	o.label(b)
 	return b.Labels()
 }
