@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,14 +48,7 @@ func (p planAnswer) find(name string) (optimizer.Assessment, error) {
 	for _, a := range p.Plan.Assessments {
 		known = append(known, a.Ref.Namespace+"/"+a.Ref.Name)
 	}
-	return optimizer.Assessment{}, badInput("trimtab: no workload %s in the plan; it has %s", name, cmpOr(strings.Join(known, ", "), "none: no policy selects any"))
-}
-
-func cmpOr(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
+	return optimizer.Assessment{}, badInput("trimtab: no workload %s in the plan; it has %s", name, cmp.Or(strings.Join(known, ", "), "none: no policy selects any"))
 }
 
 // fetch reads the daemon's plan by read, which gives the bytes of one API path.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
 )
 
 // daemon repeats the pass and keeps its last answer. Every replica makes passes, so that any of them
@@ -17,15 +19,14 @@ type daemon struct {
 	since    func() (time.Time, bool) // the oldest measurement in the store
 	metrics  *metrics
 	log      *slog.Logger
+	keeper   *keeper // nil: the history is never saved
+	// warn says on the policies' own objects what is wrong with them; nil: nobody does.
+	warn func(ctx context.Context, bad []policies.Bad, now time.Time) error
 
-	save      func(ctx context.Context) error // checkpoints the history; nil: never
-	saveEvery time.Duration
-	saved     time.Time
-
-	mu      sync.Mutex
-	leading bool
-	begun   time.Time // of the pass in progress or the last one
-	answer  planAnswer
+	mu     sync.Mutex
+	term   context.Context // of this replica's leadership; nil, or ended: it is a standby
+	begun  time.Time       // when a pass last began or made progress
+	answer planAnswer
 }
 
 // loop makes passes until ctx ends: the first at once, then one every interval.
@@ -44,9 +45,7 @@ func (d *daemon) loop(ctx context.Context) {
 
 // pass makes one pass. A pass that does not work leaves the last plan in place and says why it is old.
 func (d *daemon) pass(ctx context.Context, now time.Time) {
-	d.mu.Lock()
-	d.begun = now
-	d.mu.Unlock()
+	d.moved()
 	plan, err := d.cycle.Run(ctx, now)
 	if ctx.Err() != nil {
 		return
@@ -59,6 +58,7 @@ func (d *daemon) pass(ctx context.Context, now time.Time) {
 		return
 	}
 	d.log.Info("pass", "workloads", len(plan.Assessments), "changes", len(plan.Changes), "bad_policies", len(plan.BadPolicies), "took", took.Round(time.Millisecond).String())
+	d.report(ctx, plan)
 	d.checkpoint(ctx, now, false)
 }
 
@@ -75,47 +75,88 @@ func (d *daemon) keep(plan optimizer.Plan, err error) {
 	}
 }
 
-// checkpoint saves the history when its time has come, or at once where last; a standby leaves it to
-// the leader.
+// report says on the policies' own objects what is wrong with them; a standby leaves it to the leader.
+func (d *daemon) report(ctx context.Context, plan optimizer.Plan) {
+	if _, leading := d.leads(); d.warn == nil || !leading {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, saveWithin)
+	defer cancel()
+	if err := d.warn(limited, plan.BadPolicies, plan.At); err != nil && ctx.Err() == nil {
+		d.log.Warn("faults of policy documents are shown in plan and metrics only", "err", err)
+	}
+}
+
+// checkpoint saves the history of the last plan when its time has come, or at once where last; a
+// standby leaves it to the leader, and before a pass has worked nobody knows what to save.
 func (d *daemon) checkpoint(ctx context.Context, now time.Time, last bool) {
-	if d.save == nil || !d.isLeading() || !last && now.Sub(d.saved) < d.saveEvery {
-		return
+	term, leading := d.leads()
+	a, planned := d.current()
+	if d.keeper != nil && leading && planned {
+		d.keeper.save(ctx, term, now, a.Plan, last)
 	}
-	err := d.save(ctx)
-	d.metrics.checkpointed(err)
-	if err != nil {
-		d.log.Error("the history could not be saved; the next pass tries again", "err", err)
-		return
-	}
-	d.saved = now
 }
 
-func (d *daemon) lead(leading bool) {
+// lead begins a term of leadership, which lasts as long as term does; rest ends it.
+func (d *daemon) lead(term context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.leading = leading
-	d.metrics.leader(leading)
+	d.term = term
+	d.metrics.leader(true)
 }
 
-func (d *daemon) isLeading() bool {
+func (d *daemon) rest() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.leading
+	d.term = nil
+	d.metrics.leader(false)
 }
+
+func (d *daemon) leads() (term context.Context, leading bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.term, d.leading()
+}
+
+// leading is for callers that hold mu.
+func (d *daemon) leading() bool { return d.term != nil && d.term.Err() == nil }
 
 // current is the answer to give now; false: no pass has worked yet.
 func (d *daemon) current() (planAnswer, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	a := d.answer
-	a.Pass.Leading = d.leading
+	a.Pass.Leading = d.leading()
 	return a, !a.Pass.At.IsZero()
 }
 
-// live tells whether passes make progress: the newest began less than 1.5 intervals ago, with half a
-// minute of grace so that short intervals do not restart a daemon that waits for a slow API server.
+// moved notes that the pass makes progress.
+func (d *daemon) moved() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.begun = time.Now()
+}
+
+// live tells whether passes make progress: the newest began, or read on, less than 1.5 intervals ago,
+// with half a minute of grace so that short intervals do not restart a daemon that waits for a slow
+// API server. Before the first pass it waits for what /readyz names, which a restart would not hasten.
 func (d *daemon) live(now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.begun.IsZero() || now.Sub(d.begun) < d.interval*3/2+30*time.Second
+}
+
+// progress is a Usage that tells of every chunk it has read: a first pass over weeks of measurements
+// takes longer than any pass after it.
+type progress struct {
+	optimizer.Usage
+	moved func()
+}
+
+// Each implements optimizer.Usage.
+func (p progress) Each(ctx context.Context, since, until time.Time, do func([]fleet.Sample) error) error {
+	return p.Usage.Each(ctx, since, until, func(samples []fleet.Sample) error {
+		p.moved()
+		return do(samples)
+	})
 }

@@ -45,6 +45,8 @@ func TestBadInput(t *testing.T) {
 		{"run --interval 1ms --listen 8080", "--listen 8080: write HOST:PORT"},
 		{"run --interval 1ms --listen 8080", "--interval 1ms: give at least 1s"},
 		{"run --interval soon", "soon"},
+		{"run --store-max-bytes 1Mi", "--store-max-bytes 1Mi: give at least 64Mi"},
+		{"run --store-max-bytes much", "write an amount of bytes such as 1536Mi"},
 	} {
 		out, fault, code := run(strings.Fields(tt.args)...)
 		if code != 2 || !strings.Contains(fault, tt.want) || out != "" {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/klog/v2"
 
 	"trimtab.dev/trimtab/optimizer/usage"
@@ -21,30 +24,45 @@ type settings struct {
 	kubeconfig, context                       string
 	interval, resolution, sampleEvery, settle time.Duration
 	checkpointEvery, stopWithin               time.Duration
+	storeMaxBytes                             size
 	elect                                     bool
+}
+
+// defaultStoreMaxBytes leaves a volume of 2Gi, deploy/install.yaml's, room for the blocks that
+// compaction writes before it removes those they replace.
+const defaultStoreMaxBytes = 1536 << 20
+
+// size is a flag of bytes in Kubernetes' notation, such as 1536Mi.
+type size int64
+
+func (s size) String() string { return resource.NewQuantity(int64(s), resource.BinarySI).String() }
+
+// Set implements flag.Value.
+func (s *size) Set(text string) error {
+	q, err := resource.ParseQuantity(text)
+	if err != nil {
+		return fmt.Errorf("write an amount of bytes such as 1536Mi: %w", err)
+	}
+	*s = size(q.Value())
+	return nil
 }
 
 func (s *settings) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.listen, "listen", ":8080", "`address` to answer on")
-	fs.StringVar(&s.namespace, "namespace", or(os.Getenv("POD_NAMESPACE"), "trimtab"), "`namespace` of policies, checkpoints and Lease")
-	fs.StringVar(&s.identity, "identity", or(os.Getenv("POD_NAME"), hostname()), "`name` in the leader election")
+	fs.StringVar(&s.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "trimtab"), "`namespace` of policies, checkpoints and Lease")
+	fs.StringVar(&s.identity, "identity", cmp.Or(os.Getenv("POD_NAME"), hostname()), "`name` in the leader election")
 	fs.StringVar(&s.store, "store", "", "`folder` of the measurements, on a volume; empty: they end with the process")
+	s.storeMaxBytes = defaultStoreMaxBytes
+	fs.Var(&s.storeMaxBytes, "store-max-bytes", "most `bytes` of the store on disk, well below its volume's size; the oldest measurements go first")
 	fs.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `file`; empty: in-cluster, or $KUBECONFIG")
 	fs.StringVar(&s.context, "context", "", "kubeconfig `context`")
 	fs.DurationVar(&s.interval, "interval", time.Minute, "between passes")
 	fs.DurationVar(&s.resolution, "resolution", time.Minute, "window of one sample")
 	fs.DurationVar(&s.sampleEvery, "sample-every", 15*time.Second, "between readings of metrics.k8s.io and the model servers")
 	fs.DurationVar(&s.settle, "settle", usage.DefaultSettle, "how long after its end a window is taken as complete: metrics-server's interval and ours")
-	fs.DurationVar(&s.checkpointEvery, "checkpoint-every", 5*time.Minute, "between history checkpoints in ConfigMaps; 0: none")
-	fs.DurationVar(&s.stopWithin, "stop-within", 20*time.Second, "time to end cleanly after SIGTERM")
+	fs.DurationVar(&s.checkpointEvery, "checkpoint-every", 5*time.Minute, "between history checkpoints in ConfigMaps; 0: none, nor is history read from them")
+	fs.DurationVar(&s.stopWithin, "stop-within", 20*time.Second, "time to end cleanly after SIGTERM: the last checkpoint, the Lease, open answers")
 	fs.BoolVar(&s.elect, "leader-elect", true, "hold a Lease while writing; false: this is the only one, and it writes nothing")
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }
 
 func hostname() string {
@@ -61,13 +79,16 @@ func (s settings) check() error {
 	for _, f := range []struct {
 		name string
 		d    time.Duration
-	}{{"interval", s.interval}, {"resolution", s.resolution}, {"sample-every", s.sampleEvery}, {"settle", s.settle}} {
+	}{{"interval", s.interval}, {"resolution", s.resolution}, {"sample-every", s.sampleEvery}, {"settle", s.settle}, {"stop-within", s.stopWithin}} {
 		if f.d < time.Second {
 			faults = append(faults, badInput("trimtab run: --%s %s: give at least 1s", f.name, f.d))
 		}
 	}
 	if s.checkpointEvery < 0 {
 		faults = append(faults, badInput("trimtab run: --checkpoint-every %s: give 0 for none, or a time such as 5m", s.checkpointEvery))
+	}
+	if s.storeMaxBytes < 64<<20 {
+		faults = append(faults, badInput("trimtab run: --store-max-bytes %s: give at least 64Mi", s.storeMaxBytes))
 	}
 	if _, _, err := net.SplitHostPort(s.listen); err != nil {
 		faults = append(faults, badInput("trimtab run: --listen %s: write HOST:PORT or :PORT", s.listen))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +17,10 @@ import (
 // MaxCheckpoint is the most that Save writes, in compressed bytes: the ConfigMaps live in the
 // cluster's own store, which is small and everyone's.
 const MaxCheckpoint = 16 << 20
+
+// ErrUnreadable marks what was read and not understood: a damaged part, or an index that is damaged or
+// of another version. It reads the same the next time, and it may be all that is left: do not save over it.
+var ErrUnreadable = errors.New("what is saved cannot be read by this daemon")
 
 // Part is one piece of what the daemon remembers, such as the History of one namespace.
 type Part struct {
@@ -62,14 +65,15 @@ const (
 	chunkKey     = "chunk"
 )
 
-// Save makes parts the set that Load gives. When it fails, the set of before stands.
+// Save makes parts the set that Load gives. When it fails, the set of before stands. It does not
+// replace an index that it cannot read: ErrUnreadable.
 func (c *Checkpoints) Save(ctx context.Context, parts []Part) error {
 	entries, chunks, err := c.pack(parts)
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	old, err := c.read(ctx)
-	if err != nil && old.object == nil { // an index that was read but is damaged is replaced
+	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
 	for _, ch := range chunks {
@@ -153,7 +157,8 @@ func (c *Checkpoints) remove(ctx context.Context, name string) error {
 }
 
 // Load gives the parts of the current set, sorted by name; none were ever saved: nil. A damaged part
-// is left out and named in the error, beside which the sound ones are still given.
+// is left out and named in the error, beside which the sound ones are still given. An error that is
+// not ErrUnreadable tells nothing about what is saved: ask again.
 func (c *Checkpoints) Load(ctx context.Context) ([]Part, error) {
 	s, err := c.read(ctx)
 	if err != nil {
@@ -164,7 +169,7 @@ func (c *Checkpoints) Load(ctx context.Context) ([]Part, error) {
 	for _, e := range s.index.Parts {
 		data, err := c.unpack(e, s.chunks)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("load checkpoint part %q: %w", e.Name, err))
+			faults = append(faults, fmt.Errorf("%w: load checkpoint part %q: %w", ErrUnreadable, e.Name, err))
 			continue
 		}
 		parts = append(parts, Part{e.Name, data})
@@ -173,7 +178,7 @@ func (c *Checkpoints) Load(ctx context.Context) ([]Part, error) {
 }
 
 // read lists everything at once, which is one consistent moment: a Save cannot come between the
-// index and its chunks. With an unreadable index the error comes with the chunks.
+// index and its chunks.
 func (c *Checkpoints) read(ctx context.Context) (stored, error) {
 	list, err := c.maps.List(ctx, metav1.ListOptions{LabelSelector: CheckpointLabel + "=" + c.name})
 	if err != nil {
@@ -191,11 +196,10 @@ func (c *Checkpoints) read(ctx context.Context) (stored, error) {
 		return s, nil
 	}
 	if err := json.Unmarshal([]byte(s.object.Data[indexKey]), &s.index); err != nil {
-		return stored{object: s.object, chunks: s.chunks}, fmt.Errorf("read index ConfigMap %s: %w", c.name, err)
+		return stored{}, fmt.Errorf("%w: index ConfigMap %s: %w", ErrUnreadable, c.name, err)
 	}
-	if s.index.Version != indexVersion {
-		return stored{object: s.object, chunks: s.chunks},
-			errors.New("index ConfigMap " + c.name + " is of version " + strconv.Itoa(s.index.Version) + ", which this daemon does not know")
+	if v := s.index.Version; v != indexVersion {
+		return stored{}, fmt.Errorf("%w: index ConfigMap %s is of version %d, this daemon knows %d", ErrUnreadable, c.name, v, indexVersion)
 	}
 	return s, nil
 }

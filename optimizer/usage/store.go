@@ -101,7 +101,7 @@ func (s *Store) open(o StoreOptions) (err error) {
 	}
 	s.engine = promql.NewEngine(promql.EngineOpts{
 		Logger:        quiet(o.Log),
-		MaxSamples:    50_000_000, // in memory at once, in one query: a query above it fails and says so
+		MaxSamples:    10_000_000, // in memory at once, in one query: a query above it fails and says so
 		Timeout:       2 * time.Minute,
 		LookbackDelta: 5 * time.Minute,
 		Parser:        parser.NewParser(parser.Options{}),
