@@ -16,8 +16,8 @@ import (
 	"trimtab.dev/trimtab/deploy/localkube/proc"
 )
 
-// daemonAddress is where level 2's daemon, an ordinary process, answers.
-const daemonAddress = "127.0.0.1:18080"
+// address is where the daemon's page answers on this machine.
+func (d *demo) address() string { return "127.0.0.1:" + d.port }
 
 // simulatedNodes is level 2: nothing here needs root. A keeper in the background plays the kubelet's
 // part for the model servers: one process per pod, at the pod's own loopback address.
@@ -40,10 +40,10 @@ func (d *demo) simulatedNodes(ctx context.Context) error {
 		return err
 	}
 	say("Trimtab and the model servers run as ordinary processes; their CPU and memory at this level are scripted")
-	if err := d.watch(ctx, []string{"--server", "http://" + daemonAddress}, ready); err != nil {
+	if err := d.watch(ctx, []string{"--server", "http://" + d.address()}, ready); err != nil {
 		return err
 	}
-	d.farewell("http://"+daemonAddress+"/", "--server http://"+daemonAddress)
+	d.farewell("http://"+d.address()+"/", "--server http://"+d.address())
 	say("")
 	say("Not shown at level 2: real containers and their measured CPU and memory, which need root.")
 	return nil
@@ -61,7 +61,7 @@ func (d *demo) startKeeper() error {
 		return fmt.Errorf("open the keeper's log: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.Command(os.Args[0], "--root", d.root, "--out", d.out, "keep")
+	cmd := exec.Command(os.Args[0], "--root", d.root, "--out", d.out, "--port", d.port, "keep")
 	cmd.Stdout, cmd.Stderr = log, log
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
@@ -117,7 +117,7 @@ func (d *demo) keep(ctx context.Context) error {
 	k := &keeper{d, map[string]*exec.Cmd{}}
 	defer k.stopAll()
 	k.start(ctx, "trimtab", d.tool("trimtab"), nil, "run", "--kubeconfig", d.kubeconfig(), "--namespace", "trimtab",
-		"--listen", daemonAddress, "--store", filepath.Join(d.out, "store"), "--interval=5s", "--sample-every=5s", "--resolution=10s", "--settle=15s")
+		"--listen", d.address(), "--store", filepath.Join(d.out, "store"), "--interval=5s", "--sample-every=5s", "--resolution=10s", "--settle=15s")
 	for {
 		if err := k.follow(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "keeper:", err)

@@ -27,6 +27,7 @@ type demo struct {
 	level   string // "1", "2", "3", or a context
 	why     string // the machine has this level
 	context string // an existing cluster instead of ours
+	port    string // of the daemon's page on this machine
 	noBuild bool   // every binary is there already
 	start   time.Time
 	times   map[string]float64 // seconds since start, for the benchmark
@@ -58,6 +59,7 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&d.out, "out", "demo-out", "`folder` for kubeconfig, pages and logs")
 	fs.StringVar(&d.level, "level", "", "`level` 1, 2 or 3; empty: the highest that this machine carries")
 	fs.StringVar(&d.context, "cluster", "", "kubeconfig `context` of an existing cluster, which is only read")
+	fs.StringVar(&d.port, "port", "18080", "`port` of the daemon's page on this machine")
 	fs.BoolVar(&d.noBuild, "no-build", false, "compile nothing: the binaries are there")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

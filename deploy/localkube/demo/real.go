@@ -11,11 +11,10 @@ import (
 	"time"
 )
 
-// Images as the manifests name them, and the pages' address.
+// Images as the manifests name them, and the address of the page in the cluster.
 const (
 	trimtabImage = "localhost/trimtab/trimtab:dev"
 	serverImage  = "localhost/trimtab/modelserver:dev"
-	pagePort     = "18080"
 	pageService  = "10.96.0.80:80" // deploy/demo/page.yaml
 )
 
@@ -30,7 +29,7 @@ func (d *demo) realNodes(ctx context.Context) error {
 		return err
 	}
 	up := time.Now()
-	if err := show(ctx, d.tool("localkube"), "up", "--out", d.out, "--forward", pagePort+"="+pageService); err != nil {
+	if err := show(ctx, d.tool("localkube"), "up", "--out", d.out, "--forward", d.port+"="+pageService); err != nil {
 		return err
 	}
 	d.times["cluster.up_s"] = time.Since(up).Seconds()
@@ -44,7 +43,7 @@ func (d *demo) realNodes(ctx context.Context) error {
 	if err := d.watch(ctx, nil, ready); err != nil {
 		return err
 	}
-	d.farewell("http://127.0.0.1:"+pagePort+"/", "--kubeconfig "+d.near("kubeconfig"))
+	d.farewell("http://"+d.address()+"/", "--kubeconfig "+d.near("kubeconfig"))
 	return nil
 }
 

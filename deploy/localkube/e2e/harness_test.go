@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ type rig struct {
 	t     *testing.T
 	root  string // of the repository
 	out   string // its demo-out
+	port  string // of the daemon's page, so that a demo that is up does not answer for it
 	state string // of its cluster, so that another one on this machine is left alone
 	env   []string
 	as    []string // runs every program as someone else; empty: as ourselves
@@ -32,9 +34,22 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, root: root, out: t.TempDir(), state: filepath.Join(t.TempDir(), "state")}
+	r := &rig{t: t, root: root, out: t.TempDir(), state: filepath.Join(t.TempDir(), "state"), port: freePort(t)}
 	r.env = []string{"LOCALKUBE_STATE=" + r.state}
 	return r
+}
+
+func freePort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // run runs a program of bin/ or of the system and gives its output and exit code.

@@ -31,8 +31,8 @@ func TestControlPlaneWithoutRoot(t *testing.T) {
 			t.Errorf("demo down: exit code %d\n%s", code, out)
 		}
 	})
-	text := r.must("demo", "--out", r.out, "--root", r.root, "--level", "2", "--no-build", "up")
-	a, ok := r.plan("--server", "http://127.0.0.1:18080")
+	text := r.must("demo", "--out", r.out, "--root", r.root, "--port", r.port, "--level", "2", "--no-build", "up")
+	a, ok := r.plan("--server", "http://127.0.0.1:"+r.port)
 	if !ok || !recommended(a) || a.of("image-batch").reasons() != "batch-on-demand" || a.of("property-valuation").reasons() != "" {
 		t.Errorf("the plan of level 2: %+v", a.Plan.Changes)
 	}
@@ -59,7 +59,13 @@ func (r *rig) becomeNobody() {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { os.RemoveAll(home) })
-	for from, to := range map[string]string{filepath.Join(r.root, "bin"): "repo/bin", filepath.Join(r.root, "deploy/demo"): "repo/deploy/demo", filepath.Join(cache, "trimtab"): ".cache/trimtab"} {
+	copies := map[string]string{filepath.Join(r.root, "bin"): "repo/bin", filepath.Join(r.root, "deploy/demo"): "repo/deploy/demo"}
+	built, _ := filepath.Glob(filepath.Join(cache, "trimtab/localkube-*/kube")) // not the state of a cluster that is up
+	for _, kube := range built {
+		dir := filepath.Dir(kube)
+		copies[dir] = filepath.Join(".cache/trimtab", filepath.Base(dir))
+	}
+	for from, to := range copies {
 		if err := os.CopyFS(filepath.Join(home, to), os.DirFS(from)); err != nil {
 			r.t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestRealNodes(t *testing.T) {
 		}
 		leftovers(t, before)
 	})
-	text := r.must("demo", "--out", r.out, "up")
+	text := r.must("demo", "--out", r.out, "--port", r.port, "up")
 	steps := []struct {
 		name string
 		do   func(*testing.T, *rig)
