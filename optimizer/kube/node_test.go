@@ -148,6 +148,32 @@ func TestToleratesSpot(t *testing.T) {
 	}
 }
 
+// TestSpotTaints: a move tolerates what marks a node as spot and nothing else.
+func TestSpotTaints(t *testing.T) {
+	tolerant := placement{tolerations: []corev1.Toleration{{Key: "nvidia.com/gpu", Operator: corev1.TolerationOpExists}}}
+	for _, row := range []struct {
+		name string
+		p    placement
+		key  string
+		want int
+	}{
+		{"the operator's own mark", placement{}, "spot", 1},
+		{"AKS", placement{}, "kubernetes.azure.com/scalesetpriority", 1},
+		{"GKE", placement{}, "cloud.google.com/gke-spot", 1},
+		{"EKS, as its label", placement{}, "eks.amazonaws.com/capacityType", 1},
+		{"another processor", placement{}, "kubernetes.io/arch", 0},
+		{"GPUs", placement{}, "nvidia.com/gpu", 0},
+		{"GPUs that are tolerated", tolerant, "nvidia.com/gpu", 1},
+		{"a node about to go", placement{}, "karpenter.sh/disrupted", 0},
+	} {
+		n := &node{seen: fleet.Node{Capacity: fleet.Spot, Ready: true, Taints: []fleet.Taint{{Key: row.key, Effect: "NoSchedule"}}}}
+		n.Name = "n"
+		if got := newSpotNodes([]*node{n}).allowedBy(row.p); len(got) != row.want {
+			t.Errorf("%s: %v, want %d nodes", row.name, got, row.want)
+		}
+	}
+}
+
 func TestSpotNodes(t *testing.T) {
 	const karpenter, gke = "karpenter.sh/capacity-type", "cloud.google.com/gke-nodepool"
 	spot := func(name string, labels map[string]string, taints ...fleet.Taint) *node {
@@ -177,7 +203,7 @@ func TestSpotNodes(t *testing.T) {
 		p    placement
 		want string
 	}{
-		{"no constraint; a taint does not keep off", placement{}, "[a-arm b-amd]"},
+		{"no constraint; the spot taint does not keep off", placement{}, "[a-arm b-amd]"},
 		{"architecture", selector(corev1.LabelArchStable, "amd64"), "[b-amd]"},
 		{"an architecture there is none of", selector(corev1.LabelArchStable, "s390x"), "[]"},
 		{"selector for on-demand", selector(karpenter, "on-demand"), "[a-arm b-amd]"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -50,12 +51,12 @@ func (p placement) selects(n *node) bool {
 
 // moved is where the pods may run after a move to spot: without what p says of capacity types.
 func (p placement) moved() placement {
-	m := placement{selector: maps.Clone(p.selector)}
+	m := placement{selector: maps.Clone(p.selector), tolerations: p.tolerations}
 	maps.DeleteFunc(m.selector, func(key, _ string) bool { return saysCapacity(key) })
 	for _, t := range p.terms {
 		kept := slices.DeleteFunc(slices.Clone(t.MatchExpressions), func(e corev1.NodeSelectorRequirement) bool { return saysCapacity(e.Key) })
 		if len(kept) == 0 && len(t.MatchExpressions) > 0 && len(t.MatchFields) == 0 {
-			return placement{selector: m.selector} // one term is enough, and this one spoke of nothing else
+			return placement{selector: m.selector, tolerations: p.tolerations} // one term is enough, and this one spoke of nothing else
 		}
 		m.terms = append(m.terms, corev1.NodeSelectorTerm{MatchExpressions: kept, MatchFields: t.MatchFields})
 	}
@@ -81,7 +82,7 @@ func newSpotNodes(nodes []*node) spotNodes {
 // allowedBy is the names of the nodes that p allows after a move. They are shared: not to be changed.
 func (s spotNodes) allowedBy(p placement) []string {
 	m := p.moved()
-	key, err := json.Marshal([]any{m.selector, m.terms})
+	key, err := json.Marshal([]any{m.selector, m.terms, m.tolerations})
 	if err != nil {
 		panic(err) // unreachable unless bug: these are strings
 	}
@@ -90,12 +91,25 @@ func (s spotNodes) allowedBy(p placement) []string {
 		return names
 	}
 	for _, n := range s.open {
-		if m.selects(n) {
+		if m.selects(n) && m.mayEnter(n) {
 			names = append(names, n.Name)
 		}
 	}
 	s.known[string(key)] = names
 	return names
+}
+
+// mayEnter tells whether a toleration of what marks the node as spot is all that the pods lack: a taint
+// that keeps them off for another reason, such as a processor or a GPU, stays in force.
+func (p placement) mayEnter(n *node) bool {
+	return !slices.ContainsFunc(n.seen.Taints, func(t fleet.Taint) bool { return !marksSpot(t.Key) && !p.tolerates(t) })
+}
+
+// marksSpot tells whether a taint is about how the node is bought: a key that says capacity types, or
+// one of the operator's own that names it.
+func marksSpot(key string) bool {
+	lower := strings.ToLower(key)
+	return saysCapacity(key) || strings.Contains(lower, "spot") || strings.Contains(lower, "preempt")
 }
 
 // operator is one of node affinity, as package labels calls it; empty: none that is known.
