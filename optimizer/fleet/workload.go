@@ -52,7 +52,7 @@ type Workload struct {
 	// TolerateSpot tells that the pods may run on the spot nodes as they are; without it a move needs a toleration.
 	TolerateSpot bool `json:"tolerateSpot,omitempty"`
 	// SpotNodes is the names, sorted, of the ready and schedulable spot nodes that its nodeSelector and required
-	// node affinity allow. What these say of capacity types, and taints, are left aside: a move answers both.
+	// node affinity allow. What these say of capacity types, and taints that mark spot, are left aside: a move answers both.
 	SpotNodes []string `json:"spotNodes,omitempty"`
 }
 
