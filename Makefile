@@ -10,7 +10,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 .PHONY: help demo demo-down test check e2e bench golden tools
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: tools ## the whole job on this machine: a cluster, model servers, load, Trimtab. LEVEL=1|2|3, CLUSTER=context
 	@bin/demo --out $(OUT) $(if $(LEVEL),--level $(LEVEL)) $(if $(CLUSTER),--cluster $(CLUSTER)) up

@@ -74,7 +74,10 @@ func (d *demo) firstPlan(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Minute); time.Now().Before(end) && strings.Contains(string(text), "no-metrics"); time.Sleep(5 * time.Second) {
+	waiting := func() bool {
+		return strings.Contains(string(text), "no-metrics") || strings.Contains(string(text), "too-little-history")
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end) && waiting() && ctx.Err() == nil; time.Sleep(5 * time.Second) {
 		if newer, err := d.trimtab(ctx, append([]string{"plan"}, server...)...); err == nil {
 			text = newer
 		}
