@@ -53,8 +53,9 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	if hold, held := refuse(w, a.Class, known); held {
 		return a.hold(hold), true
 	}
-	recs, holds := recommender.Recommend(w, j.history, j.options(p, a.Class, w), j.now)
-	a.Holds = holds
+	o := j.options(p, a.Class, w)
+	recs, holds := recommender.Recommend(w, j.history, o, j.now)
+	a.Holds, a.Fine = holds, recommender.Fine(w, j.history, o, j.now)
 	for _, r := range recs {
 		a.Verdicts = append(a.Verdicts, j.verdict(w, r, bounds))
 	}

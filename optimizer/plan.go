@@ -29,16 +29,17 @@ type Plan struct {
 
 // Assessment is one workload in a Plan.
 type Assessment struct {
-	Ref      fleet.Ref         `json:"ref"`
-	Class    fleet.Class       `json:"class,omitempty"`
-	Policy   string            `json:"policy,omitempty"`
-	Mode     policies.Mode     `json:"mode,omitempty"`
-	Workload fleet.Workload    `json:"workload"`
-	Use      []recommender.Use `json:"use,omitempty"`      // what was measured, per container and pod signal
-	Verdicts []Verdict         `json:"verdicts,omitempty"` // in the order right-sizing, replicas, spot
-	Holds    []fleet.Hold      `json:"holds,omitempty"`    // why the whole workload, or one of its rules, is left alone
-	Now      cost.Line         `json:"now"`                // a month as it is
-	After    cost.Line         `json:"after"`              // a month after every verdict that is not held
+	Ref      fleet.Ref             `json:"ref"`
+	Class    fleet.Class           `json:"class,omitempty"`
+	Policy   string                `json:"policy,omitempty"`
+	Mode     policies.Mode         `json:"mode,omitempty"`
+	Workload fleet.Workload        `json:"workload"`
+	Use      []recommender.Use     `json:"use,omitempty"`      // what was measured, per container and pod signal
+	Fine     []recommender.Finding `json:"fine,omitempty"`     // the rules that found nothing to change
+	Verdicts []Verdict             `json:"verdicts,omitempty"` // in the order right-sizing, replicas, spot
+	Holds    []fleet.Hold          `json:"holds,omitempty"`    // why the whole workload, or one of its rules, is left alone
+	Now      cost.Line             `json:"now"`                // a month as it is
+	After    cost.Line             `json:"after"`              // a month after every verdict that is not held
 
 	budget int // of its policy, changes a pass
 }

@@ -28,7 +28,10 @@ func ExplainText(w io.Writer, a optimizer.Assessment, plan optimizer.Plan) error
 	for i, v := range a.Verdicts {
 		p.verdict(i+1, v)
 	}
-	if len(a.Verdicts) == 0 && len(a.Holds) == 0 {
+	for _, f := range a.Fine {
+		p.fine(f)
+	}
+	if len(a.Verdicts) == 0 && len(a.Holds) == 0 && len(a.Fine) == 0 {
 		p.line("")
 		p.line("No rule finds anything to change.")
 	}
@@ -73,18 +76,30 @@ func (p *printer) table(rows [][]string) {
 	}
 }
 
-func (p *printer) verdict(n int, v optimizer.Verdict) {
-	r := v.Recommendation
+// fine is a rule that asks for nothing, with the numbers that say so.
+func (p *printer) fine(f recommender.Finding) {
 	p.line("")
-	p.line("%d. %s, from %s of data", n, r.Reason, span(r.Confidence))
-	p.field(indent, "because", label, r.Evidence)
-	rows := make([][]string, 0, len(r.Steps))
-	for _, s := range r.Steps {
+	p.line("FINE      no %s", f.Reason)
+	p.field(indent, "because", label, f.Why)
+	p.steps(f.Steps)
+}
+
+func (p *printer) steps(steps []recommender.Step) {
+	rows := make([][]string, 0, len(steps))
+	for _, s := range steps {
 		rows = append(rows, []string{s.Subject, s.Name, s.Value})
 	}
 	if len(rows) > 0 {
 		p.table(rows)
 	}
+}
+
+func (p *printer) verdict(n int, v optimizer.Verdict) {
+	r := v.Recommendation
+	p.line("")
+	p.line("%d. %s, from %s of data", n, r.Reason, span(r.Confidence))
+	p.field(indent, "because", label, r.Evidence)
+	p.steps(r.Steps)
 	for _, t := range v.Trims {
 		p.field(indent, "trimmed", label, t.String())
 	}
