@@ -96,12 +96,12 @@ func TestCoreNeedsNoCluster(t *testing.T) {
 func reachable(direct map[string][]string, root string) []string {
 	var out []string
 	done := map[string]bool{}
-	for todo := []string{root}; len(todo) > 0; todo = todo[1:] {
-		for _, path := range direct[todo[0]] {
+	for queue := []string{root}; len(queue) > 0; queue = queue[1:] {
+		for _, path := range direct[queue[0]] {
 			if !done[path] {
 				done[path] = true
 				out = append(out, path)
-				todo = append(todo, strings.TrimPrefix(path, self))
+				queue = append(queue, strings.TrimPrefix(path, self))
 			}
 		}
 	}

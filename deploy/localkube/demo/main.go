@@ -61,8 +61,11 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&d.context, "cluster", "", "kubeconfig `context` of an existing cluster, which is only read")
 	fs.StringVar(&d.port, "port", "18080", "`port` of the daemon's page on this machine")
 	fs.BoolVar(&d.noBuild, "no-build", false, "compile nothing: the binaries are there")
+	var help strings.Builder
+	fs.SetOutput(&help)
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			fmt.Print(help.String())
 			return nil
 		}
 		return badInput(err.Error())

@@ -153,6 +153,9 @@ type answer struct {
 		Changes     []struct {
 			Ref ref `json:"ref"`
 		} `json:"changes"`
+		BadPolicies []struct {
+			Faults []string `json:"faults"`
+		} `json:"badPolicies"`
 		Lint []struct {
 			Item string `json:"item"`
 		} `json:"lint"`
@@ -170,7 +173,8 @@ type ref struct {
 }
 
 type assessment struct {
-	Ref      ref `json:"ref"`
+	Ref      ref    `json:"ref"`
+	Policy   string `json:"policy"`
 	Verdicts []struct {
 		Recommendation struct {
 			Reason string `json:"reason"`
