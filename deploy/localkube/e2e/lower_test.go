@@ -21,6 +21,9 @@ const nobody = 65534
 func TestControlPlaneWithoutRoot(t *testing.T) {
 	r := newRig(t)
 	if strings.HasPrefix(r.must("localkube", "level"), "1 ") {
+		if os.Getenv("CI") != "" {
+			t.Fatal("this machine has lost level 2")
+		}
 		t.Skip("this machine carries no control plane")
 	}
 	if os.Getuid() == 0 {
