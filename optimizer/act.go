@@ -10,60 +10,134 @@ import (
 	"trimtab.dev/trimtab/policies"
 )
 
-// act carries out the changes whose policy enforces, each with its intent written down first. One
-// change that does not work stops neither the others nor the pass; the errors are joined.
-func (c *Cycle) act(ctx context.Context, p Plan, now time.Time) error {
-	if c.Actuator == nil {
-		return nil
+// patience is how long a begun change may take before it is given up and taken back.
+const patience = 15 * time.Minute
+
+// pass is one Run under way.
+type pass struct {
+	*Cycle
+	ctx     context.Context
+	now     time.Time
+	acting  bool
+	seen    fleet.Snapshot
+	entries []Entry            // of the ledger, as settle leaves them
+	kept    map[fleet.Ref]bool // workloads that maintain had to do something for
+	plan    Plan
+}
+
+// may tells whether anything may be written to a workload for a change: by the daemon's own switch,
+// and by its policy or a person's word.
+func (p *pass) may(w fleet.Workload, c Change) bool {
+	if !p.acting || p.Actuator == nil {
+		return false
 	}
-	var failed []error
-	for _, ch := range p.Changes {
-		if ch.Mode == policies.Enforce {
-			failed = append(failed, c.carryOut(ctx, ch, now))
+	if c.By != "" {
+		return true
+	}
+	bounds, _ := p.seen.BoundsOf(w.Ref.Namespace)
+	matched := p.set.For(w, bounds.Labels)
+	return len(matched) == 1 && matched[0].Mode == policies.Enforce
+}
+
+func (p *pass) trouble(format string, args ...any) {
+	p.plan.Troubles = append(p.plan.Troubles, fmt.Sprintf(format, args...))
+}
+
+// act carries out the changes whose policy enforces, and the approved ones, each with its intent
+// written down first.
+func (p *pass) act(approved map[string]Order) {
+	if !p.acting || p.Actuator == nil {
+		return
+	}
+	for _, c := range p.plan.Changes {
+		o, ordered := approved[c.ID]
+		if ordered {
+			c.Mode, c.By = policies.Enforce, o.By
 		}
-	}
-	return errors.Join(failed...)
-}
-
-func (c *Cycle) carryOut(ctx context.Context, ch Change, now time.Time) error {
-	id, err := c.Ledger.Begin(ctx, ch, now)
-	if err != nil {
-		return fmt.Errorf("write down the change of %s, which is therefore not made: %w", ch.Ref, err)
-	}
-	outcome, applied := Done, c.Actuator.Apply(ctx, ch)
-	if applied != nil {
-		outcome, applied = Failed, fmt.Errorf("change %s: %w", ch.Ref, applied)
-	}
-	if err := c.Ledger.Finish(ctx, id, outcome, now); err != nil {
-		return errors.Join(applied, fmt.Errorf("write down the outcome of %s: %w", ch.Ref, err))
-	}
-	return applied
-}
-
-// settle finishes what an earlier process began and did not live to finish: done where the cluster
-// shows the new state, failed otherwise.
-func (c *Cycle) settle(ctx context.Context, seen fleet.Snapshot, now time.Time) error {
-	entries, err := c.Ledger.Entries(ctx)
-	if err != nil {
-		return fmt.Errorf("read the ledger: %w", err)
-	}
-	for _, e := range entries {
-		if e.Outcome != "" {
+		if c.Mode != policies.Enforce {
 			continue
 		}
-		if err := c.Ledger.Finish(ctx, e.ID, evidence(seen.Workloads, e.Change), now); err != nil {
-			return fmt.Errorf("settle %s: %w", e.ID, err)
+		text := p.carryOut(c)
+		if ordered {
+			p.answer(o, text)
 		}
 	}
-	return nil
 }
 
-func evidence(live []fleet.Workload, ch Change) Outcome {
-	for _, w := range live {
-		if w.Ref == ch.Ref && w.Replicas == ch.To.Replicas && w.Capacity == ch.To.Capacity &&
-			w.Current().Requests().Equal(ch.To.Current().Requests()) {
-			return Done
+// carryOut begins a change and says how that went. The change stays open: its end is seen by a later
+// pass.
+func (p *pass) carryOut(c Change) string {
+	id, err := p.Ledger.Begin(p.ctx, c, p.now)
+	if err != nil {
+		p.trouble("%s: not changed, because the ledger does not have it: %v", c.Ref, err)
+		return fmt.Sprintf("not made: the ledger does not have it: %v", err)
+	}
+	e := Entry{ID: id, Change: c, Begun: p.now}
+	if err := p.Actuator.Apply(p.ctx, c); err != nil {
+		return p.refused(e, err)
+	}
+	p.happened(e)
+	return fmt.Sprintf("begun as %s: %s; `trimtab history %s` shows how it goes", id, c.Words(), c.Ref)
+}
+
+// refused ends an entry whose change the cluster would not take.
+func (p *pass) refused(e Entry, why error) string {
+	switch {
+	case p.ctx.Err() != nil: // the term or the process ended: whoever comes next settles it
+		return why.Error()
+	case errors.Is(why, ErrMoved):
+		p.finish(e, Moved, why.Error())
+	case errors.Is(why, ErrGone):
+		p.finish(e, Failed, why.Error())
+	default:
+		p.giveUp(e, why.Error())
+	}
+	return why.Error()
+}
+
+// giveUp takes back what of a change was written, and ends its entry.
+func (p *pass) giveUp(e Entry, why string) {
+	if err := p.Actuator.Apply(p.ctx, e.Change.reversed()); err != nil {
+		why += fmt.Sprintf("; what was written of it could not be taken back: %v", err)
+	}
+	p.finish(e, Failed, why)
+}
+
+func (p *pass) finish(e Entry, o Outcome, detail string) {
+	if o != Done {
+		p.trouble("%s: change %s %s: %s", e.Change.Ref, e.ID, o, detail)
+	}
+	if err := p.Ledger.Finish(p.ctx, e.ID, o, detail, p.now); err != nil {
+		p.trouble("%s: the outcome of %s, %s, could not be written down: %v", e.Change.Ref, e.ID, o, err)
+		return
+	}
+	e.Outcome, e.Detail, e.Ended = o, detail, p.now
+	p.happened(e)
+}
+
+// happened notes an entry that this pass began or ended, once, in the plan and among the entries.
+func (p *pass) happened(e Entry) {
+	p.plan.Happened = replace(p.plan.Happened, e)
+	p.entries = replace(p.entries, e)
+}
+
+func replace(all []Entry, e Entry) []Entry {
+	for i := range all {
+		if all[i].ID == e.ID {
+			all[i] = e
+			return all
 		}
 	}
-	return Failed
+	return append(all, e)
+}
+
+// keep lets every keeper look at what it owns.
+func (p *pass) keep() {
+	for _, k := range p.Keepers {
+		kept, err := k.Keep(p.ctx, p.set, p.seen, p.acting && p.Actuator != nil, p.now)
+		if err != nil {
+			p.trouble("%v", err)
+		}
+		p.plan.Kept = append(p.plan.Kept, kept...)
+	}
 }

@@ -19,13 +19,14 @@ type judge struct {
 	history *recommender.History
 	prices  cost.Prices
 	now     time.Time
+	entries []Entry            // of the ledger, oldest first
+	kept    map[fleet.Ref]bool // workloads whose newer pods are being given the requests that stand
 }
 
 // assessAll looks at every workload that some policy means; the others are not Trimtab's.
-func assessAll(s fleet.Snapshot, set policies.Set, h *recommender.History, p cost.Prices, now time.Time) []Assessment {
-	j := judge{s, set, h, p, now}
+func assessAll(j judge) []Assessment {
 	var out []Assessment
-	for _, w := range s.Workloads {
+	for _, w := range j.Workloads {
 		if a, ours := j.assess(w); ours {
 			out = append(out, a)
 		}
@@ -45,7 +46,7 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 		return a.unclaimed(matched)
 	}
 	p := matched[0]
-	a.Policy, a.Mode, a.budget = p.Name, p.Mode, p.Budget
+	a.Policy, a.Mode, a.budget, a.apply = p.Name, p.Mode, p.Budget, p.RightSizing.Apply
 	if a.Class == "" {
 		a.Class = p.Class
 	}
@@ -53,13 +54,47 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	if hold, held := refuse(w, a.Class, known); held {
 		return a.hold(hold), true
 	}
+	if hold, held := j.underWay(w); held {
+		return a.hold(hold), true
+	}
 	o := j.options(p, a.Class, w)
 	recs, holds := recommender.Recommend(w, j.history, o, j.now)
 	a.Holds, a.Fine = holds, recommender.Fine(w, j.history, o, j.now)
+	resting := rest(w, j.entries, p.Mode == policies.Enforce, p.Cooldown, j.now)
 	for _, r := range recs {
-		a.Verdicts = append(a.Verdicts, j.verdict(w, r, bounds))
+		v := j.verdict(w, r, bounds)
+		if hold, held := restarts(w, v.Target, a.apply); held {
+			v.Holds = append(v.Holds, hold)
+		}
+		v.Holds = append(v.Holds, resting...)
+		a.Verdicts = append(a.Verdicts, v)
 	}
 	return j.settlePrice(a), true
+}
+
+// underWay holds a workload while something that was begun for it is not at its end.
+func (j judge) underWay(w fleet.Workload) (fleet.Hold, bool) {
+	if e, ok := open(w.Ref, j.entries); ok {
+		return fleet.Hold{Reason: fleet.HoldOpen, Detail: strings.TrimSuffix(fmt.Sprintf("change %s (%s) is under way: %s", e.ID, e.Change.Words(), e.Detail), ": ")}, true
+	}
+	return fleet.Hold{Reason: fleet.HoldOpen, Detail: "newer pods are being given the requests that the others have"}, j.kept[w.Ref]
+}
+
+// restarts holds a resize in place that Kubernetes would carry out by restarting a container.
+func restarts(w fleet.Workload, t fleet.Target, apply policies.Apply) (fleet.Hold, bool) {
+	for _, r := range t.Requests {
+		k, ok := w.Current().Container(r.Container)
+		if !ok || apply == policies.InTemplate {
+			continue
+		}
+		cpu := k.ResizePolicy.CPU == fleet.RestartContainer && k.Requests.MilliCPU != r.Requests.MilliCPU
+		memory := k.ResizePolicy.Memory == fleet.RestartContainer && k.Requests.Memory != r.Requests.Memory
+		if cpu || memory {
+			return fleet.Hold{Reason: fleet.HoldRestart, Detail: "the resizePolicy of container " + k.Name +
+				" asks for a restart; take that away, or write rightSizing.apply: template to replace the pods"}, true
+		}
+	}
+	return fleet.Hold{}, false
 }
 
 // badPolicy holds a workload that a document with faults means, whatever else selects it: mended, the
@@ -93,6 +128,8 @@ func refuse(w fleet.Workload, class fleet.Class, boundsKnown bool) (fleet.Hold, 
 	switch {
 	case w.Ref.Kind != "Deployment":
 		return fleet.Hold{Reason: fleet.HoldKind, Detail: "a " + w.Ref.Kind + " is looked at but not changed by this version; only Deployments are"}, true
+	case w.Labels[policies.ServerLabel] != "":
+		return fleet.Hold{Reason: fleet.HoldManaged, Detail: "InferenceServer " + w.Labels[policies.ServerLabel] + " owns it: requests and replicas are changed in that document"}, true
 	case class == "":
 		return fleet.Hold{Reason: fleet.HoldClass, Detail: "say online or batch: label the Deployment " + policies.ClassLabel + "=online, or set class in its policy"}, true
 	case !boundsKnown:

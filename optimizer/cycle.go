@@ -22,6 +22,8 @@ type Cycle struct {
 	Usage    Usage
 	Ledger   Ledger
 	Actuator Actuator // nil: nothing is ever applied, whatever a policy says
+	Orders   Orders   // nil: nobody can ask for anything
+	Keepers  []Keeper
 	Prices   cost.Prices
 	History  *recommender.History
 
@@ -29,42 +31,52 @@ type Cycle struct {
 	set     policies.Set
 }
 
-// Run makes one pass as of now. An error means that something could not be read or written down:
-// then nothing was decided, and the plan is empty.
-func (c *Cycle) Run(ctx context.Context, now time.Time) (Plan, error) {
-	seen, err := c.observe(ctx, now)
+// Run makes one pass as of now. Where acting is false, as on a standby, it looks at everything and
+// writes nothing. An error means that something could not be read: then nothing was decided, and the
+// plan is empty. What could not be done is in Plan.Troubles and stops nothing else.
+func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, error) {
+	seen, entries, err := c.observe(ctx, now)
 	if err != nil {
 		return Plan{}, err
 	}
-	if err := c.settle(ctx, seen, now); err != nil {
-		return Plan{}, err
-	}
+	p := pass{Cycle: c, ctx: ctx, now: now, acting: acting, seen: seen, entries: entries}
+	p.settle()
+	p.maintain()
 	prices := c.Prices.With(rows(c.set.Prices)...)
-	plan := decide(assessAll(seen, c.set, c.History, prices, now))
-	plan.At, plan.Through = now, c.History.Last()
-	plan.BadPolicies, plan.Lint = c.set.Bad, lint(seen, plan.Assessments)
-	plan.Prices = prices.Used(seen.Nodes)
-	plan.Simulated = anySimulated(seen.Nodes)
-	return plan, c.act(ctx, plan, now)
+	p.plan.propose(assessAll(judge{seen, c.set, c.History, prices, now, p.entries, p.kept}))
+	p.plan.At, p.plan.Through = now, c.History.Last()
+	p.plan.BadPolicies, p.plan.Lint = c.set.Bad, lint(seen, p.plan.Assessments)
+	p.plan.Prices = prices.Used(seen.Nodes)
+	p.plan.Simulated = anySimulated(seen.Nodes)
+	p.plan.Enforcing = c.Actuator != nil
+	p.act(p.obey())
+	p.keep()
+	return p.plan, nil
 }
 
 // Refused counts the samples that were no measurements: NaN, negative or from the future.
 func (c *Cycle) Refused() int { return c.refused }
 
-func (c *Cycle) observe(ctx context.Context, now time.Time) (fleet.Snapshot, error) {
+// observe reads everything that a pass stands on. The ledger comes before the cluster: what it says was
+// begun is then looked for in a snapshot that is younger.
+func (c *Cycle) observe(ctx context.Context, now time.Time) (fleet.Snapshot, []Entry, error) {
 	if err := c.remember(ctx, now); err != nil { // first: weeks of it take a while, the rest is of now
-		return fleet.Snapshot{}, fmt.Errorf("read usage: %w", err)
+		return fleet.Snapshot{}, nil, fmt.Errorf("read usage: %w", err)
+	}
+	entries, err := c.Ledger.Entries(ctx)
+	if err != nil {
+		return fleet.Snapshot{}, nil, fmt.Errorf("read the ledger: %w", err)
 	}
 	snapshot, err := c.Cluster.Observe(ctx)
 	if err != nil {
-		return fleet.Snapshot{}, fmt.Errorf("observe the cluster: %w", err)
+		return fleet.Snapshot{}, nil, fmt.Errorf("observe the cluster: %w", err)
 	}
 	raw, err := c.Cluster.Policies(ctx)
 	if err != nil {
-		return fleet.Snapshot{}, fmt.Errorf("read policies: %w", err)
+		return fleet.Snapshot{}, nil, fmt.Errorf("read policies: %w", err)
 	}
 	c.set = policies.Compile(raw, c.set)
-	return snapshot, nil
+	return snapshot, entries, nil
 }
 
 // since is where the last pass stopped reading, or as far back as history goes.

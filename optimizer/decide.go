@@ -9,11 +9,11 @@ import (
 	"trimtab.dev/trimtab/policies"
 )
 
-// decide turns assessments into a plan: under policies that enforce at most each one's budget of
+// propose turns assessments into the changes of a plan: under policies that enforce at most each one's budget of
 // changes, the largest savings first; shrinks before grows, so that the quota a grow needs is free by
 // then, otherwise in the order of Refs.
-func decide(all []Assessment) Plan {
-	plan := Plan{Assessments: withinBudgets(all)}
+func (plan *Plan) propose(all []Assessment) {
+	plan.Assessments = withinBudgets(all)
 	for _, a := range plan.Assessments {
 		if a.proposes() {
 			plan.Changes = append(plan.Changes, a.change())
@@ -23,7 +23,6 @@ func decide(all []Assessment) Plan {
 	slices.SortStableFunc(plan.Changes, func(a, b Change) int {
 		return cmp.Compare(a.grows(), b.grows())
 	})
-	return plan
 }
 
 // withinBudgets holds what a policy that enforces has no budget for in this pass. What is only
@@ -71,12 +70,13 @@ func (a Assessment) overBudget() Assessment {
 }
 
 func (a Assessment) change() Change {
-	c := Change{Ref: a.Ref, From: a.Workload, To: a.Workload.With(a.Target()), Policy: a.Policy, Mode: a.Mode, Saving: a.Now.Sub(a.After)}
+	c := Change{Ref: a.Ref, From: a.Workload, To: a.Workload.With(a.Target()), Policy: a.Policy, Mode: a.Mode, Apply: a.apply, Saving: a.Now.Sub(a.After)}
 	for _, v := range a.Verdicts {
 		if !v.Held() {
 			c.Reasons = append(c.Reasons, v.Recommendation.Reason)
 		}
 	}
+	c.ID = proposalID(a.Workload, a.Policy, c.Reasons)
 	return c
 }
 

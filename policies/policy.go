@@ -28,7 +28,8 @@ type Policy struct {
 	RightSizing RightSizing   `json:"rightSizing"`
 	Replicas    Replicas      `json:"replicas"`
 	Spot        Spot          `json:"spot"`
-	Budget      int           `json:"budget"` // most changes a pass makes under this policy, the largest savings first; only where it enforces
+	Cooldown    time.Duration `json:"cooldown"` // after a change, the workload is left alone for this long; only where it enforces
+	Budget      int           `json:"budget"`   // most changes a pass makes under this policy, the largest savings first; only where it enforces
 }
 
 // Selector picks workloads. Every part that is given must match; at least one is given.
@@ -51,7 +52,18 @@ type RightSizing struct {
 	MemoryMargin   float64 `json:"memoryMargin"`   // fraction on top of the peak
 	MinMilliCPU    int64   `json:"minMilliCPU"`    // never below, thousandths of a core
 	MinMemory      int64   `json:"minMemory"`      // never below, bytes
+	Apply          Apply   `json:"apply"`
 }
+
+// Apply is how new requests reach a workload.
+type Apply string
+
+// The ways: in place on every live pod and on those that appear later, without a restart; or in the
+// pod template, which replaces every pod.
+const (
+	InPlace    Apply = "in-place"
+	InTemplate Apply = "template"
+)
 
 // Replicas reduces copies that answer few requests.
 type Replicas struct {
@@ -76,10 +88,11 @@ func Default() Policy {
 		StaleAfter: 5 * time.Minute,
 		RightSizing: RightSizing{
 			Enabled: true, UnderusedBelow: 0.3, Percentile: 0.95, Margin: 0.15, MemoryMargin: 0.15,
-			MinMilliCPU: 10, MinMemory: 32 << 20,
+			MinMilliCPU: 10, MinMemory: 32 << 20, Apply: InPlace,
 		},
 		Replicas: Replicas{Enabled: true, RequestsPerSecond: 10, OnlineFloor: 2, BatchFloor: 1},
 		Spot:     Spot{Enabled: true},
+		Cooldown: 10 * time.Minute,
 		Budget:   10,
 	}
 }

@@ -23,12 +23,18 @@ type Set struct {
 	Prices   []Price  `json:"prices"`   // sorted by instance type, region, capacity
 	Bad      []Bad    `json:"bad"`      // sorted by source
 
+	Governances []Governance `json:"governances,omitempty"` // sorted by source, then name
+	Servers     []Server     `json:"servers,omitempty"`     // sorted by source, then name
+	Reports     []Report     `json:"reports,omitempty"`     // sorted by source, then name
+
 	good map[string]Documents // the last good version of every document that is still there, by source
 }
 
 // Bad is a document with faults.
 type Bad struct {
 	Source string   `json:"source"`
+	Kind   string   `json:"kind,omitempty"` // what could be read of it
+	Name   string   `json:"name,omitempty"`
 	Faults []string `json:"faults"` // each with its line
 	// Selector is what could still be read of whom it is for; nil: it may be for anyone. An empty one
 	// matches nobody: the document is no policy.

@@ -29,6 +29,8 @@ func policyFields() []field[Policy] {
 		group("replicas", "Reduces copies that answer few requests.", replicaFields()...),
 		group("spot", "Moves batch workloads to spot capacity.",
 			toggle("enabled", "Whether this rule is applied.", func(p *Policy) *bool { return &p.Spot.Enabled })),
+		duration("cooldown", "How long a workload is left alone after a change of it ended; only where the policy enforces.",
+			0, 7*24*time.Hour, func(p *Policy) *time.Duration { return &p.Cooldown }),
 		count("budget", "The most changes that one pass makes under this policy.",
 			span{low: 1, high: 10000, example: "a number such as 10"}, func(p *Policy) *int { return &p.Budget }),
 	}
@@ -68,6 +70,8 @@ func rightSizingFields() []field[Policy] {
 			func(p *Policy) *int64 { return &p.RightSizing.MinMilliCPU }),
 		quantity("minMemory", "No memory request goes below this.", memory(1<<20, 16<<40),
 			func(p *Policy) *int64 { return &p.RightSizing.MinMemory }),
+		choice("apply", "How new requests are written: in-place resizes the live pods, and those that appear later, without a restart; template changes the pod template, which replaces every pod.",
+			func(p *Policy) *Apply { return &p.RightSizing.Apply }, InPlace, InTemplate),
 	}
 }
 

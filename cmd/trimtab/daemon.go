@@ -46,7 +46,7 @@ func (d *daemon) loop(ctx context.Context) {
 // pass makes one pass. A pass that does not work leaves the last plan in place and says why it is old.
 func (d *daemon) pass(ctx context.Context, now time.Time) {
 	d.moved()
-	plan, err := d.cycle.Run(ctx, now)
+	plan, err := d.cycle.Run(ctx, now, false)
 	if ctx.Err() != nil {
 		return
 	}

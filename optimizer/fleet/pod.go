@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Role says how a container counts towards its pod.
 type Role string
@@ -71,6 +74,12 @@ func (p PodShape) sum(of func(Container) Resources) Resources {
 	return running.Max(initPeak).Add(p.Overhead)
 }
 
+// Clone is a copy that shares no container with p.
+func (p PodShape) Clone() PodShape {
+	p.Containers = slices.Clone(p.Containers)
+	return p
+}
+
 // Container finds a container by name.
 func (p PodShape) Container(name string) (Container, bool) {
 	for _, c := range p.Containers {
@@ -111,4 +120,21 @@ type Pod struct {
 	Ready   bool      `json:"ready"`
 	Created time.Time `json:"created"`
 	Shape   PodShape  `json:"shape"` // what the pod has now, which may differ from the template
+	Resize  Resize    `json:"resize,omitzero"`
 }
+
+// Resize is how far an in-place resize of a pod has come; the zero value: none is under way.
+type Resize struct {
+	State  ResizeState `json:"state,omitempty"`
+	Detail string      `json:"detail,omitempty"` // the kubelet's words
+}
+
+// ResizeState is what the kubelet says of a resize that it has not carried out.
+type ResizeState string
+
+// The states of a resize.
+const (
+	ResizeInProgress ResizeState = "in-progress" // asked for, or being carried out
+	ResizeDeferred   ResizeState = "deferred"    // the node has no room now; the kubelet tries again
+	ResizeInfeasible ResizeState = "infeasible"  // the node can never do it
+)

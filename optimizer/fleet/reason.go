@@ -9,6 +9,8 @@ const (
 	MemoryUnderused Reason = "memory-underused"
 	FewRequests     Reason = "few-requests"
 	BatchOnDemand   Reason = "batch-on-demand"
+	GPUUnderused    Reason = "gpu-underused" // advice: no GPU is taken away in place
+	BatchSize       Reason = "batch-size"    // of a model server that Trimtab owns
 )
 
 // HoldReason is why a workload, or one recommendation for it, is left alone: a closed set.
@@ -33,8 +35,12 @@ const (
 	HoldBounds       HoldReason = "unknown-bounds" // LimitRange and ResourceQuota could not be read
 	HoldLimitRange   HoldReason = "limit-range"    // no admissible value is left
 	HoldQuota        HoldReason = "quota"
-	HoldAtTarget     HoldReason = "at-target" // what it may be given is what it has
-	HoldQoS          HoldReason = "qos-class" // the change would alter the pod's QoS class
+	HoldAtTarget     HoldReason = "at-target"     // what it may be given is what it has
+	HoldQoS          HoldReason = "qos-class"     // the change would alter the pod's QoS class
+	HoldManaged      HoldReason = "managed"       // an InferenceServer document owns it
+	HoldRestart      HoldReason = "needs-restart" // a resize in place would restart a container
+	HoldOpen         HoldReason = "change-in-progress"
+	HoldReverted     HoldReason = "reverted" // a change of it was taken back lately
 	HoldWindow       HoldReason = "window-closed"
 	HoldCooldown     HoldReason = "cooldown"
 	HoldBudget       HoldReason = "budget"

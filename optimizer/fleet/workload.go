@@ -54,6 +54,7 @@ type Workload struct {
 	// SpotNodes is the names, sorted, of the ready and schedulable spot nodes that its nodeSelector and required
 	// node affinity allow. What these say of capacity types, and taints that mark spot, are left aside: a move answers both.
 	SpotNodes []string `json:"spotNodes,omitempty"`
+	BatchSize int      `json:"batchSize,omitempty"` // rows a batch, of a server that Trimtab owns; 0: not known
 }
 
 // Target is what one recommendation asks of a workload. What is unset is left as it is.

@@ -19,22 +19,40 @@ type Memory struct {
 	entries []optimizer.Entry
 }
 
-// Begin writes down the intent and gives its key.
+// Begin writes down the intent and gives its key; ErrOpen where the workload has an open entry.
 func (m *Memory) Begin(_ context.Context, c optimizer.Change, at time.Time) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, e := range m.entries {
+		if e.Change.Ref == c.Ref && e.Outcome == "" {
+			return "", fmt.Errorf("%w: %s", optimizer.ErrOpen, e.ID)
+		}
+	}
 	id := fmt.Sprintf("%s-%04d", at.UTC().Format("20060102t150405z"), len(m.entries)+1)
 	m.entries = append(m.entries, optimizer.Entry{ID: id, Change: c, Begun: at})
 	return id, nil
 }
 
+// Note replaces the words of an entry; an unknown key is an error.
+func (m *Memory) Note(_ context.Context, id, detail string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.entries {
+		if m.entries[i].ID == id {
+			m.entries[i].Detail = detail
+			return nil
+		}
+	}
+	return fmt.Errorf("no entry %s in the ledger", id)
+}
+
 // Finish writes down how an intent ended; an unknown or already finished key is an error.
-func (m *Memory) Finish(_ context.Context, id string, o optimizer.Outcome, at time.Time) error {
+func (m *Memory) Finish(_ context.Context, id string, o optimizer.Outcome, detail string, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.entries {
 		if e := &m.entries[i]; e.ID == id && e.Outcome == "" {
-			e.Outcome, e.Ended = o, at
+			e.Outcome, e.Detail, e.Ended = o, detail, at
 			return nil
 		}
 	}

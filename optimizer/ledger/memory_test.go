@@ -24,10 +24,10 @@ func TestMemory(t *testing.T) {
 	if a == b {
 		t.Fatalf("two intents share the key %s", a)
 	}
-	if err := m.Finish(ctx, b, optimizer.Done, at.Add(time.Second)); err != nil {
+	if err := m.Finish(ctx, b, optimizer.Done, "", at.Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if m.Finish(ctx, b, optimizer.Failed, at) == nil || m.Finish(ctx, "unknown", optimizer.Done, at) == nil {
+	if m.Finish(ctx, b, optimizer.Failed, "", at) == nil || m.Finish(ctx, "unknown", optimizer.Done, "", at) == nil {
 		t.Error("an entry was finished twice, or one that does not exist")
 	}
 	entries, err := m.Entries(ctx)

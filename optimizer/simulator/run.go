@@ -88,7 +88,7 @@ func Run(ctx context.Context, file []byte, o Options) (Result, error) {
 func (r *Result) pass(ctx context.Context, c *Cluster, cycle *optimizer.Cycle) (optimizer.Plan, error) {
 	c.Advance(Every)
 	r.Passes++
-	plan, err := cycle.Run(ctx, c.now)
+	plan, err := cycle.Run(ctx, c.now, false)
 	if err != nil {
 		return plan, fmt.Errorf("pass of %s: %w", c.now.Format(time.DateOnly), err)
 	}
@@ -125,14 +125,14 @@ func (r *Result) carryOut(ctx context.Context, c *Cluster, book *ledger.Memory) 
 		if err != nil {
 			return done, err
 		}
-		outcome := optimizer.Done
+		outcome, why := optimizer.Done, ""
 		if refusal := c.Apply(ctx, ch); refusal != nil {
-			outcome = optimizer.Failed
+			outcome, why = optimizer.Failed, refusal.Error()
 			r.refuse(refusal)
 		} else if !reflect.DeepEqual(ch.From, ch.To) {
 			done++
 		}
-		if err := book.Finish(ctx, id, outcome, c.now); err != nil {
+		if err := book.Finish(ctx, id, outcome, why, c.now); err != nil {
 			return done, err
 		}
 	}
