@@ -32,11 +32,12 @@ e2e: tools ## the end-to-end test on the highest level that this machine carries
 bench: tools ## one family of measurements, BENCH=name; appends JSON lines to bench.jsonl
 	@cd $(LK) && go run ./bench --root $(CURDIR) $(BENCH)
 
-golden: ## rewrites the golden files; read the diff
+golden: ## rewrites the golden files and the rendered manifests; read the diff
 	go test ./reports ./policies ./optimizer/simulator -update
+	cd deploy/helm && CGO_ENABLED=0 go test -count=1 -trimpath -buildvcs=false . -update
 
 # Small programs of the standard library (and yaml): seconds to compile.
 tools:
 	@mkdir -p bin
 	@$(BUILD) -o bin/simulate ./cmd/simulate
-	@cd $(LK) && $(BUILD) -o $(CURDIR)/bin/ . ./demo
+	@cd $(LK) && $(BUILD) -o $(CURDIR)/bin/ . ./demo ./mailsink ./dcgm

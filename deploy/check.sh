@@ -16,20 +16,27 @@ step "go.mod is tidy"
 go mod tidy -diff
 (cd $lk && go mod tidy -diff)
 (cd deploy/upstream && go mod tidy -diff)
+(cd deploy/helm && go mod tidy -diff)
 
 step "go vet"
 CGO_ENABLED=0 go vet ./...
 # ./kube only links upstream programs; vetting it would compile all of Kubernetes.
 driver=$(cd $lk && go list ./... | grep -v '/kube$')
 (cd $lk && CGO_ENABLED=0 go vet -tags e2e $driver)
+(cd deploy/helm && CGO_ENABLED=0 go vet .)
 
 step "staticcheck"
 go build -modfile=go.tool.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 CGO_ENABLED=0 bin/staticcheck ./...
 (cd $lk && CGO_ENABLED=0 ../../bin/staticcheck -tags e2e $driver)
+(cd deploy/helm && CGO_ENABLED=0 ../../bin/staticcheck .)
 
+# -count=1: these read files outside their module, which the test cache does not follow.
 step "tests of the local cluster's driver"
-(cd $lk && CGO_ENABLED=0 go test $driver)
+(cd $lk && CGO_ENABLED=0 go test -count=1 $driver)
+
+step "the chart, and the manifests rendered from it"
+(cd deploy/helm && CGO_ENABLED=0 go test -count=1 .)
 
 if ! command -v gcc >/dev/null; then
 	echo "the race detector needs gcc: apt-get install -y gcc libc6-dev"; exit 1

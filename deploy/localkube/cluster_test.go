@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/deploy/localkube/audit"
 	"trimtab.dev/trimtab/deploy/localkube/cgroup"
 	"trimtab.dev/trimtab/deploy/localkube/cluster"
 )
@@ -38,6 +39,7 @@ func TestRealNodes(t *testing.T) {
 	r.podsTalk()
 	r.measures()
 	r.resizes()
+	r.notesWrites()
 	if now := read("/proc/sys/vm/overcommit_memory"); now != overcommit {
 		t.Errorf("a kubelet changed the machine: vm.overcommit_memory is %s", now)
 	}
@@ -134,6 +136,29 @@ func (r *rig) resizes() {
 	r.eventually("the control group is resized", 20*time.Second, func() bool { return r.quotaIs("34500") })
 	if got := r.kubectl("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"); got != "0" {
 		r.Errorf("the resized pod was restarted %s times", got)
+	}
+}
+
+// notesWrites: the audit log knows who resized the pod, and nothing of reads and heartbeats.
+func (r *rig) notesWrites() {
+	r.Helper()
+	r.eventually("the resize is in the audit log", 10*time.Second, func() bool {
+		all, err := audit.File(filepath.Join(r.state, cluster.AuditLog))
+		if err != nil {
+			r.Fatal(err)
+		}
+		return slices.ContainsFunc(all, func(w audit.Write) bool {
+			return w.User == "admin" && w.Verb == "patch" && w.Resource == "pods/resize" && w.Namespace == "default" && w.Done()
+		})
+	})
+	all, _ := audit.File(filepath.Join(r.state, cluster.AuditLog))
+	for _, w := range all {
+		if w.Resource == "leases" || w.Verb == "get" || w.Verb == "list" || w.Verb == "watch" {
+			r.Errorf("the audit log has %s", w)
+		}
+	}
+	if !slices.ContainsFunc(all, func(w audit.Write) bool { return w.Resource == "events" }) {
+		r.Error("the audit log has no Events")
 	}
 }
 

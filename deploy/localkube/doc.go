@@ -8,11 +8,13 @@ registry is asked for anything.
 # Levels
 
 Level 3 has the nodes ondemand-1 and spot-1, both m5.large by their labels, the
-second with the taint spot=true:NoSchedule. Everything lives in private mount,
-network and pid namespaces: the supervisor is their first process, and when it
-ends, however it ends, the kernel takes the rest. Only empty control groups and
-the state directory stay; the next up or down removes them. Connections from
-the host come in through loopback listeners that the driver opened before.
+second with the taint spot=true:NoSchedule. With --kwok or --nodes there are
+fake nodes beside them, played by kwok, which leaves nodes without the label
+type=kwok alone. Everything lives in private mount, network and pid namespaces:
+the supervisor is their first process, and when it ends, however it ends, the
+kernel takes the rest. Only empty control groups and the state directory stay;
+the next up or down removes them. Connections from the host come in through
+loopback listeners that the driver opened before.
 
 Level 2 runs the same control plane as ordinary processes of any user. Its
 nodes ondemand-1, spot-1 and gpu-1 are played by kwok. A pod's usage is what
@@ -29,6 +31,8 @@ Level 1 is no cluster at all: what remains on other systems.
 	supervisor  namespaces, processes, order of start, control socket, forwarding
 	machine     what this computer can carry and what it lacks
 	image, pki, cgroup, proc, api        one small thing each
+	audit       reads who wrote what, which the API server notes in log/audit.log below the state
+	mailsink, dcgm   programs that run in the demo's pods: a mail server, and GPUs that do not exist
 
 The cache directory ($XDG_CACHE_HOME/trimtab) holds localkube-HASH with the
 binaries, named after everything that they are built from, and localkube with
@@ -69,6 +73,8 @@ Each of these was found by a failure.
     connect to the pod's address.
   - Image tags other than latest are never pulled when the node has the image.
     A new cluster has none: load again after up.
+  - Go's test cache does not follow files outside a test's module, such as the
+    other go.mod files: the tests here are run with -count=1.
   - cgroup version 2 is written for and untested.
 */
 package main

@@ -10,7 +10,7 @@ import (
 // Kubernetes packages would be compiled twice, several minutes longer.
 func TestSharedModulesAgree(t *testing.T) {
 	ours := required(t, "go.mod")
-	for _, file := range []string{"../../go.mod", "../upstream/go.mod"} {
+	for _, file := range []string{"../../go.mod", "../upstream/go.mod", "../helm/go.mod"} {
 		theirs, shared := required(t, file), 0
 		for module, version := range ours {
 			if other, ok := theirs[module]; ok {

@@ -87,6 +87,9 @@ func (s Spec) apiserver() []string {
 		"--proxy-client-cert-file=" + s.Path("pki", "front-proxy-client.crt"),
 		"--proxy-client-key-file=" + s.Path("pki", "front-proxy-client.key"),
 		"--allow-privileged=true",
+		// The log is written at once: no event waits in a buffer.
+		"--audit-policy-file=" + s.Path("audit.json"), "--audit-log-path=" + s.Path(AuditLog),
+		"--audit-log-maxsize=100", "--audit-log-maxbackup=1",
 	}
 	if s.Level == 2 {
 		return append(flags, "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none")

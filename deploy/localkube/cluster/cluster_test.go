@@ -117,6 +117,48 @@ func TestEveryFileOfACommandLineExists(t *testing.T) {
 	}
 }
 
+// TestAuditPolicy: rules are taken in order and the first that fits counts.
+func TestAuditPolicy(t *testing.T) {
+	var policy struct {
+		Rules []struct {
+			Level     string
+			Verbs     []string
+			Resources []struct {
+				Group     string
+				Resources []string
+			}
+		}
+	}
+	if err := json.Unmarshal(spec(3).Files()["audit.json"], &policy); err != nil {
+		t.Fatal(err)
+	}
+	level := func(verb, group, resource string) string {
+		for _, r := range policy.Rules {
+			fits := len(r.Verbs) == 0 || slices.Contains(r.Verbs, verb)
+			named := len(r.Resources) == 0
+			for _, one := range r.Resources {
+				named = named || one.Group == group && (len(one.Resources) == 0 || slices.Contains(one.Resources, resource))
+			}
+			if fits && named {
+				return r.Level
+			}
+		}
+		return "none fits"
+	}
+	for _, tt := range []struct{ verb, group, resource, want string }{
+		{"patch", "", "pods", "Metadata"},
+		{"create", "", "events", "Metadata"},
+		{"deletecollection", "apps", "deployments", "Metadata"},
+		{"list", "", "pods", "None"},
+		{"update", "coordination.k8s.io", "leases", "None"},
+		{"create", "authorization.k8s.io", "subjectaccessreviews", "None"},
+	} {
+		if got := level(tt.verb, tt.group, tt.resource); got != tt.want {
+			t.Errorf("%s %s: level %s, want %s", tt.verb, tt.resource, got, tt.want)
+		}
+	}
+}
+
 func TestFakeNodes(t *testing.T) {
 	names := func(s Spec) string {
 		var all []string

@@ -39,7 +39,7 @@ var kwokStages []byte
 
 // Files are the configuration files below the state directory, without keys.
 func (s Spec) Files() map[string][]byte {
-	files := map[string][]byte{"scheduler.json": s.scheduler(), "kwok.yaml": kwokStages}
+	files := map[string][]byte{"scheduler.json": s.scheduler(), "kwok.yaml": kwokStages, "audit.json": auditPolicy()}
 	if s.Level != 3 {
 		return files
 	}
@@ -54,6 +54,27 @@ func (s Spec) Files() map[string][]byte {
 		files[n.Name+"/kubelet.json"] = s.kubelet(n)
 	}
 	return files
+}
+
+// AuditLog is the file below the state directory in which the API server notes who wrote what, a line of
+// JSON for each write that was answered, refused ones too; package audit reads it.
+const AuditLog = "log/audit.log"
+
+// auditPolicy notes no reads, no heartbeats, and no questions that merely have the form of a write.
+func auditPolicy() []byte {
+	return encode(map[string]any{
+		"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+		"omitStages": []string{"RequestReceived"}, "omitManagedFields": true,
+		"rules": []any{
+			map[string]any{"level": "None", "resources": []any{
+				map[string]any{"group": "coordination.k8s.io", "resources": []string{"leases"}},
+				map[string]any{"group": "authentication.k8s.io"},
+				map[string]any{"group": "authorization.k8s.io"},
+			}},
+			map[string]any{"level": "Metadata", "verbs": []string{"create", "update", "patch", "delete", "deletecollection"}},
+			map[string]any{"level": "None"},
+		},
+	})
 }
 
 // ContainerdSocket is where a node's containerd listens.
