@@ -21,6 +21,9 @@ func pricesDoc(source, name string, rows ...string) Raw {
 		APIVersion, name, strings.Join(rows, "\n  - "))}
 }
 
+// compile is Compile with the checks of these tests.
+func compile(raws []Raw, last Set) Set { return Compile(raws, last, testChecks()) }
+
 // brief is a set in one line: policies as name/mode, prices as type=millionths, bad as source(kept).
 func brief(s Set) string {
 	var all []string
@@ -39,8 +42,8 @@ func brief(s Set) string {
 func TestCompile(t *testing.T) {
 	a, b := policyDoc("cm/a", "a", "ns", "enforce"), policyDoc("cm/b", "b", "other", "recommend")
 	broken := policyDoc("cm/a", "a", "ns", "sometimes")
-	good := Compile([]Raw{a, b}, Set{})
-	oldPrices := Compile([]Raw{pricesDoc("cm/p", "p", `{instanceType: m5, hourly: "1"}`)}, Set{})
+	good := compile([]Raw{a, b}, Set{})
+	oldPrices := compile([]Raw{pricesDoc("cm/p", "p", `{instanceType: m5, hourly: "1"}`)}, Set{})
 
 	for _, c := range []struct {
 		name string
@@ -52,9 +55,9 @@ func TestCompile(t *testing.T) {
 		{"two good", []Raw{b, a}, Set{}, "a/enforce b/recommend"},
 		{"bad at first leaves only faults", []Raw{broken, b}, Set{}, "b/recommend bad cm/a(false)"},
 		{"bad later keeps the last good, only recommending", []Raw{broken, b}, good, "a/recommend b/recommend bad cm/a(true)"},
-		{"still bad a pass later", []Raw{broken}, Compile([]Raw{broken}, good), "a/recommend bad cm/a(true)"},
-		{"good again enforces again", []Raw{a}, Compile([]Raw{broken}, good), "a/enforce"},
-		{"removed in between is forgotten", []Raw{broken}, Compile(nil, good), "bad cm/a(false)"},
+		{"still bad a pass later", []Raw{broken}, compile([]Raw{broken}, good), "a/recommend bad cm/a(true)"},
+		{"good again enforces again", []Raw{a}, compile([]Raw{broken}, good), "a/enforce"},
+		{"removed in between is forgotten", []Raw{broken}, compile(nil, good), "bad cm/a(false)"},
 		{"one name twice", []Raw{a, policyDoc("cm/c", "a", "ns", "enforce")}, Set{}, "bad cm/a(false) bad cm/c(false)"},
 		{"one name twice, one was there before", []Raw{a, policyDoc("cm/c", "a", "ns", "enforce")}, good, "a/recommend bad cm/a(true) bad cm/c(false)"},
 		{"a policy and prices may share a name", []Raw{a, pricesDoc("cm/p", "a", `{instanceType: m5, hourly: "1"}`)}, Set{}, "a/enforce m5=1000000"},
@@ -64,7 +67,7 @@ func TestCompile(t *testing.T) {
 			oldPrices, "m5=2000000 bad cm/p(true)"},
 		{"kept prices", []Raw{{"cm/p", []byte("kind: Prices")}}, oldPrices, "m5=1000000 bad cm/p(true)"},
 	} {
-		if got := brief(Compile(c.raws, c.last)); got != c.want {
+		if got := brief(compile(c.raws, c.last)); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
 	}
@@ -72,13 +75,13 @@ func TestCompile(t *testing.T) {
 
 // Both documents of a conflict name the other one and their own line.
 func TestCompileNamesBoth(t *testing.T) {
-	s := Compile([]Raw{policyDoc("cm/a", "x", "ns", "enforce"), policyDoc("cm/b", "x", "ns", "enforce"),
+	s := compile([]Raw{policyDoc("cm/a", "x", "ns", "enforce"), policyDoc("cm/b", "x", "ns", "enforce"),
 		pricesDoc("cm/p", "p", `{instanceType: m5, hourly: "1"}`), pricesDoc("cm/q", "q", `{instanceType: c5, hourly: "1"}`, `{instanceType: m5, hourly: "2"}`)}, Set{})
 	want := []Bad{
-		{Source: "cm/a", Faults: []string{"cm/a:3: metadata.name: Policy x is also in cm/b; rename one or remove it"}, Selector: &Selector{Namespaces: []string{"ns"}}},
-		{Source: "cm/b", Faults: []string{"cm/b:3: metadata.name: Policy x is also in cm/a; rename one or remove it"}, Selector: &Selector{Namespaces: []string{"ns"}}},
-		{Source: "cm/p", Faults: []string{"cm/p:6: spec.prices: on-demand m5 in any region is also priced in cm/q:7; keep one"}, Selector: &Selector{}},
-		{Source: "cm/q", Faults: []string{"cm/q:7: spec.prices: on-demand m5 in any region is also priced in cm/p:6; keep one"}, Selector: &Selector{}},
+		{Source: "cm/a", Kind: "Policy", Name: "x", Faults: []string{"cm/a:3: metadata.name: Policy x is also in cm/b; rename one or remove it"}, Selector: &Selector{Namespaces: []string{"ns"}}},
+		{Source: "cm/b", Kind: "Policy", Name: "x", Faults: []string{"cm/b:3: metadata.name: Policy x is also in cm/a; rename one or remove it"}, Selector: &Selector{Namespaces: []string{"ns"}}},
+		{Source: "cm/p", Kind: "Prices", Name: "p", Faults: []string{"cm/p:6: spec.prices: on-demand m5 in any region is also priced in cm/q:7; keep one"}, Selector: &Selector{}},
+		{Source: "cm/q", Kind: "Prices", Name: "q", Faults: []string{"cm/q:7: spec.prices: on-demand m5 in any region is also priced in cm/p:6; keep one"}, Selector: &Selector{}},
 	}
 	if !reflect.DeepEqual(s.Bad, want) {
 		t.Errorf("got %+v\nwant %+v", s.Bad, want)
@@ -91,9 +94,9 @@ func TestCompileOrder(t *testing.T) {
 		policyDoc("cm/b", "b", "ns", "recommend"), policyDoc("cm/a", "a", "ns", "recommend"),
 		pricesDoc("cm/p", "p", `{instanceType: m5, hourly: "1"}`, `{instanceType: c5, hourly: "1"}`), {"cm/z", []byte("kind: Policy")},
 	}
-	want, _ := json.Marshal(Compile(raws, Set{}))
+	want, _ := json.Marshal(compile(raws, Set{}))
 	slices.Reverse(raws)
-	if got, _ := json.Marshal(Compile(raws, Set{})); string(got) != string(want) {
+	if got, _ := json.Marshal(compile(raws, Set{})); string(got) != string(want) {
 		t.Errorf("reversed:\n got %s\nwant %s", got, want)
 	}
 }
@@ -110,11 +113,11 @@ func TestBadSelector(t *testing.T) {
 		{"missing", "Policy", "{budget: 5}", nil},
 		{"empty", "Policy", "{selector: {}}", nil},
 		{"no policy", "Prices", "{prices: 5}", &Selector{}},
-		{"a later kind", "Report", "{}", &Selector{}},
+		{"a report", "Report", "{}", &Selector{}},
 		{"an unknown kind", "Polcy", "{selector: {names: [a]}}", nil},
 		{"no YAML", "Policy", "{selector: {names: [a]}", nil},
 	} {
-		s := Compile([]Raw{{"f", fmt.Appendf(nil, frame, c.kind, c.spec)}}, Set{})
+		s := compile([]Raw{{"f", fmt.Appendf(nil, frame, c.kind, c.spec)}}, Set{})
 		if len(s.Bad) != 1 || !reflect.DeepEqual(s.Bad[0].Selector, c.want) {
 			t.Errorf("%s: %+v, want selector %+v", c.name, s.Bad, c.want)
 		}
@@ -150,7 +153,7 @@ func TestMatches(t *testing.T) {
 }
 
 func TestFor(t *testing.T) {
-	s := Compile([]Raw{policyDoc("cm/a", "a", "ml", "enforce"), policyDoc("cm/b", "b", "ml", "recommend")}, Set{})
+	s := compile([]Raw{policyDoc("cm/a", "a", "ml", "enforce"), policyDoc("cm/b", "b", "ml", "recommend")}, Set{})
 	labelled := map[string]string{PolicyLabel: "recommend"}
 	for _, c := range []struct {
 		name, namespace string

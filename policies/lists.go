@@ -32,7 +32,11 @@ func words[T any](name, meaning, example string, wrong func(string) string, at f
 			if len(*at(of)) == 0 {
 				return ""
 			}
-			return "[" + strings.Join(*at(of), ", ") + "]"
+			quoted := make([]string, 0, len(*at(of)))
+			for _, v := range *at(of) {
+				quoted = append(quoted, strconv.Quote(v))
+			}
+			return "[" + strings.Join(quoted, ", ") + "]"
 		},
 	}
 }

@@ -13,22 +13,41 @@ const APIVersion = "trimtab.dev/v1alpha1"
 
 // The kinds of document that this package reads.
 const (
-	KindPolicy = "Policy"
-	KindPrices = "Prices"
+	KindPolicy     = "Policy"
+	KindPrices     = "Prices"
+	KindGovernance = "Governance"
+	KindServer     = "InferenceServer"
+	KindReport     = "Report"
 )
 
-// Documents is what one Raw holds. A Raw is one document, so without faults it has exactly one policy
-// or the rows of one price list.
+// kinds is every kind in the order in which people are told of them, and how its spec is read.
+func kinds() []kind {
+	return []kind{
+		{KindPolicy, readPolicy}, {KindPrices, readPriceList}, {KindGovernance, readGovernance},
+		{KindServer, readServer}, {KindReport, readReport},
+	}
+}
+
+type kind struct {
+	name string
+	read func(w *walk, doc document, into *Documents)
+}
+
+// Documents is what one Raw holds. A Raw is one document, so without faults it has exactly one value of
+// its kind, or the rows of one price list.
 type Documents struct {
-	Kind     string
-	Name     string
-	Policies []Policy
-	Prices   []Price
+	Kind        string // as far as it can be read, whatever it says
+	Name        string
+	Policies    []Policy
+	Prices      []Price
+	Governances []Governance
+	Servers     []Server
+	Reports     []Report
 	// Selector is whom a document with faults is for, as far as that is certain: nil may be anyone,
 	// and an empty one is nobody, as of a price list.
 	Selector *Selector
 
-	nameLine int
+	lines map[string]int // of every field that is given, by its path
 }
 
 // document is the frame that every kind has.
@@ -47,7 +66,7 @@ func documentFields() []field[document] {
 	return []field[document]{
 		must(APIVersion, word("apiVersion", "Always "+APIVersion+".", anything,
 			func(d *document) *string { return &d.apiVersion })),
-		must(KindPolicy+" or "+KindPrices, word("kind", "What the document is: "+KindPolicy+" or "+KindPrices+".", anything,
+		must(either(kindNames()), word("kind", "What the document is: "+either(kindNames())+".", anything,
 			func(d *document) *string { return &d.kind })),
 		must("it with the document's name under it", group("metadata", "Names the document.",
 			must("a name such as model-serving",
@@ -61,9 +80,9 @@ func documentFields() []field[document] {
 }
 
 // Parse reads one document, giving every fault at once in the order of their lines. Text that is not
-// YAML is one fault: the parser stops there. With any fault there is no policy and no price.
-func Parse(raw Raw) (Documents, []Fault) {
-	w := &walk{source: raw.Source, lines: map[string]int{}}
+// YAML is one fault: the parser stops there. With any fault there is no value.
+func Parse(raw Raw, checks Checks) (Documents, []Fault) {
+	w := &walk{source: raw.Source, checks: checks, lines: map[string]int{}}
 	var d Documents
 	if root, ok := w.decode(raw.Data); ok {
 		d = readDocument(w, root)
@@ -74,7 +93,7 @@ func Parse(raw Raw) (Documents, []Fault) {
 	}
 	slices.SortStableFunc(w.faults, func(a, b Fault) int { return a.Line - b.Line })
 	if len(w.faults) > 0 {
-		d.Policies, d.Prices = nil, nil
+		d = Documents{Kind: d.Kind, Name: d.Name, Selector: d.Selector, lines: d.lines}
 	}
 	return d, w.faults
 }
@@ -88,25 +107,20 @@ func readDocument(w *walk, root place) Documents {
 	var doc document
 	w.paths = paths(kind)
 	read(w, root, documentFields(), &doc)
-	d := Documents{Kind: doc.kind, Name: doc.name, nameLine: w.line("metadata.name", 0)}
+	d := Documents{Kind: doc.kind, Name: doc.name, lines: w.lines}
 	current := w.version(doc)
-	if doc.kind == KindPrices || later(doc.kind) {
+	i := slices.Index(kindNames(), doc.kind)
+	if i < 0 {
+		if doc.kind != "" {
+			w.fault(place{path: "kind", line: w.line("kind", 1)}, "%s", unknownKind(doc.kind))
+		}
+		return d
+	}
+	if doc.kind != KindPolicy {
 		d.Selector = &Selector{}
 	}
-	readable := current && doc.spec.node != nil
-	switch {
-	case doc.kind == KindPolicy && readable:
-		p := readPolicy(w, doc)
-		d.Policies = []Policy{p}
-		if !p.Selector.empty() && !w.faulty("spec.selector") {
-			d.Selector = &p.Selector
-		}
-	case doc.kind == KindPrices && readable:
-		var list priceList
-		read(w, doc.spec, priceListFields(), &list)
-		d.Prices = list.rows
-	case doc.kind != "" && doc.kind != KindPolicy && doc.kind != KindPrices:
-		w.fault(place{path: "kind", line: w.line("kind", 1)}, "%s", unknownKind(doc.kind))
+	if current && doc.spec.node != nil {
+		kinds()[i].read(w, doc, &d)
 	}
 	return d
 }
@@ -131,27 +145,34 @@ func (w *walk) version(doc document) bool {
 	return false
 }
 
-func readPolicy(w *walk, doc document) Policy {
+func readPolicy(w *walk, doc document, into *Documents) {
 	p := Default()
 	p.Name, p.Source = doc.name, w.source
 	read(w, doc.spec, policyFields(), &p)
 	check(w, doc.spec, p)
-	return p
+	into.Policies = []Policy{p}
+	if !p.Selector.empty() && !w.faulty("spec.selector") {
+		into.Selector = &p.Selector
+	}
 }
 
-// later tells whether kind is planned: known by name, and not read yet.
-func later(kind string) bool {
-	return slices.Contains([]string{"Report", "Governance", "InferenceServer"}, kind)
+func kindNames() []string {
+	var all []string
+	for _, k := range kinds() {
+		all = append(all, k.name)
+	}
+	return all
+}
+
+// either is the words as a choice: "a, b or c".
+func either(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func unknownKind(kind string) string {
-	supported := []string{KindPolicy, KindPrices}
-	near, ok := nearest(kind, supported)
-	switch {
-	case later(kind):
-		return kind + " is a kind of a later version of Trimtab; this one reads " + strings.Join(supported, " and ")
-	case ok:
+	if near, ok := nearest(kind, kindNames()); ok {
 		return kind + " is not a kind; did you mean " + near + "?"
 	}
-	return kind + " is not a kind; this version reads " + strings.Join(supported, " and ")
+	return kind + " is not a kind; write " + either(kindNames())
 }

@@ -1,17 +1,39 @@
 package policies
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	_ "time/tzdata"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
+
+// testChecks knows the time zones of this machine, and one date that never comes.
+func testChecks() Checks {
+	return Checks{
+		Schedule: func(s string) error {
+			if s == "0 0 30 2 *" {
+				return errors.New("no date ever matches it")
+			}
+			return nil
+		},
+		TimeZone: func(s string) error {
+			_, err := time.LoadLocation(s)
+			return err
+		},
+	}
+}
+
+func parse(raw Raw) (Documents, []Fault) { return Parse(raw, testChecks()) }
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
@@ -19,11 +41,11 @@ var update = flag.Bool("update", false, "rewrite golden files")
 func TestParseBad(t *testing.T) {
 	var got strings.Builder
 	for _, file := range files(t, "bad") {
-		docs, faults := Parse(readRaw(t, file))
+		docs, faults := parse(readRaw(t, file))
 		if len(faults) == 0 {
 			t.Errorf("%s: no fault", file)
 		}
-		if len(docs.Policies)+len(docs.Prices) > 0 {
+		if values(docs) > 0 {
 			t.Errorf("%s: faults, and yet values", file)
 		}
 		for _, f := range faults {
@@ -32,6 +54,11 @@ func TestParseBad(t *testing.T) {
 		got.WriteString("\n")
 	}
 	golden(t, filepath.Join("testdata", "bad", "faults.golden"), got.String())
+}
+
+// values counts what a document gave; the rows of a price list are one.
+func values(d Documents) int {
+	return len(d.Policies) + min(len(d.Prices), 1) + len(d.Governances) + len(d.Servers) + len(d.Reports)
 }
 
 func files(t *testing.T, folder string) []string {
@@ -72,7 +99,7 @@ func golden(t *testing.T, file, got string) {
 func TestParseGood(t *testing.T) {
 	got := map[string]Documents{}
 	for _, file := range files(t, "good") {
-		docs, faults := Parse(readRaw(t, file))
+		docs, faults := parse(readRaw(t, file))
 		for _, f := range faults {
 			t.Errorf("%s: %s", file, f)
 		}
@@ -99,8 +126,9 @@ func TestParseGood(t *testing.T) {
 			MatchLabels: map[string]string{"version": "2"}, NamespaceLabels: map[string]string{"env": "production"},
 		},
 		Mode: Enforce, Class: fleet.Batch, Window: 48 * time.Hour, MinHistory: 12 * time.Hour, StaleAfter: 10 * time.Minute,
-		RightSizing: RightSizing{UnderusedBelow: 0.4, Percentile: 0.9, Margin: 0.1, MemoryMargin: 0.2, MinMilliCPU: 50, MinMemory: 64 << 20},
+		RightSizing: RightSizing{UnderusedBelow: 0.4, Percentile: 0.9, Margin: 0.1, MemoryMargin: 0.2, MinMilliCPU: 50, MinMemory: 64 << 20, Apply: InTemplate},
 		Replicas:    Replicas{RequestsPerSecond: 25, OnlineFloor: 4, BatchFloor: 2},
+		Cooldown:    time.Second,
 		Budget:      5,
 	}
 	if p := policy("every-field"); !reflect.DeepEqual(p, every) {
@@ -119,7 +147,7 @@ func TestParseGood(t *testing.T) {
 
 // The table reads every field that a policy has: no leaf of every-field.yaml is at its default.
 func TestTableCoversPolicy(t *testing.T) {
-	docs, faults := Parse(readRaw(t, filepath.Join("testdata", "good", "every-field.yaml")))
+	docs, faults := parse(readRaw(t, filepath.Join("testdata", "good", "every-field.yaml")))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -183,26 +211,45 @@ func TestReference(t *testing.T) {
 	golden(t, filepath.Join("testdata", "reference.golden"), got.String())
 }
 
-// write is a policy as a document, through the same table that reads it.
-func write(p Policy) string {
+// write is the value of docs as a document, through the same tables that read it.
+func write(docs Documents) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "apiVersion: %s\nkind: %s\nmetadata: {name: %q}\nspec:\n", APIVersion, KindPolicy, p.Name)
-	writeFields(&s, "  ", policyFields(), &p)
+	fmt.Fprintf(&s, "apiVersion: %s\nkind: %s\nmetadata: {name: %q}\nspec:\n", APIVersion, docs.Kind, docs.Name)
+	writeAll(&s, policyFields(), docs.Policies)
+	writeAll(&s, governanceFields(), docs.Governances)
+	writeAll(&s, serverFields(), docs.Servers)
+	writeAll(&s, reportFields(), docs.Reports)
 	return s.String()
 }
 
-func writeFields(s *strings.Builder, indent string, fields []field[Policy], p *Policy) {
+func writeAll[T any](s *strings.Builder, fields []field[T], all []T) {
+	for _, v := range all {
+		writeFields(s, "  ", fields, &v)
+	}
+}
+
+// writeFields writes what has a value; a group without any is left out.
+func writeFields[T any](s *strings.Builder, indent string, fields []field[T], of *T) {
 	for _, f := range fields {
 		if f.show == nil {
-			fmt.Fprintf(s, "%s%s:\n", indent, f.name)
-			writeFields(s, indent+"  ", f.fields, p)
-		} else if v := f.show(p); v != "" {
+			if slices.ContainsFunc(f.fields, func(f field[T]) bool { return f.needed != "" && f.show != nil && f.show(of) == "" }) {
+				continue // the group was not given
+			}
+			var inner strings.Builder
+			writeFields(&inner, indent+"  ", f.fields, of)
+			if inner.Len() > 0 {
+				fmt.Fprintf(s, "%s%s:\n%s", indent, f.name, inner.String())
+			}
+		} else if v := f.show(of); v != "" {
+			if f.typ == "text" {
+				v = strconv.Quote(v)
+			}
 			fmt.Fprintf(s, "%s%s: %s\n", indent, f.name, v)
 		}
 	}
 }
 
-// Parse never panics, says where every fault is, and reads what it read as the same policy again.
+// Parse never panics, says where every fault is, and reads what it read as the same value again.
 func FuzzParse(f *testing.F) {
 	for _, folder := range []string{"bad", "good"} {
 		names, _ := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
@@ -215,21 +262,23 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		docs, faults := Parse(Raw{Source: "f", Data: data})
+		docs, faults := parse(Raw{Source: "f", Data: data})
 		lines := strings.Count(string(data), "\n") + 1
 		for _, f := range faults {
 			if f.Line < 0 || f.Line > lines || f.Text == "" {
 				t.Errorf("fault %+v of %d lines", f, lines)
 			}
 		}
-		if (len(faults) == 0) != (len(docs.Policies) == 1 || len(docs.Prices) > 0) {
-			t.Errorf("%d faults, and %d policies, %d prices", len(faults), len(docs.Policies), len(docs.Prices))
+		if (len(faults) == 0) != (values(docs) == 1) {
+			t.Errorf("%d faults, and %d values", len(faults), values(docs))
 		}
-		for _, p := range docs.Policies {
-			again, faults := Parse(Raw{Source: "f", Data: []byte(write(p))})
-			if len(faults) > 0 || !reflect.DeepEqual(again.Policies, docs.Policies) {
-				t.Errorf("reads differently when written again\n%s\n%v", write(p), faults)
-			}
+		if len(faults) > 0 || len(docs.Prices) > 0 {
+			return
+		}
+		again, faults := parse(Raw{Source: "f", Data: []byte(write(docs))})
+		again.lines, docs.lines = nil, nil
+		if len(faults) > 0 || !reflect.DeepEqual(again, docs) {
+			t.Errorf("reads differently when written again\n%s\n%v", write(docs), faults)
 		}
 	})
 }

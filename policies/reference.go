@@ -4,7 +4,7 @@ import "trimtab.dev/trimtab/optimizer/fleet"
 
 // FieldDoc is one field of a document, for people.
 type FieldDoc struct {
-	Kind    string `json:"kind"`              // "Policy", "Prices"; empty: of every kind
+	Kind    string `json:"kind"`              // "Policy", "Report"; empty: of every kind
 	Path    string `json:"path"`              // "spec.rightSizing.percentile"
 	Type    string `json:"type"`              // "duration"
 	Default string `json:"default,omitempty"` // as a document would write it; empty: none
@@ -18,7 +18,12 @@ func Reference() []FieldDoc {
 	all := describe(nil, "", "", documentFields(), &document{})
 	all = describe(all, KindPolicy, "spec", policyFields(), &policy)
 	all = describe(all, KindPrices, "spec", priceListFields(), &priceList{})
-	return describe(all, KindPrices, "spec.prices[]", priceFields(), &price)
+	all = describe(all, KindPrices, "spec.prices[]", priceFields(), &price)
+	server, report := DefaultServer(), DefaultReport()
+	all = describe(all, KindGovernance, "spec", governanceFields(), &Governance{Mode: Recommend})
+	all = describe(all, KindGovernance, "spec.limitRange.limits[]", limitFields(), &LimitItem{})
+	all = describe(all, KindServer, "spec", serverFields(), &server)
+	return describe(all, KindReport, "spec", reportFields(), &report)
 }
 
 func describe[T any](all []FieldDoc, kind, path string, fields []field[T], of *T) []FieldDoc {

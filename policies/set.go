@@ -42,3 +42,18 @@ type Bad struct {
 	// Kept tells that the document's last good version stays in force, in recommend mode.
 	Kept bool `json:"kept"`
 }
+
+// Effect is what the faults lead to, in words.
+func (b Bad) Effect() string {
+	switch {
+	case b.Kept:
+		return "its last good version stays in force, and only recommends"
+	case b.Kind == KindReport:
+		return "its report is not sent"
+	case b.Kind == KindGovernance, b.Kind == KindServer:
+		return "what it may own is left as it is"
+	case b.Kind == KindPrices:
+		return "its prices are not known"
+	}
+	return "no good version is known: the workloads it may mean are held"
+}

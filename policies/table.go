@@ -56,6 +56,10 @@ func (w *walk) unknown(p place, known []string) {
 		w.fault(p, "merge keys are not read; write the fields out")
 		return
 	}
+	if secret := "spec.smtp.secret"; slices.Contains(secrets(), strings.ToLower(p.key)) && slices.Contains(w.paths, secret) {
+		w.fault(p, "does not belong into a document, which many can read; write it into a Secret of Trimtab's namespace and name that in %s", secret)
+		return
+	}
 	homes := slices.DeleteFunc(slices.Clone(w.paths), func(path string) bool { return !strings.HasSuffix(path, "."+p.key) })
 	if len(homes) == 1 {
 		w.fault(p, "does not belong here; move it to %s", homes[0])
@@ -66,6 +70,11 @@ func (w *walk) unknown(p place, known []string) {
 		return
 	}
 	w.fault(p, "is not a field; the fields here are %s", strings.Join(known, ", "))
+}
+
+// secrets is the names of fields under which people look for a place to log in.
+func secrets() []string {
+	return []string{"password", "passwd", "pass", "username", "user", "auth", "credentials", "token"}
 }
 
 func names[T any](fields []field[T]) []string {

@@ -11,6 +11,12 @@ import (
 // priceList is the spec of a Prices document.
 type priceList struct{ rows []Price }
 
+func readPriceList(w *walk, doc document, into *Documents) {
+	var list priceList
+	read(w, doc.spec, priceListFields(), &list)
+	into.Prices = list.rows
+}
+
 func priceListFields() []field[priceList] {
 	return []field[priceList]{must("a list of rows", field[priceList]{
 		name: "prices", typ: "list of rows", meaning: "One row a price; the same node is priced once.",

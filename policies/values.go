@@ -68,7 +68,12 @@ func number[T any](name, typ, meaning string, s span, at func(*T) *float64) fiel
 				*at(into) = v
 			}
 		},
-		show: func(of *T) string { return strconv.FormatFloat(*at(of), 'f', -1, 64) },
+		show: func(of *T) string {
+			if s.low > 0 && *at(of) == 0 {
+				return "" // no default
+			}
+			return strconv.FormatFloat(*at(of), 'f', -1, 64)
+		},
 	}
 }
 
@@ -82,22 +87,62 @@ func count[T any, N int | int32](name, meaning string, s span, at func(*T) *N) f
 	return field[T]{
 		name: name, typ: "whole number", meaning: meaning,
 		set: func(w *walk, p place, into *T) {
-			text, _, ok := w.scalar(p, s.example)
-			if !ok {
-				return
-			}
-			v, err := strconv.ParseInt(text, 10, 32)
-			switch {
-			case err != nil || strconv.FormatInt(v, 10) != text:
-				w.fault(p, "%q is not a plain whole number in range; write %s", text, s.example)
-			case p.node.ShortTag() != "!!int":
-				w.fault(p, "%q is text, not a number; remove the quotes", text)
-			case s.check(w, p, float64(v), text):
+			if v, ok := w.whole(p, s); ok {
 				*at(into) = N(v)
 			}
 		},
-		show: func(of *T) string { return strconv.FormatInt(int64(*at(of)), 10) },
+		show: func(of *T) string {
+			if s.low > 0 && *at(of) == 0 {
+				return "" // no default
+			}
+			return strconv.FormatInt(int64(*at(of)), 10)
+		},
 	}
+}
+
+// counts is a list of whole numbers within s, each above the one before it.
+func counts[T any](name, meaning string, s span, at func(*T) *[]int) field[T] {
+	return field[T]{
+		name: name, typ: "list of whole numbers", meaning: meaning,
+		set: func(w *walk, p place, into *T) {
+			var all []int
+			for _, e := range w.items(p, "a list such as [1, 8, 32]") {
+				v, ok := w.whole(e, s)
+				if ok && len(all) > 0 && int(v) <= all[len(all)-1] {
+					w.fault(e, "%d is not above %d before it; write each number once, the smallest first", v, all[len(all)-1])
+					ok = false
+				}
+				if ok {
+					all = append(all, int(v))
+				}
+			}
+			*at(into) = all
+		},
+		show: func(of *T) string {
+			if len(*at(of)) == 0 {
+				return ""
+			}
+			return strings.ReplaceAll(fmt.Sprint(*at(of)), " ", ", ")
+		},
+	}
+}
+
+// whole gives a whole number within s.
+func (w *walk) whole(p place, s span) (int64, bool) {
+	text, _, ok := w.scalar(p, s.example)
+	if !ok {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(text, 10, 32)
+	switch {
+	case err != nil || strconv.FormatInt(v, 10) != text:
+		w.fault(p, "%q is not a plain whole number in range; write %s", text, s.example)
+	case p.node.ShortTag() != "!!int":
+		w.fault(p, "%q is text, not a number; remove the quotes", text)
+	case s.check(w, p, float64(v), text):
+		return v, true
+	}
+	return 0, false
 }
 
 // duration is a field that is a time span as Go writes it, from low to high.
@@ -119,7 +164,12 @@ func duration[T any](name, meaning string, low, high time.Duration, at func(*T) 
 				*at(into) = v
 			}
 		},
-		show: func(of *T) string { return short(*at(of)) },
+		show: func(of *T) string {
+			if low > 0 && *at(of) == 0 {
+				return "" // no default
+			}
+			return short(*at(of))
+		},
 	}
 }
 
@@ -225,14 +275,19 @@ func quantity[T any](name, meaning string, a amount, at func(*T) *int64) field[T
 				*at(into) = a.units(q)
 			}
 		},
-		show: func(of *T) string { return a.exact(*at(of)).String() },
+		show: func(of *T) string {
+			if a.low > 0 && *at(of) == 0 {
+				return "" // no default
+			}
+			return a.exact(*at(of)).String()
+		},
 	}
 }
 
 // kubernetes reads a quantity. Powers of ten (1e3) are refused: nobody writes them, and a huge one is
 // slow to work with.
 func kubernetes(text string) (resource.Quantity, bool) {
-	if i := strings.IndexAny(text, "eE"); len(text) > 32 || (i >= 0 && i < len(text)-1) {
+	if i := strings.IndexAny(text, "eE"); len(text) > 32 || i >= 0 && i < len(strings.TrimSuffix(text, "i"))-1 {
 		return resource.Quantity{}, false
 	}
 	q, err := resource.ParseQuantity(text)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -11,9 +12,10 @@ import (
 // walk collects the faults of one document on the way through its nodes.
 type walk struct {
 	source string
+	checks Checks
 	faults []Fault
 	paths  []string       // every field that there is, to say where a misplaced one belongs
-	lines  map[string]int // the line of every field that is given, by its path
+	lines  map[string]int // of every field that is given, by its path
 }
 
 // line is where the field at path is given, or else.
@@ -22,6 +24,19 @@ func (w *walk) line(path string, orElse int) int {
 		return n
 	}
 	return orElse
+}
+
+// at is the field at path, for a fault of it; its line is that of the nearest field around it that is given.
+func (w *walk) at(path string) place {
+	p := place{path: path, line: 1}
+	for outer := path; outer != ""; {
+		if n, ok := w.lines[outer]; ok {
+			p.line = n
+			break
+		}
+		outer = outer[:max(strings.LastIndexAny(outer, ".["), 0)]
+	}
+	return p
 }
 
 // place is one node of a document with its path.

@@ -20,14 +20,15 @@ func validateVerb(_ context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	raws, faults := readFiles(args)
-	set := policies.Compile(raws, policies.Set{})
+	set := policies.Compile(raws, policies.Set{}, checks())
 	for _, bad := range set.Bad {
 		faults = append(faults, bad.Faults...)
 	}
 	if len(faults) > 0 {
 		return badInput("%s", strings.Join(faults, "\n"))
 	}
-	_, err := fmt.Fprintf(out, "%d files, %d policies and %d prices: no faults\n", len(raws), len(set.Policies), len(set.Prices))
+	_, err := fmt.Fprintf(out, "%d files: %d policies, %d prices, %d governances, %d servers, %d reports, no faults\n",
+		len(raws), len(set.Policies), len(set.Prices), len(set.Governances), len(set.Servers), len(set.Reports))
 	return err
 }
 

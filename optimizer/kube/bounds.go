@@ -21,14 +21,15 @@ func readNamespace(n *corev1.Namespace) *namespace {
 	return r
 }
 
-// limitRange is one LimitRange: its items that judge containers and pods.
+// limitRange is one LimitRange: its items that judge containers and pods, and whole for its keeper.
 type limitRange struct {
 	metav1.ObjectMeta
 	items []fleet.LimitRange
+	whole governed
 }
 
 func readLimitRange(l *corev1.LimitRange) *limitRange {
-	r := &limitRange{ObjectMeta: identity(l)}
+	r := &limitRange{ObjectMeta: identity(l), whole: governedRange(l)}
 	for _, i := range l.Spec.Limits {
 		if i.Type != corev1.LimitTypeContainer && i.Type != corev1.LimitTypePod {
 			continue // volume claims
@@ -53,14 +54,15 @@ func ratio(list corev1.ResourceList) fleet.Ratio {
 	}
 }
 
-// quota is one ResourceQuota.
+// quota is one ResourceQuota, and whole for its keeper.
 type quota struct {
 	metav1.ObjectMeta
-	seen fleet.Quota
+	seen  fleet.Quota
+	whole governed
 }
 
 func readQuota(q *corev1.ResourceQuota) *quota {
-	r := &quota{ObjectMeta: identity(q)}
+	r := &quota{ObjectMeta: identity(q), whole: governedQuota(q)}
 	r.seen = fleet.Quota{Name: q.Name, Scoped: len(q.Spec.Scopes) > 0 || q.Spec.ScopeSelector != nil}
 	for name, hard := range q.Spec.Hard {
 		used, tracked := q.Status.Used[name]

@@ -38,9 +38,9 @@ func deadLines(namespace string, q fleet.Quota) []Finding {
 		switch {
 		case !strings.Contains(ext, "/") || elsewhere(item.Name):
 		case "requests."+ext != item.Name && hasLine(q, "requests."+ext):
-			add("is accepted and never enforced by Kubernetes; remove it: requests.%s beside it is the line that counts", ext)
+			add("is accepted by the API and never enforced; remove it: requests.%s beside it is the line that counts", ext)
 		case "requests."+ext != item.Name:
-			add("is accepted and never enforced by Kubernetes; write requests.%s, which is", ext)
+			add("is accepted by the API and never enforced; write requests.%s", ext)
 		default:
 			if meant, ok := misspelt(ext); ok {
 				add("is enforced for a resource that no device plugin has, so it limits nothing; write requests.%s", meant)

@@ -30,12 +30,12 @@ func TestLint(t *testing.T) {
 		want string
 	}{
 		{"the article's quota has one dead line", bounds(3),
-			"ml-production: ResourceQuota ml-models-quota: limits.nvidia.com/gpu: is accepted and never enforced by Kubernetes; remove it: requests.nvidia.com/gpu beside it is the line that counts"},
+			"ml-production: ResourceQuota ml-models-quota: limits.nvidia.com/gpu: is accepted by the API and never enforced; remove it: requests.nvidia.com/gpu beside it is the line that counts"},
 		{"nothing", fleet.Bounds{}, ""},
 		{"a limit of GPUs alone", withQuota(quota("limits.nvidia.com/gpu")),
-			"ml: ResourceQuota q: limits.nvidia.com/gpu: is accepted and never enforced by Kubernetes; write requests.nvidia.com/gpu, which is"},
+			"ml: ResourceQuota q: limits.nvidia.com/gpu: is accepted by the API and never enforced; write requests.nvidia.com/gpu"},
 		{"GPUs without a prefix", withQuota(quota("nvidia.com/gpu")),
-			"ml: ResourceQuota q: nvidia.com/gpu: is accepted and never enforced by Kubernetes; write requests.nvidia.com/gpu, which is"},
+			"ml: ResourceQuota q: nvidia.com/gpu: is accepted by the API and never enforced; write requests.nvidia.com/gpu"},
 		{"names that count something else", withQuota(quota("count/deployments.apps", "gold.storageclass.storage.k8s.io/requests.storage", "pods", "services",
 			"requests.nvidia.com/gpu", "requests.nvidia.com/gpu.shared", "requests.nvidia.com/mig-1g.5gb", "requests.amd.com/gpu", "requests.example.com/fpga")), ""},
 		{"a typo", withQuota(quota("requests.nvidia.com/gpuuu", "requests.nvida.com/gpu")),

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	_ "time/tzdata" // the image has no zone files
+
+	"github.com/robfig/cron/v3"
+
+	"trimtab.dev/trimtab/policies"
+)
+
+// checks judges what documents say of calendars and time zones, which package policies cannot know.
+func checks() policies.Checks {
+	return policies.Checks{Schedule: checkSchedule, TimeZone: checkTimeZone}
+}
+
+// checkSchedule also refuses a schedule that never comes, which the parser takes. The parser panics on
+// some texts; a document must not end the daemon.
+func checkSchedule(text string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("it cannot be read: %v", r)
+		}
+	}()
+	s, err := cron.ParseStandard(text)
+	if err != nil {
+		return err
+	}
+	if s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return errors.New("no date ever matches it")
+	}
+	return nil
+}
+
+func checkTimeZone(name string) error {
+	_, err := time.LoadLocation(name)
+	return err
+}
