@@ -2,6 +2,7 @@ package optimizer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func assessAll(j judge) []Assessment {
 }
 
 func (j judge) assess(w fleet.Workload) (Assessment, bool) {
-	a := Assessment{Ref: w.Ref, Class: w.Class, Workload: w, Now: j.prices.Monthly(w, j.Nodes)}
+	a := Assessment{Ref: w.Ref, Class: w.Class, Workload: w, Now: j.prices.Monthly(w, j.Nodes), Simulated: j.simulated(w)}
 	a.After = a.Now
 	bounds, known := j.BoundsOf(w.Ref.Namespace)
 	if hold, held := j.badPolicy(w, bounds); held {
@@ -59,7 +60,7 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	}
 	o := j.options(p, a.Class, w)
 	recs, holds := recommender.Recommend(w, j.history, o, j.now)
-	a.Holds, a.Fine = holds, recommender.Fine(w, j.history, o, j.now)
+	a.Holds, a.Fine, a.Advice = holds, recommender.Fine(w, j.history, o, j.now), j.advice(w, o)
 	resting := rest(w, j.entries, p.Mode == policies.Enforce, p.Cooldown, j.now)
 	for _, r := range recs {
 		v := j.verdict(w, r, bounds)
@@ -150,6 +151,23 @@ func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.B
 	}
 	now, after := j.prices.Monthly(w, j.Nodes), j.prices.Monthly(w.With(target), j.Nodes)
 	return Verdict{Recommendation: r, Target: target, Trims: trims, Holds: holds, Saving: now.Sub(after)}
+}
+
+// advice is what the rules that change nothing found, priced on the nodes under the workload's pods.
+func (j judge) advice(w fleet.Workload, o recommender.Options) []Advice {
+	var out []Advice
+	for _, found := range recommender.Advise(w, j.history, o, j.now) {
+		out = append(out, Advice{found, j.prices.GPU(w, j.Nodes, found.MilliGPU)})
+	}
+	return out
+}
+
+// simulated tells whether some pod of w is on a node that is not a real one.
+func (j judge) simulated(w fleet.Workload) bool {
+	return slices.ContainsFunc(w.Pods, func(p fleet.Pod) bool {
+		n, _ := j.Node(p.Node)
+		return n.Simulated
+	})
 }
 
 // settlePrice prices the workload after every verdict that stands, together: savings of single

@@ -40,13 +40,22 @@ type Assessment struct {
 	Workload fleet.Workload        `json:"workload"`
 	Use      []recommender.Use     `json:"use,omitempty"`      // what was measured, per container and pod signal
 	Fine     []recommender.Finding `json:"fine,omitempty"`     // the rules that found nothing to change
+	Advice   []Advice              `json:"advice,omitempty"`   // what a person should do; never a change, and in no sum
 	Verdicts []Verdict             `json:"verdicts,omitempty"` // in the order right-sizing, replicas, spot
 	Holds    []fleet.Hold          `json:"holds,omitempty"`    // why the whole workload, or one of its rules, is left alone
 	Now      cost.Line             `json:"now"`                // a month as it is
 	After    cost.Line             `json:"after"`              // a month after every verdict that is not held
+	// Simulated tells that some pod of it is on a node that is not real.
+	Simulated bool `json:"simulated,omitempty"`
 
 	budget int            // of its policy, changes a pass
 	apply  policies.Apply // of its policy
+}
+
+// Advice is what a person should do, with what it would save. Trimtab does none of it itself.
+type Advice struct {
+	recommender.Advice
+	Saving cost.Line `json:"saving"` // a month; zero where it is not known what would be freed
 }
 
 // Verdict is a recommendation after policy and admission.

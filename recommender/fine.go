@@ -22,7 +22,7 @@ func Fine(w fleet.Workload, h *History, o Options, now time.Time) []Finding {
 		return nil
 	}
 	var out []Finding
-	for _, f := range []*Finding{c.fineCPU(), c.fineReplicas()} {
+	for _, f := range []*Finding{c.fineCPU(), c.fineGPU(), c.fineReplicas()} {
 		if f != nil {
 			out = append(out, *f)
 		}
@@ -56,6 +56,16 @@ func (c judge) fineCPU() *Finding {
 		return nil
 	}
 	return f
+}
+
+// fineGPU speaks where every GPU was measured and they are busy enough.
+func (c judge) fineGPU() *Finding {
+	u, _ := c.gpuUse()
+	if u == nil || !u.fine() {
+		return nil
+	}
+	return &Finding{Reason: fleet.GPUUnderused, Steps: u.steps(),
+		Why: fmt.Sprintf("%s busy %s, and below %s is little: %s", all(int64(len(u.each))), percent(u.busy), percent(gpuLow), u.evidence())}
 }
 
 // fineReplicas speaks where requests were measured and every replica is needed.

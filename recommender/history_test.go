@@ -22,8 +22,11 @@ const mib = 1 << 20
 
 func sample(signal fleet.Signal, pod string, at time.Time, mean float64) fleet.Sample {
 	s := fleet.Sample{Ref: ref, Pod: pod, Container: "model-server", Signal: signal, At: at, Window: 15 * time.Second, Mean: mean, Max: mean, N: 1}
-	if signal == fleet.Requests || signal == fleet.GPU {
+	switch signal {
+	case fleet.Requests:
 		s.Container = ""
+	case fleet.GPU:
+		s.Container = fleet.GPUName(0)
 	}
 	return s
 }

@@ -20,13 +20,14 @@ import (
 //
 // No rule judges a workload that is rolling out, was not measured lately, or for less than
 // MinHistory; each rule asks the same of the signals that it stands on. A workload with GPUs is
-// never judged by its CPU: right-sizing holds it, while replicas (by requests answered) and spot
-// (by class) do not look at CPU and stay open to it.
+// never judged by its CPU: right-sizing passes it by, with a hold while its GPUs are unknown and with
+// Advise from then on; replicas (by requests answered) and spot (by class) do not look at CPU and stay
+// open to it.
 func Recommend(w fleet.Workload, h *History, o Options, now time.Time) ([]Recommendation, []fleet.Hold) {
 	c := judge{w: w, h: h, o: o, now: now}
 	var holds []fleet.Hold
-	if o.RightSize && gpus(w) > 0 {
-		holds = append(holds, c.gpuHold())
+	if hold, ok := c.gpuHold(); ok {
+		holds = append(holds, hold)
 	}
 	if hold, ok := c.gate(); ok {
 		return nil, append(holds, hold)

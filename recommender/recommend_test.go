@@ -353,24 +353,6 @@ func TestSpot(t *testing.T) {
 	}
 }
 
-// TestGPUWorkload is held by its CPU once and open to the rules that do not look at it; its GPU's
-// own measurement is told.
-func TestGPUWorkload(t *testing.T) {
-	w, o := server(3), options()
-	gpu(1)(&w, nil)
-	o.Class = fleet.Batch
-	h := measured(t, w, 0.01, mib, 1)
-	feed(t, h, steady(fleet.GPU, "a", noon, 3*time.Minute, 0.37)...)
-	recs, holds := Recommend(w, h, o, noon)
-	if len(recs) != 2 || recs[0].Reason != fleet.FewRequests || recs[1].Reason != fleet.BatchOnDemand {
-		t.Errorf("got %+v", recs)
-	}
-	want := "1 GPU a pod: not judged by CPU; they were busy 37 % of the last 3m in the hottest replica"
-	if len(holds) != 1 || holds[0].Reason != fleet.HoldGPU || holds[0].Detail != want {
-		t.Errorf("got %+v", holds)
-	}
-}
-
 // random is a workload with any shape and history, for properties.
 func random(t testing.TB, r *rand.Rand, gpus bool) (fleet.Workload, *History, Options) {
 	w, o := server(1+r.IntN(4)), options()
@@ -388,31 +370,13 @@ func random(t testing.TB, r *rand.Rand, gpus bool) (fleet.Workload, *History, Op
 		}
 		return r.Float64() * most
 	}
-	return w, measured(t, w, pick(1), pick(2048*mib), pick(30)), o
-}
-
-// TestGPUIsNeverJudgedByCPU: whatever was measured, no request of a GPU workload is touched, the
-// hold is there once, and other CPU changes nothing in the answer.
-func TestGPUIsNeverJudgedByCPU(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 5))
-	for range 500 {
-		w, h, o := random(t, r, true)
-		recs, holds := Recommend(w, h, o, noon)
-		n := 0
-		for _, hold := range holds {
-			if hold.Reason == fleet.HoldGPU {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Fatalf("%d GPU holds in %+v", n, holds)
-		}
-		for _, rec := range recs {
-			if len(rec.Target.Requests) != 0 || rec.Reason == fleet.CPUUnderused {
-				t.Fatalf("got %+v", rec)
-			}
+	h := measured(t, w, pick(1), pick(2048*mib), pick(30))
+	for i := range 4 {
+		if v := pick(1); v >= 0 {
+			feedGPU(t, h, w, int64(i), v)
 		}
 	}
+	return w, h, o
 }
 
 // TestRecommendProperties: bounds hold the target, CPU is never raised nor memory put above its

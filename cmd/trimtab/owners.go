@@ -42,6 +42,19 @@ func (o *owners) Pods(ctx context.Context) ([]usage.Pod, error) {
 	return pods, nil
 }
 
+// Exporters converts too. An exporter is asked wherever it runs; of what it says only our pods' GPUs are kept.
+func (o *owners) Exporters(ctx context.Context) ([]usage.Exporter, error) {
+	found, err := o.cluster.Exporters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exporters := make([]usage.Exporter, len(found))
+	for i, e := range found {
+		exporters[i] = usage.Exporter(e)
+	}
+	return exporters, nil
+}
+
 // chosen is the workloads to measure.
 func (o *owners) chosen(ctx context.Context) (map[fleet.Ref]bool, error) {
 	o.mu.Lock()
@@ -57,7 +70,7 @@ func (o *owners) chosen(ctx context.Context) (map[fleet.Ref]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.set = policies.Compile(raw, o.set)
+	o.set = policies.Compile(raw, o.set, policies.Checks{}) // reports send nothing here
 	o.ours, o.at = meant(seen, o.set), time.Now()
 	return o.ours, nil
 }

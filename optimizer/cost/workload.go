@@ -22,6 +22,12 @@ func (p Prices) Weekly(w fleet.Workload, nodes []fleet.Node) Line {
 //	500m and 1Gi on m5.large (2 cores, 8 GiB, $0.096 an hour): 0.0200425 of 0.097118 at default rates,
 //	so $0.096 × 0.206373 × 730 = $14.46 a month; three of them $43.39
 func (p Prices) Workload(w fleet.Workload, nodes []fleet.Node, hours int64) Line {
+	shape := w.Current().Requests()
+	return p.copies(w, nodes, func(n fleet.Node) Line { return p.pod(shape, n, hours) })
+}
+
+// copies is Replicas times the mean of what one pod costs on the nodes that w is priced on.
+func (p Prices) copies(w fleet.Workload, nodes []fleet.Node, one func(fleet.Node) Line) Line {
 	if w.Replicas <= 0 {
 		return Line{}
 	}
@@ -35,7 +41,7 @@ func (p Prices) Workload(w fleet.Workload, nodes []fleet.Node, hours int64) Line
 	}
 	var sum Line
 	for _, n := range base {
-		sum = sum.Add(p.pod(shape, n, hours))
+		sum = sum.Add(one(n))
 	}
 	sum.Amount = sum.Amount.Times(int64(w.Replicas), int64(len(base)))
 	return sum

@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Signal is what a Sample measures.
 type Signal string
@@ -13,7 +16,7 @@ const (
 	Latency    Signal = "latency"    // seconds, mean over the window, of the requests a pod answered
 	Throttling Signal = "throttling" // share of CPU periods in which a container was throttled, 0 to 1
 	OOM        Signal = "oom"        // out-of-memory kills of a container in the window
-	GPU        Signal = "gpu"        // share of time a pod's GPUs were busy, 0 to 1
+	GPU        Signal = "gpu"        // share of time in which anything ran on one GPU of a pod, 0 to 1
 )
 
 // Sample is one measurement over a window that ends at At. Window and statistic belong to it, so
@@ -21,7 +24,7 @@ const (
 type Sample struct {
 	Ref       Ref           `json:"ref"`
 	Pod       string        `json:"pod"`
-	Container string        `json:"container,omitempty"` // empty for signals of a pod
+	Container string        `json:"container,omitempty"` // empty for signals of a pod; for GPU the device, see GPUName
 	Image     string        `json:"image,omitempty"`
 	Signal    Signal        `json:"signal"`
 	At        time.Time     `json:"at"`
@@ -30,3 +33,8 @@ type Sample struct {
 	Max       float64       `json:"max"`  // the largest reading in the window
 	N         int           `json:"n"`    // readings in the window, at least 1
 }
+
+// GPUName is how the samples of a pod's i-th GPU, counted from 0 in the order of the node's devices, name
+// it in Container: "gpu 0". Counted in the pod and not on the node it means the same in every replica and
+// after every rollout, and no container can be called so.
+func GPUName(i int64) string { return "gpu " + strconv.FormatInt(i, 10) }

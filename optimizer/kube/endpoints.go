@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -18,6 +19,8 @@ type Endpoint struct {
 	Images map[string]string // by container name
 	// ScrapeURL is where the pod serves its metrics, as http://IP:port/path; empty: it is not scraped.
 	ScrapeURL string
+	// Killed is when each container was last killed for want of memory, by name; of those that ever were.
+	Killed map[string]time.Time
 }
 
 // Endpoints gives every live pod of every workload that Observe lists, sorted by namespace and name.
@@ -36,7 +39,7 @@ func (c *Cluster) Endpoints(ctx context.Context) ([]Endpoint, error) {
 		}
 		out = append(out, Endpoint{
 			Ref: w.seen.Ref, Name: p.Name, UID: string(p.UID), IP: p.ip, Ready: p.seen.Ready,
-			Images: p.images(), ScrapeURL: p.scrapeURL(services),
+			Images: p.images(), ScrapeURL: p.scrapeURL(services), Killed: p.killed,
 		})
 	}
 	return out, nil

@@ -74,19 +74,29 @@ func (c *Cluster) podDice() [][]dice {
 	return own
 }
 
+// gpus is how many GPUs of each pod are measured; all are equally busy.
+func (m model) gpus() int64 {
+	if !m.hasGPU {
+		return 0
+	}
+	return m.GPUs()
+}
+
 // samples appends one window of one pod: the container's signals in the order of their names, after
-// those of the pod, which have no container.
+// those of the pod, which have no container, and of its GPUs.
 func (m model) samples(out []fleet.Sample, p fleet.Pod, at time.Time, u use) []fleet.Sample {
 	pod := fleet.Sample{Ref: m.Ref, Pod: p.Name, At: at, Window: Step, N: int(Step / Reading)}
 	with := func(s fleet.Sample, signal fleet.Signal, mean, most float64) {
 		s.Signal, s.Mean, s.Max = signal, mean, most
 		out = append(out, s)
 	}
-	if m.hasGPU {
-		with(pod, fleet.GPU, u.gpu, u.gpu)
-	}
 	if m.hasRequests {
 		with(pod, fleet.Requests, u.rate, u.rateMax)
+	}
+	for i := range m.gpus() {
+		device := pod
+		device.Container = fleet.GPUName(i)
+		with(device, fleet.GPU, u.gpu, u.gpu)
 	}
 	own := pod
 	own.Container, own.Image = container, p.Shape.Containers[0].Image

@@ -42,8 +42,18 @@ func trimtabQueries() []query {
 				return readings(s.answered)
 			}),
 		},
+		{
+			signal: fleet.GPU, // nothing is added up: of two that tell of one GPU the larger counts
+			mean:   "max " + byDevice + "(avg_over_time(" + seriesGPU + "[$window]))",
+			max:    "max " + byDevice + "(max_over_time(" + seriesGPU + "[$window]))",
+			count:  "max " + byDevice + "(count_over_time(" + seriesGPU + "[$window]))",
+		},
+		{
+			signal: fleet.OOM,
+			mean:   "sum_over_time(" + seriesOOM + "[$window])",
+			count:  "count_over_time(" + seriesOOM + "[$window])",
+		},
 		{signal: fleet.Throttling, gap: "metrics.k8s.io does not tell CPU throttling; connect a Prometheus with cAdvisor metrics"},
-		{signal: fleet.OOM, gap: "metrics.k8s.io does not tell out-of-memory kills; connect a Prometheus with cAdvisor metrics"},
 	}
 }
 

@@ -28,11 +28,13 @@ type SamplerOptions struct {
 }
 
 // Sampler reads metrics.k8s.io into the store: CPU and memory of every container of every known
-// workload, at the time they were measured. It is for one goroutine.
+// workload, at the time they were measured; and each kill for want of memory that its pod tells of, at the
+// time of the kill. It is for one goroutine.
 type Sampler struct {
 	o      SamplerOptions
 	faults *faults
 	live   map[origin]int64 // the time of the newest reading, in milliseconds since 1970
+	killed map[origin]int64 // and of the newest kill for want of memory
 }
 
 // NewSampler builds a Sampler; Run or Sample set it to work.
@@ -41,7 +43,7 @@ func NewSampler(o SamplerOptions) *Sampler {
 	if len(o.Namespaces) == 0 {
 		o.Namespaces = []string{metav1.NamespaceAll}
 	}
-	return &Sampler{o: o, faults: newFaults(o.Log), live: map[origin]int64{}}
+	return &Sampler{o: o, faults: newFaults(o.Log), live: map[origin]int64{}, killed: map[origin]int64{}}
 }
 
 // Run samples at once and then at every interval until ctx ends. A reading that fails is counted,
@@ -75,11 +77,12 @@ func (s *Sampler) Sample(ctx context.Context) error {
 		return err
 	}
 	readings, live := s.readings(owned, measured)
-	err = s.o.Store.write(ctx, readings)
+	kills, killed := s.kills(owned)
+	err = s.o.Store.write(ctx, append(readings, kills...))
 	if s.failed(ctx, sourceStore, err) {
 		return err
 	}
-	s.live = live
+	s.live, s.killed = live, killed
 	return nil
 }
 
@@ -97,16 +100,24 @@ func (s *Sampler) failed(ctx context.Context, source string, err error) bool {
 
 type podName struct{ namespace, name string }
 
+func (p podName) compare(o podName) int {
+	return cmp.Or(cmp.Compare(p.namespace, o.namespace), cmp.Compare(p.name, o.name))
+}
+
 func (s *Sampler) owned(ctx context.Context) (map[podName]Pod, error) {
 	pods, err := s.o.Owners.Pods(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the owners of pods: %w", err)
 	}
+	return byName(pods), nil
+}
+
+func byName(pods []Pod) map[podName]Pod {
 	out := make(map[podName]Pod, len(pods))
 	for _, p := range pods {
 		out[podName{p.Ref.Namespace, p.Name}] = p
 	}
-	return out, nil
+	return out
 }
 
 func (s *Sampler) measured(ctx context.Context) ([]v1beta1.PodMetrics, error) {
@@ -162,6 +173,25 @@ func (o origin) readings(at int64, window time.Duration, usage corev1.ResourceLi
 		return nil
 	}
 	return append(out, reading{series: o.series(seriesWindow), at: at, value: window.Round(time.Second).Seconds()})
+}
+
+// kills gives the kills for want of memory that were not written yet, in a fixed order, and the last one of
+// every container. A pod tells of its last kill only; of two between two readings one is seen. One that is
+// older than the store still takes is refused and counted there.
+func (s *Sampler) kills(owned map[podName]Pod) ([]reading, map[origin]int64) {
+	var out []reading
+	killed := map[origin]int64{}
+	for _, p := range owned {
+		for container, at := range p.Killed {
+			killed[origin{p.Ref, p.Name, container, p.Images[container]}] = at.UnixMilli()
+		}
+	}
+	for _, o := range sortedKeys(killed) {
+		if at := killed[o]; at > s.killed[o] {
+			out = append(out, reading{series: o.series(seriesOOM), at: at, value: 1})
+		}
+	}
+	return out, killed
 }
 
 // ended gives the stale markers of the containers that are not live any more, in a fixed order. They

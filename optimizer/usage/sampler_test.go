@@ -21,15 +21,22 @@ import (
 
 // pods is an Owners that a test changes as it likes.
 type pods struct {
-	mu   sync.Mutex
-	list []Pod
-	err  error
+	mu        sync.Mutex
+	list      []Pod
+	exporters []Exporter
+	err       error
 }
 
 func (p *pods) Pods(context.Context) ([]Pod, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.list, p.err
+}
+
+func (p *pods) Exporters(context.Context) ([]Exporter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exporters, p.err
 }
 
 // api answers as the API server does for metrics.k8s.io.
@@ -268,5 +275,32 @@ func TestSamplerRunEnds(t *testing.T) {
 	<-done
 	if b.log.Len() > 0 {
 		t.Errorf("logged %s", b.log.String())
+	}
+}
+
+// TestKillsAreRead: each kill for want of memory is one sample at its own time, though it is told of at every
+// reading; without a kill there is no sample.
+func TestKillsAreRead(t *testing.T) {
+	b := newSamplerBench(t)
+	killed := func(seconds ...int) {
+		b.pods.list[0].Killed = nil
+		for _, s := range seconds {
+			b.pods.list[0].Killed = map[string]time.Time{"main": t0.Add(time.Duration(s) * time.Second)}
+		}
+		b.sample(t)
+	}
+	killed()
+	killed(20)
+	killed(20)
+	killed(50)
+	killed(130)
+	killed(130)
+	wantRaw(t, b.store, seriesOOM+`{workload="web",image="web:1"}`, "a/main 20=1", "a/main 50=1", "a/main 130=1")
+	if n := testutil.ToFloat64(b.store.appended); n != 3 {
+		t.Errorf("%v samples were written", n)
+	}
+	got := lines(samples(t, NewReader(b.store, now), t0, clock()))
+	if want := []string{"60 a/main oom 2 2 2", "180 a/main oom 1 1 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

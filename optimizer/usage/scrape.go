@@ -18,15 +18,18 @@ import (
 // accept asks for the plain text format, which all servers speak.
 const accept = "text/plain;version=0.0.4"
 
-// fetch scrapes one pod: all of its answer, or an error and nothing.
-func (s *Scraper) fetch(ctx context.Context, p Pod) answer {
+// fetch scrapes one target: all of its answer, or an error and nothing.
+func (s *Scraper) fetch(ctx context.Context, t target) answer {
 	a := answer{at: s.o.Store.now().UnixMilli()}
-	body, err := s.get(ctx, p.ScrapeURL)
+	body, err := s.get(ctx, t.url)
 	if err == nil {
-		a.readings, err = s.parse(body, origin{ref: p.Ref, pod: p.Name}, a.at)
+		a.readings, err = t.read(body, a.at)
+	}
+	if err == nil && len(a.readings) > s.o.MaxSeries {
+		err = fmt.Errorf("it has %d series of the kept families, more than %d", len(a.readings), s.o.MaxSeries)
 	}
 	if err != nil {
-		a.readings, a.err = nil, fmt.Errorf("scrape %s/%s: %w", p.Ref.Namespace, p.Name, err)
+		a.readings, a.err = nil, fmt.Errorf("scrape %s/%s: %w", t.origin.ref.Namespace, t.origin.pod, err)
 	}
 	return a
 }
@@ -61,28 +64,36 @@ func (s *Scraper) get(ctx context.Context, url string) (body []byte, err error) 
 // parse keeps the series of the known families, labelled as ours, in a fixed order. Times that the
 // server writes beside its values are not used: the time of a reading is when it was asked for.
 func (s *Scraper) parse(body []byte, o origin, at int64) ([]reading, error) {
+	samples, err := exposed(body, s.wanted)
+	if err != nil {
+		return nil, err
+	}
+	var out []reading
+	for _, m := range samples {
+		if s.families[string(m.Metric[model.MetricNameLabel])] {
+			out = append(out, reading{series: o.over(m.Metric), at: at, value: float64(m.Value)})
+		}
+	}
+	return out, nil
+}
+
+// exposed is what a page in the text format tells of the wanted families, family by family.
+func exposed(body []byte, wanted func(family string) bool) (model.Vector, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("parse metrics: %w", err)
 	}
-	var out []reading
+	var out model.Vector
 	for _, name := range slices.Sorted(maps.Keys(families)) {
-		if !s.wanted(name) {
+		if !wanted(name) {
 			continue
 		}
 		samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, families[name])
 		if err != nil {
 			return nil, fmt.Errorf("read metrics of %s: %w", name, err)
 		}
-		for _, m := range samples {
-			if s.families[string(m.Metric[model.MetricNameLabel])] {
-				out = append(out, reading{series: o.over(m.Metric), at: at, value: float64(m.Value)})
-			}
-		}
-	}
-	if len(out) > s.o.MaxSeries {
-		return nil, fmt.Errorf("it has %d series of the kept families, more than %d", len(out), s.o.MaxSeries)
+		out = append(out, samples...)
 	}
 	return out, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // ScraperOptions is what a Scraper fetches and where it writes.
@@ -27,8 +29,8 @@ type ScraperOptions struct {
 	Log         *slog.Logger  // nil: nothing is logged
 }
 
-// Scraper reads the metrics that servers expose themselves into the store, under the workload's own
-// labels. It is for one goroutine; it fans out by itself.
+// Scraper reads the metrics that servers expose themselves, and those of dcgm-exporter on the GPUs that
+// pods hold, into the store, under the workload's own labels. It is for one goroutine; it fans out by itself.
 type Scraper struct {
 	o        ScraperOptions
 	own      *http.Transport // closed when Run ends; nil: the client is the caller's
@@ -84,27 +86,60 @@ func (s *Scraper) Run(ctx context.Context) {
 	}
 }
 
-// Scrape takes one reading of every pod that serves metrics. That one pod does not answer is no error
+// Scrape takes one reading of every pod and exporter that serves metrics. That one of them does not answer is no error
 // but a reading, trimtab_scrape_up 0; an error means that nothing was written.
 func (s *Scraper) Scrape(ctx context.Context) error {
-	pods, err := s.o.Owners.Pods(ctx)
+	targets, err := s.targets(ctx)
 	if err != nil {
-		return s.failed(ctx, sourceOwners, fmt.Errorf("read the owners of pods: %w", err))
+		return s.failed(ctx, sourceOwners, err)
 	}
 	s.faults.report(sourceOwners, nil)
-	pods = slices.DeleteFunc(slices.Clone(pods), func(p Pod) bool { return p.ScrapeURL == "" })
-	s.o.Store.targets.Set(float64(len(pods)))
-	answers := s.fetchAll(ctx, pods)
+	s.o.Store.targets.Set(float64(len(targets)))
+	answers := s.fetchAll(ctx, targets)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	readings, live := s.readings(pods, answers)
+	readings, live := s.readings(targets, answers)
 	if err := s.o.Store.write(ctx, readings); err != nil {
 		return s.failed(ctx, sourceStore, err)
 	}
 	s.faults.report(sourceStore, nil)
 	s.live = live
 	return nil
+}
+
+// target is one page that is scraped.
+type target struct {
+	origin origin // of the page
+	url    string
+	ready  bool
+	read   func(body []byte, at int64) ([]reading, error)
+}
+
+// targets is the pages of every pod that has one, and of the exporters, which speak for the pods that are
+// known to be there and for no others.
+func (s *Scraper) targets(ctx context.Context) ([]target, error) {
+	pods, err := s.o.Owners.Pods(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the owners of pods: %w", err)
+	}
+	exporters, err := s.o.Owners.Exporters(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the exporters of GPU metrics: %w", err)
+	}
+	var out []target
+	for _, p := range pods {
+		if o := (origin{ref: p.Ref, pod: p.Name}); p.ScrapeURL != "" {
+			out = append(out, target{o, p.ScrapeURL, p.Ready, func(body []byte, at int64) ([]reading, error) { return s.parse(body, o, at) }})
+		}
+	}
+	held := byName(pods)
+	for _, e := range exporters {
+		if o := (origin{ref: fleet.Ref{Namespace: e.Namespace}, pod: e.Name}); e.ScrapeURL != "" {
+			out = append(out, target{o, e.ScrapeURL, e.Ready, func(body []byte, at int64) ([]reading, error) { return s.parseGPUs(body, held, at) }})
+		}
+	}
+	return out, nil
 }
 
 func (s *Scraper) failed(ctx context.Context, source string, err error) error {
@@ -122,35 +157,35 @@ type answer struct {
 	err      error
 }
 
-// fetchAll scrapes every pod, a few at once; the answers are in the order of the pods.
-func (s *Scraper) fetchAll(ctx context.Context, pods []Pod) []answer {
-	answers := make([]answer, len(pods))
+// fetchAll scrapes every target, a few at once; the answers are in the order of the targets.
+func (s *Scraper) fetchAll(ctx context.Context, targets []target) []answer {
+	answers := make([]answer, len(targets))
 	slots := make(chan struct{}, s.o.Concurrency)
 	var wg sync.WaitGroup
-	for i, p := range pods {
+	for i, t := range targets {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			answers[i] = s.fetch(ctx, p)
+			answers[i] = s.fetch(ctx, t)
 		})
 	}
 	wg.Wait()
 	return answers
 }
 
-// readings turns the answers into what to write: the pods' values, whether they were up, and the end
+// readings turns the answers into what to write: their values, whether the targets were up, and the end
 // of every series that was there last time and is not now.
-func (s *Scraper) readings(pods []Pod, answers []answer) ([]reading, map[origin]scraped) {
+func (s *Scraper) readings(targets []target, answers []answer) ([]reading, map[origin]scraped) {
 	var out []reading
-	live := make(map[origin]scraped, len(pods))
-	for i, p := range pods {
-		o, a := origin{ref: p.Ref, pod: p.Name}, answers[i]
+	live := make(map[origin]scraped, len(targets))
+	for i, t := range targets {
+		o, a := t.origin, answers[i]
 		up := 1.0
 		if a.err != nil {
 			up = 0
 		}
-		s.report(p, a.err)
-		now := scraped{at: a.at, url: p.ScrapeURL, series: make(map[string]labels.Labels, len(a.readings))}
+		s.report(t, a.err)
+		now := scraped{at: a.at, url: t.url, series: make(map[string]labels.Labels, len(a.readings))}
 		for _, r := range a.readings {
 			now.series[string(r.series.Bytes(nil))] = r.series
 		}
@@ -163,12 +198,12 @@ func (s *Scraper) readings(pods []Pod, answers []answer) ([]reading, map[origin]
 }
 
 // report counts a scrape that failed, and logs it once; a pod that is not ready yet may fail in peace.
-func (s *Scraper) report(p Pod, err error) {
+func (s *Scraper) report(t target, err error) {
 	if err != nil {
 		s.o.Store.errors.WithLabelValues(sourceScrape).Inc()
 	}
-	if err == nil || p.Ready {
-		s.faults.report(p.ScrapeURL, err)
+	if err == nil || t.ready {
+		s.faults.report(t.url, err)
 	}
 }
 

@@ -24,7 +24,11 @@ const (
 // byPod groups series to one per pod, in PromQL.
 const byPod = "by (cluster, namespace, kind, workload, pod) "
 
-// origin is where readings come from: a pod, or one container of it with the image it runs.
+// byDevice groups the readings of one GPU of a pod, should several exporters tell of it.
+const byDevice = "by (cluster, namespace, kind, workload, pod, container) "
+
+// origin is where readings come from: a pod, one container of it with the image it runs, or one GPU
+// of it in the container's place.
 type origin struct {
 	ref                   fleet.Ref
 	pod, container, image string
