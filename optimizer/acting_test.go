@@ -92,7 +92,9 @@ func (c *cluster) live() {
 	}
 }
 
-func (c *cluster) Pending(context.Context) ([]optimizer.Order, error) { return slices.Clone(c.orders), nil }
+func (c *cluster) Pending(context.Context) ([]optimizer.Order, error) {
+	return slices.Clone(c.orders), nil
+}
 
 func (c *cluster) Answer(_ context.Context, o optimizer.Order, text string) error {
 	c.said[o.Key] = text
@@ -381,6 +383,36 @@ func TestRestart(t *testing.T) {
 		if slices.Contains(holdReasons(p.Assessments[0]), fleet.HoldRestart) != held {
 			t.Errorf("held for %v under %s", holdReasons(p.Assessments[0]), spec)
 		}
+	}
+}
+
+// TestUnrollable: what would replace pods in a way that loses requests is held; a resize in place is not.
+func TestUnrollable(t *testing.T) {
+	for _, tt := range []struct {
+		class fleet.Class
+		spec  string
+		want  bool
+	}{
+		{fleet.Batch, hour + "  rightSizing: {enabled: false}\n", true},
+		{fleet.Online, hour, false},
+		{fleet.Online, hour + "  rightSizing: {apply: template}\n", true},
+	} {
+		rec := deployment("rec", 2)
+		rec.Class, rec.SpotNodes, rec.Unrollable = tt.class, []string{"sp"}, "its strategy is Recreate"
+		p := (&world{workloads: []fleet.Workload{rec}, raw: []policies.Raw{policy("p", tt.spec)}}).pass(t)
+		if slices.Contains(holdReasons(p.Assessments[0]), fleet.HoldUnrollable) != tt.want {
+			t.Errorf("%s under %s: held for %v", tt.class, tt.spec, holdReasons(p.Assessments[0]))
+		}
+	}
+}
+
+// TestSomebodyElsesResize: while a pod is being resized by others, nothing is decided about its workload.
+func TestSomebodyElsesResize(t *testing.T) {
+	rec := deployment("rec", 2)
+	rec.Pods[1].Resize = fleet.Resize{State: fleet.ResizeDeferred, Detail: "no room"}
+	p := (&world{workloads: []fleet.Workload{rec}}).pass(t)
+	if h := p.Assessments[0].Holds; len(h) != 1 || h[0].Reason != fleet.HoldOpen || !strings.Contains(h[0].Detail, "rec-b (deferred): no room") {
+		t.Errorf("held: %+v", h)
 	}
 }
 

@@ -64,9 +64,7 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	resting := rest(w, j.entries, p.Mode == policies.Enforce, p.Cooldown, j.now)
 	for _, r := range recs {
 		v := j.verdict(w, r, bounds)
-		if hold, held := restarts(w, v.Target, a.apply); held {
-			v.Holds = append(v.Holds, hold)
-		}
+		v.Holds = append(v.Holds, unapplied(w, v.Target, a.apply)...)
 		v.Holds = append(v.Holds, resting...)
 		a.Verdicts = append(a.Verdicts, v)
 	}
@@ -78,11 +76,21 @@ func (j judge) underWay(w fleet.Workload) (fleet.Hold, bool) {
 	if e, ok := open(w.Ref, j.entries); ok {
 		return fleet.Hold{Reason: fleet.HoldOpen, Detail: strings.TrimSuffix(fmt.Sprintf("change %s (%s) is under way: %s", e.ID, e.Change.Words(), e.Detail), ": ")}, true
 	}
+	for _, p := range w.Pods {
+		if p.Resize.State != "" && !j.kept[w.Ref] {
+			return fleet.Hold{Reason: fleet.HoldOpen, Detail: strings.TrimSuffix(fmt.Sprintf("somebody else resizes pod %s (%s): %s", p.Name, p.Resize.State, p.Resize.Detail), ": ")}, true
+		}
+	}
 	return fleet.Hold{Reason: fleet.HoldOpen, Detail: "newer pods are being given the requests that the others have"}, j.kept[w.Ref]
 }
 
-// restarts holds a resize in place that Kubernetes would carry out by restarting a container.
-func restarts(w fleet.Workload, t fleet.Target, apply policies.Apply) (fleet.Hold, bool) {
+// unapplied is why a target cannot be written to a workload without a harm that it is not worth: a
+// restart, or pods replaced in a way that loses requests.
+func unapplied(w fleet.Workload, t fleet.Target, apply policies.Apply) []fleet.Hold {
+	rolls := t.Capacity != "" || len(t.Requests) > 0 && apply == policies.InTemplate
+	if rolls && w.Unrollable != "" {
+		return []fleet.Hold{{Reason: fleet.HoldUnrollable, Detail: w.Unrollable}}
+	}
 	for _, r := range t.Requests {
 		k, ok := w.Current().Container(r.Container)
 		if !ok || apply == policies.InTemplate {
@@ -91,11 +99,11 @@ func restarts(w fleet.Workload, t fleet.Target, apply policies.Apply) (fleet.Hol
 		cpu := k.ResizePolicy.CPU == fleet.RestartContainer && k.Requests.MilliCPU != r.Requests.MilliCPU
 		memory := k.ResizePolicy.Memory == fleet.RestartContainer && k.Requests.Memory != r.Requests.Memory
 		if cpu || memory {
-			return fleet.Hold{Reason: fleet.HoldRestart, Detail: "the resizePolicy of container " + k.Name +
-				" asks for a restart; take that away, or write rightSizing.apply: template to replace the pods"}, true
+			return []fleet.Hold{{Reason: fleet.HoldRestart, Detail: "the resizePolicy of container " + k.Name +
+				" asks for a restart; take that away, or write rightSizing.apply: template to replace the pods"}}
 		}
 	}
-	return fleet.Hold{}, false
+	return nil
 }
 
 // badPolicy holds a workload that a document with faults means, whatever else selects it: mended, the

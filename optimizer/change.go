@@ -12,16 +12,15 @@ import (
 )
 
 // Target is the difference between the two states of a change, as one target: the requests of every
-// container that any pod of From has otherwise, the replicas and the capacity where they differ.
+// container that the template or a pod of both has otherwise in To, the replicas and the capacity where
+// they differ. Pods of From that differ among themselves are no difference.
 func (c Change) Target() fleet.Target {
 	var t fleet.Target
-	for _, k := range c.To.Current().Containers {
-		r := fleet.ContainerRequests{Container: k.Name, Requests: fleet.Resources{MilliCPU: k.Requests.MilliCPU, Memory: k.Requests.Memory}}
-		if !c.From.Has(fleet.Target{Requests: []fleet.ContainerRequests{r}}) {
+	for _, r := range requestsOf(c.To.Current()) {
+		if c.resizes(r.Container) {
 			t.Requests = append(t.Requests, r)
 		}
 	}
-	slices.SortFunc(t.Requests, func(a, b fleet.ContainerRequests) int { return cmp.Compare(a.Container, b.Container) })
 	if c.To.Replicas != c.From.Replicas {
 		t.Replicas = c.To.Replicas
 	}
@@ -29,6 +28,22 @@ func (c Change) Target() fleet.Target {
 		t.Capacity = c.To.Capacity
 	}
 	return t
+}
+
+// resizes tells whether the container asks for something else in To, in the template or in any pod of both.
+func (c Change) resizes(container string) bool {
+	differ := func(a, b fleet.PodShape) bool {
+		from, _ := a.Container(container)
+		to, _ := b.Container(container)
+		return from.Requests.MilliCPU != to.Requests.MilliCPU || from.Requests.Memory != to.Requests.Memory
+	}
+	for _, was := range c.From.Pods {
+		i := slices.IndexFunc(c.To.Pods, func(p fleet.Pod) bool { return p.UID == was.UID && p.Name == was.Name })
+		if i >= 0 && differ(was.Shape, c.To.Pods[i].Shape) {
+			return true
+		}
+	}
+	return differ(c.From.Template, c.To.Template)
 }
 
 // reversed is the way back: what was reached of c becomes again what it was.

@@ -35,10 +35,11 @@ const (
 	HoldBounds       HoldReason = "unknown-bounds" // LimitRange and ResourceQuota could not be read
 	HoldLimitRange   HoldReason = "limit-range"    // no admissible value is left
 	HoldQuota        HoldReason = "quota"
-	HoldAtTarget     HoldReason = "at-target"     // what it may be given is what it has
-	HoldQoS          HoldReason = "qos-class"     // the change would alter the pod's QoS class
-	HoldManaged      HoldReason = "managed"       // an InferenceServer document owns it
-	HoldRestart      HoldReason = "needs-restart" // a resize in place would restart a container
+	HoldAtTarget     HoldReason = "at-target"      // what it may be given is what it has
+	HoldQoS          HoldReason = "qos-class"      // the change would alter the pod's QoS class
+	HoldManaged      HoldReason = "managed"        // an InferenceServer document owns it
+	HoldRestart      HoldReason = "needs-restart"  // a resize in place would restart a container
+	HoldUnrollable   HoldReason = "unsafe-rollout" // replacing its pods would lose requests
 	HoldOpen         HoldReason = "change-in-progress"
 	HoldReverted     HoldReason = "reverted" // a change of it was taken back lately
 	HoldWindow       HoldReason = "window-closed"

@@ -49,6 +49,7 @@ type Workload struct {
 	Capacity   Capacity          `json:"capacity,omitempty"`   // of the nodes under its pods; empty: mixed or unknown
 	Owners     []Owner           `json:"owners,omitempty"`     // sorted by field, kind and name
 	RollingOut bool              `json:"rollingOut,omitempty"` // pods of two templates live side by side
+	Unrollable string            `json:"unrollable,omitempty"` // why a new pod template would lose requests, and which field to set; empty: it would not
 	// TolerateSpot tells that the pods may run on the spot nodes as they are; without it a move needs a toleration.
 	TolerateSpot bool `json:"tolerateSpot,omitempty"`
 	// SpotNodes is the names, sorted, of the ready and schedulable spot nodes that its nodeSelector and required

@@ -24,13 +24,15 @@ import (
 type Options struct {
 	// MaxBroken is how long a watch may be down before Observe, Policies and Endpoints fail; 0: five minutes.
 	MaxBroken time.Duration
-	// Manager is the daemon's own field manager, which is never reported as another party; empty: "trimtab".
+	// Manager is the daemon's own field manager: an Actuator writes as it, and it is never reported as another
+	// party; empty: "trimtab".
 	Manager string
 }
 
 // Cluster reads one cluster. It implements optimizer.Cluster.
 type Cluster struct {
 	maxBroken time.Duration
+	manager   string
 	sources   []source // sorted by resource
 	running   sync.WaitGroup
 
@@ -49,8 +51,8 @@ type Cluster struct {
 
 // New is the Cluster behind client for a daemon in namespace. It reads nothing before Start.
 func New(client kubernetes.Interface, namespace string, log *slog.Logger, o Options) *Cluster {
-	c := &Cluster{maxBroken: cmp.Or(o.MaxBroken, 5*time.Minute)}
-	c.watchWorkloads(client, log, cmp.Or(o.Manager, "trimtab"))
+	c := &Cluster{maxBroken: cmp.Or(o.MaxBroken, 5*time.Minute), manager: cmp.Or(o.Manager, "trimtab")}
+	c.watchWorkloads(client, log)
 	c.watchPlaces(client, log)
 	documents := labelled[*corev1.ConfigMapList]{client.CoreV1().ConfigMaps(namespace), policies.PolicyLabel}
 	c.documents = add(c, watchAll(log, client, core("configmaps"), documents, readDocument))
@@ -61,13 +63,13 @@ func New(client kubernetes.Interface, namespace string, log *slog.Logger, o Opti
 }
 
 // watchWorkloads sets up what runs and who scales it.
-func (c *Cluster) watchWorkloads(client kubernetes.Interface, log *slog.Logger, manager string) {
+func (c *Cluster) watchWorkloads(client kubernetes.Interface, log *slog.Logger) {
 	const every = metav1.NamespaceAll
 	apps := client.AppsV1()
 	c.deployments = add(c, watchAll(log, client, group("apps", "deployments"), apps.Deployments(every),
-		func(d *appsv1.Deployment) *workload { return readDeployment(d, manager) }))
+		func(d *appsv1.Deployment) *workload { return readDeployment(d, c.manager) }))
 	c.statefulSets = add(c, watchAll(log, client, group("apps", "statefulsets"), apps.StatefulSets(every),
-		func(s *appsv1.StatefulSet) *workload { return readStatefulSet(s, manager) }))
+		func(s *appsv1.StatefulSet) *workload { return readStatefulSet(s, c.manager) }))
 	c.replicaSets = add(c, watchAll(log, client, group("apps", "replicasets"), apps.ReplicaSets(every), readReplicaSet))
 	c.pods = add(c, watchAll(log, client, core("pods"), client.CoreV1().Pods(every), readPod))
 	c.services = add(c, watchAll(log, client, core("services"), client.CoreV1().Services(every), readService))

@@ -5,8 +5,10 @@
 // Objects are read through informers and mapped once, when they arrive: the caches hold small
 // records, never whole API objects. Reading fails closed: a resource that was not read, may not be
 // read, or was not heard of for too long is an error with the verb and the resource in it, never an
-// empty list. The package writes only ConfigMaps of checkpoints and its Lease; it never changes a
-// workload.
+// empty list.
+//
+// Only an Actuator changes workloads, by JSON patches that test what they replace; it is made only for a
+// daemon that may enforce. What else the package writes is Trimtab's own or is kept as a document asks.
 package kube
 
 // CheckpointLabel marks the ConfigMaps that Checkpoints writes; its value is their name.

@@ -69,18 +69,32 @@ func (e *Events) warn(ctx context.Context, b policies.Bad, now time.Time) error 
 }
 
 func (e *Events) event(on *corev1.ConfigMap, b policies.Bad, now metav1.Time) *corev1.Event {
-	id := digest([]byte(strings.Join(append([]string{string(on.UID), on.ResourceVersion, b.Source}, b.Faults...), "\n")))
-	return &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: e.namespace, Name: strings.TrimRight(on.Name[:min(len(on.Name), 200)], "-.") + "." + id[:16],
-		},
-		InvolvedObject: corev1.ObjectReference{
-			APIVersion: "v1", Kind: "ConfigMap", Namespace: e.namespace, Name: on.Name, UID: on.UID, ResourceVersion: on.ResourceVersion,
-		},
-		Type: corev1.EventTypeWarning, Reason: ReasonBadPolicy, Message: message(b),
-		Source: corev1.EventSource{Component: "trimtab"}, ReportingController: "trimtab.dev/trimtab", ReportingInstance: e.reporter,
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	about := corev1.ObjectReference{
+		APIVersion: "v1", Kind: "ConfigMap", Namespace: e.namespace, Name: on.Name, UID: on.UID, ResourceVersion: on.ResourceVersion,
 	}
+	id := append([]string{string(on.UID), on.ResourceVersion, b.Source}, b.Faults...)
+	return event(about, id, corev1.EventTypeWarning, ReasonBadPolicy, message(b), e.reporter, now)
+}
+
+// event is one whose name stands for id: what was said under it is not said twice, whoever leads.
+func event(about corev1.ObjectReference, id []string, kind, reason, message, reporter string, at metav1.Time) *corev1.Event {
+	name := strings.TrimRight(about.Name[:min(len(about.Name), 200)], "-.")
+	return &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: about.Namespace, Name: name + "." + digest([]byte(strings.Join(id, "\n")))[:16]},
+		InvolvedObject: about,
+		Type:           kind, Reason: reason, Message: short(message),
+		Source: corev1.EventSource{Component: "trimtab"}, ReportingController: "trimtab.dev/trimtab", ReportingInstance: reporter,
+		FirstTimestamp: at, LastTimestamp: at, Count: 1,
+	}
+}
+
+// short cuts a text to maxMessage.
+func short(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	const more = "..."
+	return strings.ToValidUTF8(text[:maxMessage-len(more)], "") + more
 }
 
 // message is what became of the document, then its faults.
@@ -89,10 +103,5 @@ func message(b policies.Bad) string {
 	if b.Kept {
 		text = "its last good version stays in force, in recommend mode: "
 	}
-	text += strings.Join(b.Faults, "; ")
-	if len(text) <= maxMessage {
-		return text
-	}
-	const more = "..."
-	return strings.ToValidUTF8(text[:maxMessage-len(more)], "") + more
+	return text + strings.Join(b.Faults, "; ")
 }

@@ -14,11 +14,13 @@ import (
 type node struct {
 	metav1.ObjectMeta
 	seen fleet.Node
+	pods int64 // most that it runs at a time
 }
 
 func readNode(n *corev1.Node) *node {
 	r := &node{ObjectMeta: identity(n)}
 	r.Labels = n.Labels
+	r.pods = n.Status.Allocatable.Pods().Value()
 	_, fake := n.Annotations["kwok.x-k8s.io/node"]
 	r.seen = fleet.Node{
 		Name:          n.Name,
@@ -143,6 +145,21 @@ func saysCapacity(key string) bool {
 		}
 	}
 	return false
+}
+
+// spotSign is the first sign that calls a node with these labels spot.
+func spotSign(labels map[string]string) sign {
+	for _, provider := range signs {
+		if says(provider, labels) != fleet.Spot {
+			continue
+		}
+		for _, s := range provider {
+			if v, ok := labels[s.key]; ok && s.means == fleet.Spot && (s.value == "" || s.value == v) {
+				return s
+			}
+		}
+	}
+	return sign{}
 }
 
 func says(provider []sign, labels map[string]string) fleet.Capacity {

@@ -59,7 +59,8 @@ func TestObserveArticle(t *testing.T) {
 			Labels:   map[string]string{"app": "recommendation-model", "version": "v2.1.0"},
 			Template: asked,
 			Pods: []fleet.Pod{
-				{Name: "recommendation-model-7d9-a", UID: "pod-a", Node: "spot-1", Created: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Shape: resized},
+				{Name: "recommendation-model-7d9-a", UID: "pod-a", Node: "spot-1", Created: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Shape: resized,
+					Resize: fleet.Resize{State: fleet.ResizeInProgress}},
 				{Name: "recommendation-model-7d9-b", UID: "pod-b", Node: "spot-1", Ready: true, Created: time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC), Shape: asked},
 			},
 			Replicas: 3,

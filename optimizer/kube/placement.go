@@ -63,6 +63,25 @@ func (p placement) moved() placement {
 	return m
 }
 
+// capacityKeys is the labels by which p asks for a capacity type, sorted.
+func (p placement) capacityKeys() []string {
+	var keys []string
+	for key := range p.selector {
+		if saysCapacity(key) {
+			keys = append(keys, "nodeSelector "+key)
+		}
+	}
+	for _, t := range p.terms {
+		for _, e := range t.MatchExpressions {
+			if saysCapacity(e.Key) {
+				keys = append(keys, "required node affinity "+e.Key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
 // spotNodes finds where pods may be moved to, and works out each constraint once.
 type spotNodes struct {
 	open  []*node             // spot nodes that take new pods, sorted by name
@@ -147,16 +166,17 @@ func termMatches(t corev1.NodeSelectorTerm, set labels.Set) bool {
 
 // tolerates tells whether the pods may run in spite of the taint; a mere preference keeps no one off.
 func (p placement) tolerates(t fleet.Taint) bool {
-	if t.Effect == string(corev1.TaintEffectPreferNoSchedule) {
+	return t.Effect == string(corev1.TaintEffectPreferNoSchedule) ||
+		slices.ContainsFunc(p.tolerations, func(o corev1.Toleration) bool { return covers(o, t) })
+}
+
+// covers tells whether a toleration is one of the taint.
+func covers(o corev1.Toleration, t fleet.Taint) bool {
+	switch {
+	case o.Effect != "" && string(o.Effect) != t.Effect, o.Key != "" && o.Key != t.Key:
+		return false
+	case o.Operator == corev1.TolerationOpExists:
 		return true
 	}
-	return slices.ContainsFunc(p.tolerations, func(o corev1.Toleration) bool {
-		switch {
-		case o.Effect != "" && string(o.Effect) != t.Effect, o.Key != "" && o.Key != t.Key:
-			return false
-		case o.Operator == corev1.TolerationOpExists:
-			return true
-		}
-		return (o.Operator == "" || o.Operator == corev1.TolerationOpEqual) && o.Key != "" && o.Value == t.Value
-	})
+	return (o.Operator == "" || o.Operator == corev1.TolerationOpEqual) && o.Key != "" && o.Value == t.Value
 }

@@ -21,6 +21,9 @@ func readDeployment(d *appsv1.Deployment, manager string) *workload {
 	w := readWorkload("Deployment", &d.ObjectMeta, &d.Spec.Template, manager)
 	w.seen.Replicas = desired(d.Spec.Replicas)
 	w.seen.RollingOut = d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < d.Status.Replicas
+	if err := losesNothing(d, w.seen.Replicas); err != nil {
+		w.seen.Unrollable = err.Error()
+	}
 	return w
 }
 
