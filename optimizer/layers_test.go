@@ -25,26 +25,29 @@ var layers = map[string]string{
 	"cmd/modelserver":   "serving serving/... github.com/prometheus/client_golang/...",
 	"deploy/sizes":      "",
 	// adapters
-	"optimizer/kube":      "optimizer optimizer/fleet policies k8s.io/...",
-	"optimizer/usage":     "optimizer optimizer/fleet k8s.io/... github.com/prometheus/...",
-	"optimizer/ledger":    "optimizer optimizer/fleet",
-	"optimizer/simulator": "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies recommender gopkg.in/yaml.v3",
-	"serving":             "serving/batch serving/runtime github.com/prometheus/...",
-	"serving/runtime":     "",
+	"optimizer/kube":         "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
+	"optimizer/kube/managed": "optimizer optimizer/fleet optimizer/cost policies recommender/capacity k8s.io/... github.com/prometheus/common/...",
+	"optimizer/usage":        "optimizer optimizer/fleet k8s.io/... github.com/prometheus/...",
+	"optimizer/ledger":       "optimizer optimizer/cost optimizer/fleet policies",
+	"optimizer/simulator":    "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies recommender gopkg.in/yaml.v3",
+	"serving":                "serving/batch serving/runtime github.com/prometheus/...",
+	"serving/runtime":        "",
+	"reports/mail":           "github.com/wneessen/go-mail",
 	// the line: below it no client-go, no network, no clock, no log
-	"reports":            "optimizer optimizer/cost optimizer/fleet policies policies/admission recommender",
-	"optimizer":          "optimizer/fleet optimizer/cost recommender policies policies/admission",
-	"recommender":        "optimizer/fleet optimizer/cost",
-	"policies":           "optimizer/fleet gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/api/resource",
-	"policies/admission": "optimizer/fleet k8s.io/apimachinery/pkg/api/resource",
-	"optimizer/cost":     "optimizer/fleet",
-	"optimizer/fleet":    "",
-	"serving/batch":      "",
+	"reports":              "optimizer optimizer/cost optimizer/fleet policies policies/admission recommender",
+	"optimizer":            "optimizer/fleet optimizer/cost recommender policies policies/admission",
+	"recommender":          "optimizer/fleet optimizer/cost",
+	"recommender/capacity": "optimizer/fleet optimizer/cost",
+	"policies":             "optimizer/fleet policies/admission gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/api/resource",
+	"policies/admission":   "optimizer/fleet k8s.io/apimachinery/pkg/api/resource",
+	"optimizer/cost":       "optimizer/fleet",
+	"optimizer/fleet":      "",
+	"serving/batch":        "",
 }
 
 // pure are the packages below the line; impure is what of the standard library they may not import.
 var (
-	pure   = []string{"reports", "optimizer", "recommender", "policies", "policies/admission", "optimizer/cost", "optimizer/fleet", "serving/batch"}
+	pure   = []string{"reports", "optimizer", "recommender", "recommender/capacity", "policies", "policies/admission", "optimizer/cost", "optimizer/fleet", "serving/batch"}
 	impure = []string{"log", "log/slog", "net", "net/http", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand", "syscall"}
 )
 

@@ -28,10 +28,13 @@ func ExplainText(w io.Writer, a optimizer.Assessment, plan optimizer.Plan) error
 	for i, v := range a.Verdicts {
 		p.verdict(i+1, v)
 	}
+	for i, text := range newCard(a).Advice {
+		p.advised(a.Advice[i], text)
+	}
 	for _, f := range a.Fine {
 		p.fine(f)
 	}
-	if len(a.Verdicts) == 0 && len(a.Holds) == 0 && len(a.Fine) == 0 {
+	if len(a.Verdicts) == 0 && len(a.Holds) == 0 && len(a.Fine) == 0 && len(a.Advice) == 0 {
 		p.line("")
 		p.line("No rule finds anything to change.")
 	}
@@ -74,6 +77,14 @@ func (p *printer) table(rows [][]string) {
 	for _, l := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
 		p.line("  %s", strings.TrimRight(l, " "))
 	}
+}
+
+// advised is what people could do, with the numbers that say so.
+func (p *printer) advised(a optimizer.Advice, text advised) {
+	p.line("")
+	p.line("ADVICE    %s, from %s of data; Trimtab changes none of it", a.Reason, span(a.Confidence))
+	p.advice(text)
+	p.steps(a.Steps)
 }
 
 // fine is a rule that asks for nothing, with the numbers that say so.

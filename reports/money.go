@@ -35,6 +35,14 @@ func delta(now, after cost.Line, period string) string {
 	return "saves " + d.String() + period
 }
 
+// relief is ": saves $3.10 a month" of advice; nothing where it is not known what would be freed.
+func relief(saving cost.Line) string {
+	if saving.Amount == 0 && len(saving.Unpriced) == 0 {
+		return ""
+	}
+	return ": " + delta(cents(saving), cost.Line{}, " a month")
+}
+
 // outcome is delta for a sum, of which a part may have no price, with the part of it that is saved.
 func outcome(now, after cost.Line) string {
 	lead := ""

@@ -13,8 +13,13 @@ import (
 )
 
 // PlanHTML writes a plan as one page that needs nothing else: no scripts, images or fonts.
-func PlanHTML(w io.Writer, plan optimizer.Plan) error {
-	return write(w, newPage(Summarize(plan), plan))
+func PlanHTML(w io.Writer, plan optimizer.Plan) error { return PlanPage(w, plan, "") }
+
+// PlanPage is PlanHTML with a link home, to the report.
+func PlanPage(w io.Writer, plan optimizer.Plan, home string) error {
+	p := newPage(Summarize(plan), plan)
+	p.Home = home
+	return write(w, p)
 }
 
 // SimulationHTML writes the same page of a simulated fleet, with what its changes came to.
@@ -24,7 +29,7 @@ func SimulationHTML(w io.Writer, m Simulation) error {
 
 // page is what the template prints: every value a text that is ready to be read.
 type page struct {
-	Title, Span        string
+	Title, Span, Home  string
 	Simulated          bool
 	FromSimulation     bool // of a whole fleet, not of a cluster with some nodes that are not real
 	Now, After, Saving string

@@ -43,6 +43,7 @@ td small, th small { display: block; font-weight: 400; color: var(--soft); }
 article { border-top: 1px solid var(--line); padding: .9rem 0; }
 dl { display: grid; grid-template-columns: 6rem 1fr; gap: .15rem .75rem; margin: .4rem 0 0; }
 dt { grid-column: 1; } dd { grid-column: 2; margin: 0; }
+a { color: var(--accent); }
 code { font-family: ui-monospace, monospace; font-size: .9em; }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem; font-size: .9rem; color: var(--soft); }
 @media (max-width: 30rem) { body { padding: .9rem; } dl { display: block; } dd { margin-bottom: .3rem; }
@@ -56,7 +57,8 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 {{with .View.Old}}<p class="simulated">OLD: {{.}}</p>{{end}}{{if .Simulated}}<p class="simulated">SIMULATED: {{if .FromSimulation}}nothing was measured in a cluster, nothing was changed.{{else}}some nodes of this cluster are not real.{{end}}</p>{{end}}
 <h1>{{.Title}}</h1>
 <p class="soft">{{.Span}}</p>
-</header>
+{{with .Home}}<p><a href="{{.}}">report</a></p>
+{{end}}</header>
 <main>
 <section aria-label="Summary">
 <ul class="tiles">
@@ -104,7 +106,10 @@ A pod above its CPU request runs on what its node has to spare.</caption>
 <h2>Change ({{len .}})</h2>
 <p class="soft first">{{$.View.Doing}}.</p>
 {{range .}}{{template "card" .}}{{end}}</section>{{end}}
-{{with .View.Held}}<section>
+{{with .View.Advised}}<section>
+<h2>Advice ({{len .}})</h2>
+<p class="soft">For people to decide; Trimtab changes none of it.</p>
+{{range .}}{{template "card" .}}{{end}}</section>{{end}}{{with .View.Held}}<section>
 <h2>Held ({{len .}})</h2>
 <p class="soft">Left alone, and why.</p>
 {{range .}}{{template "card" .}}{{end}}</section>{{end}}
@@ -141,7 +146,7 @@ What is saved is room on nodes: the bill falls when nodes are taken away.</p>
 {{if .Moves}}<dt>change</dt>{{range .Moves}}<dd><strong>{{arrows .}}</strong></dd>{{end}}{{end}}
 {{if .Why}}<dt>because</dt>{{range .Why}}<dd>{{.}}</dd>{{end}}{{end}}
 {{if .Trims}}<dt>trimmed</dt>{{range .Trims}}<dd>{{arrows .}}</dd>{{end}}{{end}}
-{{range .Holds}}<dt>held</dt><dd>{{if .What}}{{.What}}: {{end}}{{.Detail}} <code>{{.Reason}}</code></dd>{{end}}
+{{range .Advice}}<dt>advice</dt><dd><strong>{{.Text}}</strong></dd><dt>because</dt><dd>{{.Because}}</dd><dt>first</dt><dd>{{.Before}}</dd>{{end}}{{range .Holds}}<dt>held</dt><dd>{{if .What}}{{.What}}: {{end}}{{.Detail}} <code>{{.Reason}}</code></dd>{{end}}
 <dt>cost</dt><dd>{{arrows .Cost}}</dd>
 </dl>
 </article>

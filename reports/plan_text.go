@@ -23,6 +23,7 @@ func PlanText(w io.Writer, plan optimizer.Plan) error {
 	p.line("")
 	p.field(0, "", 0, v.Total)
 	p.section("CHANGE", v.Changed, v.Doing)
+	p.section("ADVICE", v.Advised, "for people to decide; Trimtab changes none of it")
 	p.section("HELD", v.Held, "left alone, and why")
 	p.section("LEAVE", v.Fine, "these ask for what they need")
 	p.bad(v.Bad)
@@ -65,10 +66,22 @@ func (p *printer) card(c card) {
 	p.fields(indent, "change", label, c.Moves)
 	p.fields(indent, "because", label, c.Why)
 	p.fields(indent, "trimmed", label, c.Trims)
+	for _, a := range c.Advice {
+		p.advice(a)
+	}
 	for _, h := range c.Holds {
 		p.field(indent, "held", label, h.text())
 	}
 	p.field(indent, "cost", label, c.Cost)
+	if c.Approve != "" {
+		p.field(indent, "approve", label, c.Approve)
+	}
+}
+
+func (p *printer) advice(a advised) {
+	p.field(indent, "advice", label, a.Text)
+	p.field(indent, "because", label, a.Because)
+	p.field(indent, "first", label, a.Before)
 }
 
 func (h held) text() string {

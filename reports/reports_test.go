@@ -88,7 +88,7 @@ func plan() optimizer.Plan {
 
 	p := optimizer.Plan{At: at(1), Through: at(0), Assessments: []optimizer.Assessment{hostile, changed, up, left, held}}
 	for _, a := range []optimizer.Assessment{changed, up} {
-		p.Changes = append(p.Changes, optimizer.Change{Ref: a.Ref, From: a.Workload, To: a.Workload.With(a.Target()), Policy: a.Policy, Mode: a.Mode, Saving: a.Now.Sub(a.After)})
+		p.Changes = append(p.Changes, optimizer.Change{ID: "6277a818", Ref: a.Ref, From: a.Workload, To: a.Workload.With(a.Target()), Policy: a.Policy, Mode: a.Mode, Saving: a.Now.Sub(a.After)})
 	}
 	for _, a := range p.Assessments {
 		p.Now, p.After = p.Now.Add(a.Now), p.After.Add(a.After)
@@ -105,7 +105,7 @@ func TestGolden(t *testing.T) {
 		write func(io.Writer) error
 	}{
 		{"plan.golden", func(w io.Writer) error { return reports.PlanText(w, p) }},
-		{"plan.golden.html", func(w io.Writer) error { return reports.PlanHTML(w, p) }},
+		{"plan.golden.html", func(w io.Writer) error { return reports.PlanPage(w, p, "./") }},
 		{"empty.golden", func(w io.Writer) error { return reports.PlanText(w, optimizer.Plan{At: at(1)}) }},
 		{"explain-changed.golden", func(w io.Writer) error { return reports.ExplainText(w, p.Assessments[1], p) }},
 		{"explain-held.golden", func(w io.Writer) error { return reports.ExplainText(w, p.Assessments[4], p) }},

@@ -177,11 +177,12 @@ func (s Summary) Actions(n int) []Line {
 	return out
 }
 
-// gpus is one sentence on the GPUs of a plan: what they cost and whether anyone knows what they do.
+// gpus is one sentence on the GPUs of a plan: what they cost, whether anyone knows what they do, and what
+// people should do about them.
 func gpus(p optimizer.Plan) string {
 	var all, unknown int64
 	var sum cost.Line
-	var names []string
+	var names, advice []string
 	for _, a := range p.Assessments {
 		n := a.Workload.GPUs() * int64(a.Workload.Replicas)
 		if n == 0 {
@@ -189,17 +190,36 @@ func gpus(p optimizer.Plan) string {
 		}
 		all += n
 		sum = sum.Add(weekly(a.Now))
-		names = append(names, a.Ref.String())
-		if !measured(a.Use, fleet.GPU) {
+		names = append(names, a.Ref.String()+unreal(a))
+		if !knownGPUs(a) {
 			unknown += n
+		}
+		for _, adv := range a.Advice {
+			advice = append(advice, "; "+a.Ref.Name+": "+adv.Text+relief(adv.Saving))
 		}
 	}
 	if all == 0 {
 		return "no model asks for a GPU"
 	}
 	s := fmt.Sprintf("%s in %s, %s a week", count(int(all), "GPU"), strings.Join(names, ", "), sum)
-	if unknown == 0 {
-		return s + "; measured, and never judged by CPU"
+	if unknown > 0 {
+		s += ": unknown, connect dcgm-exporter; nothing is proposed without it"
+	} else {
+		s += "; measured, and never judged by CPU"
 	}
-	return s + ": unknown, connect dcgm-exporter; nothing is proposed without it"
+	return s + strings.Join(advice, "")
+}
+
+// unreal marks a workload on nodes that are not real.
+func unreal(a optimizer.Assessment) string {
+	if a.Simulated {
+		return " (" + simulated + ")"
+	}
+	return ""
+}
+
+// knownGPUs tells whether every GPU of the workload was measured well enough to be judged.
+func knownGPUs(a optimizer.Assessment) bool {
+	unknown := slices.ContainsFunc(a.Holds, func(h fleet.Hold) bool { return h.Reason == fleet.HoldGPU })
+	return !unknown && measured(a.Use, fleet.GPU)
 }

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +12,12 @@ import (
 const columns = 100
 
 // printer gathers text; its one error is that of the writer at the end.
-type printer struct{ bytes.Buffer }
+type printer struct {
+	bytes.Buffer
+	width int // 0: columns
+}
+
+func (p *printer) columns() int { return cmp.Or(p.width, columns) }
 
 func (p *printer) line(format string, args ...any) {
 	fmt.Fprintf(p, format, args...)
@@ -21,7 +27,7 @@ func (p *printer) line(format string, args ...any) {
 // field prints a name and its text, broken between words and indented under its own beginning.
 func (p *printer) field(indent int, name string, width int, text string) {
 	head := strings.Repeat(" ", indent) + fmt.Sprintf("%-*s", width, name)
-	for i, part := range wrap(text, columns-indent-width) {
+	for i, part := range wrap(text, p.columns()-indent-width) {
 		if i > 0 {
 			head = strings.Repeat(" ", indent+width)
 		}
@@ -51,7 +57,8 @@ func (p *printer) to(w io.Writer) error {
 func wrap(text string, width int) []string {
 	var out []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(strings.ReplaceAll(text, " %", "\x00%")) {
+		word = strings.ReplaceAll(word, "\x00%", " %") // which never begins a line
 		switch {
 		case line == "":
 			line = word
@@ -66,7 +73,7 @@ func wrap(text string, width int) []string {
 
 // heading is a title with a text at the right end of the same line.
 func (p *printer) heading(left, right string) {
-	gap := max(1, columns-len([]rune(left))-len([]rune(right)))
+	gap := max(1, p.columns()-len([]rune(left))-len([]rune(right)))
 	p.line("%s", strings.TrimRight(left+strings.Repeat(" ", gap)+right, " "))
 }
 

@@ -19,6 +19,7 @@ type view struct {
 	Total       string // one sentence
 	Doing       string // whether Changed will be made
 	Changed     []card // the largest saving first
+	Advised     []card // nothing to change for Trimtab, but for people; by Ref
 	Held        []card // left alone though something could be said, by Ref
 	Fine        []card // nothing to change, by Ref
 	Bad         []fault
@@ -35,9 +36,14 @@ type card struct {
 	Moves    []string
 	Why      []string
 	Trims    []string
+	Advice   []advised
 	Holds    []held
+	Approve  string // how to have it made; empty: a policy makes it, or nothing is proposed
 	saving   cost.Money
 }
+
+// advised is a piece of advice in words.
+type advised struct{ Text, Because, Before string }
 
 // held is a hold in words. What names the rule that it stops; empty: all of them.
 type held struct {
@@ -68,6 +74,8 @@ func newView(p optimizer.Plan) view {
 		switch {
 		case len(c.Moves) > 0:
 			v.Changed = append(v.Changed, c)
+		case len(c.Advice) > 0:
+			v.Advised = append(v.Advised, c)
 		case len(c.Holds) > 0:
 			v.Held = append(v.Held, c)
 		default:
@@ -75,10 +83,11 @@ func newView(p optimizer.Plan) view {
 		}
 	}
 	slices.SortStableFunc(v.Changed, func(a, b card) int { return cmp.Compare(b.saving, a.saving) })
-	v.Total = total(len(p.Assessments), len(v.Changed), now, after)
+	v.Total = total(len(p.Assessments), len(v.Changed), now, after) + forPeople(p)
 	v.Doing = doing(p.Changes)
+	offer(v.Changed, p)
 	for _, b := range p.BadPolicies {
-		v.Bad = append(v.Bad, fault{b.Source, effect(b.Kept), b.Faults})
+		v.Bad = append(v.Bad, fault{b.Source, b.Effect(), b.Faults})
 	}
 	for _, r := range p.Prices {
 		v.Prices = append(v.Prices, r.String())
@@ -97,6 +106,9 @@ func newCard(a optimizer.Assessment) card {
 	c.Cost = now.String() + " a month"
 	if len(c.Moves) > 0 {
 		c.Cost = fmt.Sprintf("%s -> %s a month: %s", now, after, delta(now, after, ""))
+	}
+	for _, adv := range a.Advice {
+		c.Advice = append(c.Advice, advised{adv.Text + relief(adv.Saving), adv.Evidence, adv.Before})
 	}
 	for _, h := range a.Holds {
 		c.Holds = append(c.Holds, held{"", h.Detail, h.Reason})
@@ -117,6 +129,9 @@ func newCard(a optimizer.Assessment) card {
 
 func about(a optimizer.Assessment) string {
 	s := a.Ref.Kind + ", " + cmp.Or(string(a.Class), "unknown class") + ", " + count(int(a.Workload.Replicas), "replica")
+	if a.Simulated {
+		s += " on " + simulated + " nodes"
+	}
 	if a.Policy != "" {
 		s += fmt.Sprintf(", policy %s (%s)", a.Policy, a.Mode)
 	}
@@ -139,6 +154,36 @@ func total(models, changed int, now, after cost.Line) string {
 	return s + fmt.Sprintf("With %s it would be %s: %s.", count(changed, "change"), after, outcome(now, after))
 }
 
+// forPeople is what advice is worth, in one sentence; nothing where there is none.
+func forPeople(p optimizer.Plan) string {
+	var sum cost.Line
+	some := false
+	for _, a := range p.Assessments {
+		for _, adv := range a.Advice {
+			some = true
+			sum = sum.Add(cents(adv.Saving))
+		}
+	}
+	if !some {
+		return ""
+	}
+	return " Advice for people, in no sum" + relief(sum) + "."
+}
+
+// offer says on each card whose change is only proposed how to have it made.
+func offer(cards []card, p optimizer.Plan) {
+	for _, c := range p.Changes {
+		i := slices.IndexFunc(cards, func(k card) bool { return k.Name == c.Ref.String() })
+		if i < 0 || c.Mode == policies.Enforce || c.ID == "" {
+			continue
+		}
+		cards[i].Approve = "trimtab apply " + c.ID
+		if !p.Enforcing {
+			cards[i].Approve += ", once the daemon runs with --enforce"
+		}
+	}
+}
+
 // doing says whether changes will be made, which two switches decide: each policy's mode, which is
 // known here, and the daemon's own, which is not.
 func doing(changes []optimizer.Change) string {
@@ -152,11 +197,4 @@ func doing(changes []optimizer.Change) string {
 		return "proposed only, no policy of theirs is in mode enforce"
 	}
 	return fmt.Sprintf("%d of them in mode enforce, made if the daemon is allowed to act", n)
-}
-
-func effect(kept bool) string {
-	if kept {
-		return "its last good version stays in force, and only recommends"
-	}
-	return "no good version is known: the workloads it may mean are held"
 }

@@ -103,7 +103,7 @@ func seen(w fleet.Workload, u recommender.Use) string {
 		each := u.Total / float64(max(w.Replicas, 1))
 		return fmt.Sprintf("%s requests a second in all, %s a replica", number(u.Total), number(each))
 	case fleet.GPU:
-		return fmt.Sprintf("GPUs %s busy on average", amount(u.Signal, u.Mean))
+		return fmt.Sprintf("%s busy %s on average in the busiest replica, %s at most", u.Container, amount(u.Signal, u.Mean), amount(u.Signal, u.Peak))
 	case fleet.OOM:
 		return fmt.Sprintf("killed for want of memory%s in this time", where)
 	}
