@@ -25,6 +25,15 @@ type pass struct {
 	plan    Plan
 }
 
+// recall reads the ledger. A pass that cannot, acts on nothing: it might do twice what it does not know of.
+func (p *pass) recall() {
+	var err error
+	if p.entries, err = p.Ledger.Entries(p.ctx); err != nil {
+		p.acting = false
+		p.trouble("nothing is changed, because the ledger cannot be read: %v", err)
+	}
+}
+
 // may tells whether anything may be written to a workload for a change: by the daemon's own switch,
 // and by its policy or a person's word.
 func (p *pass) may(w fleet.Workload, c Change) bool {

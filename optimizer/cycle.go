@@ -25,6 +25,7 @@ type Cycle struct {
 	Orders   Orders   // nil: nobody can ask for anything
 	Keepers  []Keeper
 	Prices   cost.Prices
+	Checks   policies.Checks // of the documents
 	History  *recommender.History
 
 	refused int
@@ -33,13 +34,19 @@ type Cycle struct {
 
 // Run makes one pass as of now. Where acting is false, as on a standby, it looks at everything and
 // writes nothing. An error means that something could not be read: then nothing was decided, and the
-// plan is empty. What could not be done is in Plan.Troubles and stops nothing else.
+// plan is empty. What could not be done is in Plan.Troubles and stops nothing else; without the ledger
+// nothing is done at all, and only recommended.
 func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, error) {
-	seen, entries, err := c.observe(ctx, now)
+	if err := c.remember(ctx, now); err != nil { // first: weeks of it take a while, the rest is of now
+		return Plan{}, fmt.Errorf("read usage: %w", err)
+	}
+	p := pass{Cycle: c, ctx: ctx, now: now, acting: acting}
+	p.recall() // before the cluster: what was begun is looked for in a snapshot that is younger
+	seen, err := c.observe(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := pass{Cycle: c, ctx: ctx, now: now, acting: acting, seen: seen, entries: entries}
+	p.seen = seen
 	p.settle()
 	p.maintain()
 	prices := c.Prices.With(rows(c.set.Prices)...)
@@ -54,29 +61,23 @@ func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, erro
 	return p.plan, nil
 }
 
+// Reports gives the Report documents of the last pass.
+func (c *Cycle) Reports() []policies.Report { return c.set.Reports }
+
 // Refused counts the samples that were no measurements: NaN, negative or from the future.
 func (c *Cycle) Refused() int { return c.refused }
 
-// observe reads everything that a pass stands on. The ledger comes before the cluster: what it says was
-// begun is then looked for in a snapshot that is younger.
-func (c *Cycle) observe(ctx context.Context, now time.Time) (fleet.Snapshot, []Entry, error) {
-	if err := c.remember(ctx, now); err != nil { // first: weeks of it take a while, the rest is of now
-		return fleet.Snapshot{}, nil, fmt.Errorf("read usage: %w", err)
-	}
-	entries, err := c.Ledger.Entries(ctx)
-	if err != nil {
-		return fleet.Snapshot{}, nil, fmt.Errorf("read the ledger: %w", err)
-	}
+func (c *Cycle) observe(ctx context.Context) (fleet.Snapshot, error) {
 	snapshot, err := c.Cluster.Observe(ctx)
 	if err != nil {
-		return fleet.Snapshot{}, nil, fmt.Errorf("observe the cluster: %w", err)
+		return fleet.Snapshot{}, fmt.Errorf("observe the cluster: %w", err)
 	}
 	raw, err := c.Cluster.Policies(ctx)
 	if err != nil {
-		return fleet.Snapshot{}, nil, fmt.Errorf("read policies: %w", err)
+		return fleet.Snapshot{}, fmt.Errorf("read policies: %w", err)
 	}
-	c.set = policies.Compile(raw, c.set)
-	return snapshot, entries, nil
+	c.set = policies.Compile(raw, c.set, c.Checks)
+	return snapshot, nil
 }
 
 // since is where the last pass stopped reading, or as far back as history goes.

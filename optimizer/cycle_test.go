@@ -298,6 +298,23 @@ func (*unwritable) Begin(context.Context, optimizer.Change, time.Time) (string, 
 	return "", errors.New("no space")
 }
 
+// unreadable is a ledger that was damaged.
+type unreadable struct{ ledger.Memory }
+
+func (*unreadable) Entries(context.Context) ([]optimizer.Entry, error) {
+	return nil, errors.New("key x is damaged")
+}
+
+func TestUnreadableLedger(t *testing.T) {
+	w := &world{workloads: []fleet.Workload{deployment("a", 3)}, raw: []policies.Raw{policy("p", enforced)}}
+	c := w.cycle()
+	c.Actuator, c.Ledger = w, &unreadable{}
+	p, err := c.Run(context.Background(), noon, true)
+	if err != nil || len(w.applied) > 0 || len(p.Changes) != 1 || len(p.Troubles) != 1 || !strings.Contains(p.Troubles[0], "key x is damaged") {
+		t.Errorf("%v, applied %v, %d proposed, troubles %q", err, w.applied, len(p.Changes), p.Troubles)
+	}
+}
+
 func TestLedger(t *testing.T) {
 	w := &world{workloads: []fleet.Workload{deployment("a", 3), deployment("b", 3)}, raw: []policies.Raw{policy("p", enforced)}}
 	c := w.cycle()

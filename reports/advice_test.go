@@ -68,7 +68,7 @@ func TestAdviceGolden(t *testing.T) {
 func TestAdviceEverywhere(t *testing.T) {
 	p := imaging()
 	var page bytes.Buffer
-	if err := reports.PlanHTML(&page, p); err != nil {
+	if err := reports.PlanPage(&page, p, ""); err != nil {
 		t.Fatal(err)
 	}
 	const text = "both GPUs busy 8 %: share (time-slicing or MIG) or remove one: saves $885.03 a month"

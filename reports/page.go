@@ -12,10 +12,8 @@ import (
 	"trimtab.dev/trimtab/optimizer/cost"
 )
 
-// PlanHTML writes a plan as one page that needs nothing else: no scripts, images or fonts.
-func PlanHTML(w io.Writer, plan optimizer.Plan) error { return PlanPage(w, plan, "") }
-
-// PlanPage is PlanHTML with a link home, to the report.
+// PlanPage writes a plan as one page that needs nothing else: no scripts, images or fonts. Home is where
+// the report is; empty: nowhere.
 func PlanPage(w io.Writer, plan optimizer.Plan, home string) error {
 	p := newPage(Summarize(plan), plan)
 	p.Home = home

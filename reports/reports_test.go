@@ -183,7 +183,7 @@ func TestOldIsSaidFirst(t *testing.T) {
 	p := plan()
 	p.Old, p.SeriesSince = "the newest pass did not work: no <answer>", time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
 	var text, explained, html bytes.Buffer
-	if err := errors.Join(reports.PlanText(&text, p), reports.ExplainText(&explained, p.Assessments[0], p), reports.PlanHTML(&html, p)); err != nil {
+	if err := errors.Join(reports.PlanText(&text, p), reports.ExplainText(&explained, p.Assessments[0], p), reports.PlanPage(&html, p, "")); err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range []*bytes.Buffer{&text, &explained} {
@@ -238,7 +238,7 @@ func TestSimulatedIsSaidOnlyWhereItIs(t *testing.T) {
 		p.Simulated = simulated
 		var text, html, explain bytes.Buffer
 		_ = reports.PlanText(&text, p)
-		_ = reports.PlanHTML(&html, p)
+		_ = reports.PlanPage(&html, p, "")
 		_ = reports.ExplainText(&explain, p.Assessments[1], p)
 		for _, out := range []string{text.String(), html.String(), explain.String()} {
 			if strings.Contains(out, "SIMULATED") != simulated {
@@ -255,7 +255,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 func TestWriteErrorsAreGiven(t *testing.T) {
 	p := plan()
 	for i, err := range []error{
-		reports.PlanText(full{}, p), reports.PlanHTML(full{}, p), reports.ExplainText(full{}, p.Assessments[0], p),
+		reports.PlanText(full{}, p), reports.PlanPage(full{}, p, ""), reports.ExplainText(full{}, p.Assessments[0], p),
 		reports.SimulationText(full{}, simulation(), ""), reports.SimulationHTML(full{}, simulation()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "disk full") {

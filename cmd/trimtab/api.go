@@ -21,8 +21,9 @@ type statusError struct {
 
 func (e statusError) Error() string { return e.text }
 
-// api is everything the daemon answers. Nothing here changes anything.
-func api(d *daemon, ready func() error, reg *prometheus.Registry) http.Handler {
+// api is everything the daemon answers: the plan and its own state, and what others add. Nothing here
+// changes anything.
+func api(d *daemon, ready func() error, reg *prometheus.Registry, others ...func(*http.ServeMux)) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(path string, h func(http.ResponseWriter) error) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { answer(w, h) })
@@ -47,10 +48,13 @@ func api(d *daemon, ready func() error, reg *prometheus.Registry) http.Handler {
 			return sendJSON(w, workloadsAnswer{a.Version, a.Pass, a.Plan.Assessments})
 		})
 	})
-	handle("/{$}", func(w http.ResponseWriter) error {
+	handle("/plan", func(w http.ResponseWriter) error {
 		return withPlan(d, func(a planAnswer) error { return page(w, a) })
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	for _, add := range others {
+		add(mux)
+	}
 	return mux
 }
 
@@ -91,7 +95,7 @@ func sendJSON(w http.ResponseWriter, v any) error {
 
 func page(w http.ResponseWriter, a planAnswer) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return reports.PlanHTML(w, a.Plan)
+	return reports.PlanPage(w, a.Plan, "./")
 }
 
 // age says why a plan is not of now; empty: it is. Three intervals are the grace of a slow pass.

@@ -7,9 +7,7 @@ import (
 	"flag"
 	"io"
 	"strings"
-	"time"
 
-	"trimtab.dev/trimtab/optimizer/kube"
 	"trimtab.dev/trimtab/reports"
 )
 
@@ -27,22 +25,16 @@ func (w *where) flags(fs *flag.FlagSet) {
 }
 
 func (w where) plan(ctx context.Context) (planAnswer, error) {
-	if w.server != "" {
-		return fetch(ctx, readURL(w.server))
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	cfg, err := kube.Client(w.kubeconfig, w.context, version)
-	if err != nil {
-		return planAnswer{}, err
-	}
-	return fetch(ctx, func(ctx context.Context, path string) ([]byte, error) {
-		return kube.ServiceProxy(ctx, cfg, w.namespace, w.service, "http", path)
-	})
+	return fetch(ctx, w.read)
 }
 
-// parse reads flags and wants exactly n arguments after them; flags may follow arguments too.
+// parse reads flags and wants exactly n arguments after them.
 func parse(fs *flag.FlagSet, args []string, n int, form string, out io.Writer) (rest []string, done bool, err error) {
+	return parseUpTo(fs, args, n, n, form, out)
+}
+
+// parseUpTo is parse for least to most arguments; flags may follow arguments too.
+func parseUpTo(fs *flag.FlagSet, args []string, least, most int, form string, out io.Writer) (rest []string, done bool, err error) {
 	var text strings.Builder
 	fs.SetOutput(&text)
 	for len(args) > 0 {
@@ -53,7 +45,7 @@ func parse(fs *flag.FlagSet, args []string, n int, form string, out io.Writer) (
 			rest, args = append(rest, args[0]), args[1:]
 		}
 	}
-	if len(rest) != n {
+	if len(rest) < least || len(rest) > most {
 		return nil, true, badInput("trimtab %s: the form is: trimtab %s", fs.Name(), form)
 	}
 	return rest, false, nil

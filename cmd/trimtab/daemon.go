@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -20,8 +21,12 @@ type daemon struct {
 	metrics  *metrics
 	log      *slog.Logger
 	keeper   *keeper // nil: the history is never saved
+	reporter *reporter
 	// warn says on the policies' own objects what is wrong with them; nil: nobody does.
 	warn func(ctx context.Context, bad []policies.Bad, now time.Time) error
+
+	// tell says on workloads what was done to them; nil: nothing ever is.
+	tell func(ctx context.Context, happened []optimizer.Entry) error
 
 	mu     sync.Mutex
 	term   context.Context // of this replica's leadership; nil, or ended: it is a standby
@@ -46,7 +51,9 @@ func (d *daemon) loop(ctx context.Context) {
 // pass makes one pass. A pass that does not work leaves the last plan in place and says why it is old.
 func (d *daemon) pass(ctx context.Context, now time.Time) {
 	d.moved()
-	plan, err := d.cycle.Run(ctx, now, false)
+	acting, cancel, leading := d.acting(ctx)
+	defer cancel()
+	plan, err := d.cycle.Run(acting, now, leading)
 	if ctx.Err() != nil {
 		return
 	}
@@ -57,9 +64,28 @@ func (d *daemon) pass(ctx context.Context, now time.Time) {
 		d.log.Error("pass ended early; the last plan stays as it was", "err", err)
 		return
 	}
+	for _, t := range plan.Troubles {
+		d.log.Warn(t)
+	}
+	for _, e := range plan.Happened {
+		d.log.Info("change", "id", e.ID, "workload", e.Change.Ref.String(), "what", e.Change.Words(), "outcome", cmp.Or(string(e.Outcome), "begun"))
+	}
 	d.log.Info("pass", "workloads", len(plan.Assessments), "changes", len(plan.Changes), "bad_policies", len(plan.BadPolicies), "took", took.Round(time.Millisecond).String())
 	d.report(ctx, plan)
+	d.reporter.passed(ctx, plan, d.cycle.Reports())
 	d.checkpoint(ctx, now, false)
+}
+
+// acting is the context of a pass that may write: it ends with the leader's term too, so that a pass
+// that was begun as leader writes nothing after it.
+func (d *daemon) acting(ctx context.Context) (context.Context, context.CancelFunc, bool) {
+	term, leading := d.leads()
+	if !leading {
+		return ctx, func() {}, false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(term, cancel)
+	return ctx, func() { stop(); cancel() }, true
 }
 
 func (d *daemon) keep(plan optimizer.Plan, err error) {
@@ -75,7 +101,8 @@ func (d *daemon) keep(plan optimizer.Plan, err error) {
 	}
 }
 
-// report says on the policies' own objects what is wrong with them; a standby leaves it to the leader.
+// report says on the policies' own objects what is wrong with them, and on workloads what was done to
+// them; a standby leaves it to the leader.
 func (d *daemon) report(ctx context.Context, plan optimizer.Plan) {
 	if _, leading := d.leads(); d.warn == nil || !leading {
 		return
@@ -85,6 +112,12 @@ func (d *daemon) report(ctx context.Context, plan optimizer.Plan) {
 	if err := d.warn(limited, plan.BadPolicies, plan.At); err != nil && ctx.Err() == nil {
 		d.log.Warn("faults of policy documents are shown in plan and metrics only", "err", err)
 	}
+	if d.tell == nil {
+		return
+	}
+	if err := d.tell(limited, plan.Happened); err != nil && ctx.Err() == nil {
+		d.log.Warn("what was done is told by history and log only", "err", err)
+	}
 }
 
 // checkpoint saves the history of the last plan when its time has come, or at once where last; a
@@ -92,9 +125,23 @@ func (d *daemon) report(ctx context.Context, plan optimizer.Plan) {
 func (d *daemon) checkpoint(ctx context.Context, now time.Time, last bool) {
 	term, leading := d.leads()
 	a, planned := d.current()
-	if d.keeper != nil && leading && planned {
+	if !leading || !planned {
+		return
+	}
+	if d.keeper != nil {
 		d.keeper.save(ctx, term, now, a.Plan, last)
 	}
+	d.reporter.save(ctx, term, now, last)
+}
+
+// planned is the plan that reports tell of.
+func (d *daemon) planned() (optimizer.Plan, error) {
+	var plan optimizer.Plan
+	err := withPlan(d, func(a planAnswer) error {
+		plan = a.Plan
+		return nil
+	})
+	return plan, err
 }
 
 // lead begins a term of leadership, which lasts as long as term does; rest ends it.

@@ -16,7 +16,7 @@ import (
 // the last checkpoint, the Lease's return and the answers that are under way, in that order.
 func (p *parts) run(ctx context.Context) error {
 	server := &http.Server{
-		Handler: api(p.daemon, p.ready, p.registry), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		Handler: api(p.daemon, p.ready, p.registry, p.reporter.register, p.history), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	served := make(chan error, 1)
@@ -88,9 +88,20 @@ func (p *parts) work(ctx, stop context.Context) error {
 	if p.settings.elect {
 		electing.Go(func() { p.elect(leading) })
 	}
+	if p.mailer != nil {
+		measuring.Go(func() { p.mailer.run(ctx, mailEvery, p.daemon.leads) })
+	}
 	p.daemon.loop(ctx)
 	p.last(stop)
 	return ctx.Err()
+}
+
+// mailEvery is how often it is looked whether a report is to be mailed.
+const mailEvery = 5 * time.Second
+
+// history adds the ledger to the daemon's answers.
+func (p *parts) history(mux *http.ServeMux) {
+	mux.HandleFunc("GET /api/v1/history", historyHandler(p.daemon.cycle.Ledger))
 }
 
 // openWhile opens the store unless ctx ends before. A store that is still being opened then is left to

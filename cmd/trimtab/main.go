@@ -24,9 +24,13 @@ type verb struct {
 
 func verbs() []verb {
 	return []verb{
-		{"run", "[flags]", "the daemon: observe, recommend, answer on /api/v1", runDaemon},
+		{"run", "[flags]", "the daemon: observe, recommend, act where it may, report", runDaemon},
 		{"plan", "[-o json]", "what the daemon's last pass would do, and why", planVerb},
 		{"explain", "NAMESPACE/NAME", "how one workload's recommendation came about", explainVerb},
+		{"history", "[NAMESPACE/NAME]", "what was changed, how it went, and how to undo it", historyVerb},
+		{"apply", "ID", "approve one proposed change of the plan", applyVerb},
+		{"revert", "ID", "take one change of the history back", revertVerb},
+		{"report", "[flags]", "the cost report: as text, as files, or mailed now", reportVerb},
 		{"validate", "FILE...", "check policy files: every fault with its line", validateVerb},
 		{"simulate", "[flags]", "a simulated fleet in seconds, without a cluster", simulateVerb},
 		{"reference", "", "every policy field with type, default and meaning", referenceVerb},

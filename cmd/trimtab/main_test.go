@@ -163,7 +163,7 @@ func sampleDaemon() (*daemon, *prometheus.Registry) {
 	reg := prometheus.NewRegistry()
 	return &daemon{
 		cycle: &optimizer.Cycle{History: recommender.NewHistory()}, interval: time.Minute, metrics: newMetrics(reg),
-		log: slog.New(slog.DiscardHandler), since: func() (time.Time, bool) { return time.Time{}, false },
+		reporter: &reporter{}, log: slog.New(slog.DiscardHandler), since: func() (time.Time, bool) { return time.Time{}, false },
 	}, reg
 }
 
@@ -187,14 +187,14 @@ func TestAPI(t *testing.T) {
 	srv := httptest.NewServer(api(d, func() error { return notReady }, reg))
 	defer srv.Close()
 
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/api/v1/plan": 503, "/": 503, "/metrics": 200, "/other": 404} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/api/v1/plan": 503, "/plan": 503, "/metrics": 200, "/other": 404} {
 		if code, body := get(t, srv.URL+path); code != want {
 			t.Errorf("before the first pass: GET %s is %d %s, want %d", path, code, body, want)
 		}
 	}
 	notReady = nil
 	d.keep(samplePlan(), nil)
-	for path, want := range map[string]string{"/readyz": "ok", "/api/v1/plan": `"at":"2026-11-21T12:00:00Z"`, "/api/v1/workloads": `"name":"rec"`, "/": "<html"} {
+	for path, want := range map[string]string{"/readyz": "ok", "/api/v1/plan": `"at":"2026-11-21T12:00:00Z"`, "/api/v1/workloads": `"name":"rec"`, "/plan": "<html"} {
 		if code, body := get(t, srv.URL+path); code != 200 || !strings.Contains(body, want) {
 			t.Errorf("GET %s is %d, want 200 with %q:\n%.300s", path, code, want, body)
 		}

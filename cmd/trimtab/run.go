@@ -25,7 +25,7 @@ type settings struct {
 	interval, resolution, sampleEvery, settle time.Duration
 	checkpointEvery, stopWithin               time.Duration
 	storeMaxBytes                             size
-	elect                                     bool
+	elect, enforce                            bool
 }
 
 // defaultStoreMaxBytes leaves a volume of 2Gi, deploy/install.yaml's, room for the blocks that
@@ -62,6 +62,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&s.settle, "settle", usage.DefaultSettle, "how long after its end a window is taken as complete: metrics-server's interval and ours")
 	fs.DurationVar(&s.checkpointEvery, "checkpoint-every", 5*time.Minute, "between history checkpoints in ConfigMaps; 0: none, nor is history read from them")
 	fs.DurationVar(&s.stopWithin, "stop-within", 20*time.Second, "time to end cleanly after SIGTERM: the last checkpoint, the Lease, open answers")
+	fs.BoolVar(&s.enforce, "enforce", false, "make what policies in mode enforce and approvals ask for; false: only recommend, whatever they say")
 	fs.BoolVar(&s.elect, "leader-elect", true, "hold a Lease while writing; false: this is the only one, and it writes nothing")
 }
 
@@ -89,6 +90,9 @@ func (s settings) check() error {
 	}
 	if s.storeMaxBytes < 64<<20 {
 		faults = append(faults, badInput("trimtab run: --store-max-bytes %s: give at least 64Mi", s.storeMaxBytes))
+	}
+	if s.enforce && !s.elect {
+		faults = append(faults, badInput("trimtab run: --enforce with --leader-elect=false: only a leader may change anything; leave one of them out"))
 	}
 	if _, _, err := net.SplitHostPort(s.listen); err != nil {
 		faults = append(faults, badInput("trimtab run: --listen %s: write HOST:PORT or :PORT", s.listen))

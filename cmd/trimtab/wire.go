@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/kubernetes"
@@ -15,7 +16,7 @@ import (
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/kube"
-	"trimtab.dev/trimtab/optimizer/ledger"
+	"trimtab.dev/trimtab/optimizer/kube/managed"
 	"trimtab.dev/trimtab/optimizer/usage"
 	"trimtab.dev/trimtab/recommender"
 )
@@ -28,6 +29,8 @@ type parts struct {
 	usage    metricsclient.Interface
 	cluster  *kube.Cluster
 	daemon   *daemon
+	reporter *reporter
+	mailer   *mailer // nil: never a leader
 	registry *prometheus.Registry
 	listener net.Listener
 	waits    atomic.Pointer[string] // for what, before the first pass; empty: for nothing
@@ -44,6 +47,7 @@ func build(s settings, log *slog.Logger) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	instrument(cfg)
 	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("build a Kubernetes client: %w", err)
@@ -64,17 +68,30 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 	p := &parts{settings: s, log: log, client: client, usage: usageClient, listener: listener, registry: prometheus.NewRegistry()}
 	p.waitFor("the daemon begins")
 	p.cluster = kube.New(client, s.namespace, log, kube.Options{})
+	book := kube.NewLedger(client, s.namespace)
 	p.daemon = &daemon{
 		cycle: &optimizer.Cycle{
-			Cluster: p.cluster, Ledger: &ledger.Memory{}, Prices: cost.Builtin(), History: recommender.NewHistory(),
+			Cluster: p.cluster, Ledger: book, Orders: kube.NewOrders(client, s.namespace), Checks: checks(),
+			Keepers: []optimizer.Keeper{kube.NewGovernance(client, p.cluster), managed.New(client, book, cost.Builtin(), log)},
+			Prices:  cost.Builtin(), History: recommender.NewHistory(),
 		},
 		interval: s.interval, metrics: newMetrics(p.registry), log: log,
+	}
+	p.reporter = &reporter{interval: s.interval, every: s.checkpointEvery, plan: p.daemon.planned, entries: book.Entries, log: log, next: time.Now().Add(s.checkpointEvery)}
+	p.daemon.reporter = p.reporter
+	if s.enforce {
+		p.daemon.cycle.Actuator = kube.NewActuator(client, p.cluster)
 	}
 	if !s.elect {
 		return p // never a leader: it writes nothing
 	}
 	p.daemon.warn = kube.NewEvents(client, s.namespace, s.identity).BadPolicies
+	if s.enforce {
+		p.daemon.tell = kube.NewTeller(client, s.identity).Tell
+	}
+	p.mailer = newMailer(client, s.namespace, p.daemon.cycle.Orders, p.reporter, log, p.registry)
 	if s.checkpointEvery > 0 {
+		p.reporter.maps = kube.NewCheckpoints(client, s.namespace, spendName)
 		p.daemon.keeper = &keeper{
 			maps: kube.NewCheckpoints(client, s.namespace, checkpointName), history: p.daemon.cycle.History,
 			every: s.checkpointEvery, log: log, metrics: p.daemon.metrics,
