@@ -27,7 +27,7 @@ type call struct {
 // engine is the queue and its one worker: package batch decides, the engine waits and runs.
 type engine struct {
 	metrics *metrics
-	wake    chan struct{} // has room for one: something was pushed
+	wake    chan struct{} // has room for one: something was pushed, or the limits are others
 
 	mu    sync.Mutex
 	queue *batch.Queue[*call]
@@ -66,11 +66,24 @@ func (e *engine) push(c *call) bool {
 	if !e.queue.Push(c, c.rows, time.Now()) {
 		return false
 	}
+	e.tell()
+	return true
+}
+
+// limit makes l hold from the next batch on; what waits may be ready earlier under it.
+func (e *engine) limit(l batch.Limits) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.queue.SetLimits(l)
+	e.tell()
+}
+
+// tell wakes the worker.
+func (e *engine) tell() {
 	select {
 	case e.wake <- struct{}{}:
-	default: // the worker is told already
+	default: // it is told already
 	}
-	return true
 }
 
 func (e *engine) drop(c *call) {

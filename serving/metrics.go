@@ -2,6 +2,7 @@ package serving
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,13 @@ const (
 	MetricCompute = "modelserver_compute_seconds"
 	// MetricShed counts requests that were not computed to the end, label reason.
 	MetricShed = "modelserver_shed_total"
+	// MetricConfigGeneration is the generation that the settings in force say they are of; 0: none said one.
+	MetricConfigGeneration = "modelserver_config_generation"
+	// MetricConfigAge is for how many seconds these settings are in force: an age and not a time, for
+	// it is judged by a machine with another clock.
+	MetricConfigAge = "modelserver_config_age_seconds"
+	// MetricConfigFailures counts settings that could not be read or used; those before stay in force.
+	MetricConfigFailures = "modelserver_config_reload_failures_total"
 	// MetricInflight is the number of inference requests read, waiting or computed.
 	MetricInflight = "modelserver_inflight_requests"
 )
@@ -66,6 +74,9 @@ func MetricsHandler(reg *prometheus.Registry) http.Handler {
 type metrics struct {
 	latency                prometheus.ObserverVec
 	accuracy, inflight     prometheus.Gauge
+	generation             prometheus.Gauge
+	configFailures         prometheus.Counter
+	configSince            atomic.Int64 // unix nanoseconds: since when the settings are in force
 	requests, shed         *prometheus.CounterVec
 	inferences, executions prometheus.Counter
 	batchRows, compute     prometheus.Histogram
@@ -85,12 +96,22 @@ func newMetrics(reg *prometheus.Registry, cfg Config, queueRows func() float64) 
 		compute:    histogram(ours, MetricCompute, "Time that the model took for a batch.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
 	}
 	ours.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: MetricQueueRows, Help: "Rows that wait for a batch."}, queueRows))
+	m.config(ours)
 	for _, reason := range []string{ShedCancelled, ShedInflight, ShedLoading, ShedQueueFull, ShedTimeout} {
 		m.shed.WithLabelValues(reason)
 	}
 	m.requests.WithLabelValues("200")
 	m.article(reg, cfg.Version)
 	return m
+}
+
+// config registers what tells which settings are in force.
+func (m *metrics) config(reg prometheus.Registerer) {
+	m.generation = gauge(reg, MetricConfigGeneration, "Generation of the settings in force.")
+	m.configFailures = counter(reg, MetricConfigFailures, "Settings that could not be read or used.")
+	m.configSince.Store(time.Now().UnixNano())
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: MetricConfigAge, Help: "For how long the settings in force are so."},
+		func() float64 { return time.Since(time.Unix(0, m.configSince.Load())).Seconds() }))
 }
 
 // article registers the two metrics of the article, under its own label.

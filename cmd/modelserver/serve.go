@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -18,11 +22,14 @@ const (
 	standingListen = ":8080"
 	mostQueueRows  = 16384
 	mostQueueBytes = 64 << 20 // of input values
+	lookEvery      = time.Second
+	mostSettings   = 1 << 20 // bytes, as a ConfigMap
 )
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	model, listen, logFormat string
+	config                   string // settings file; empty: none
 	port                     int
 	cfg                      serving.Config
 }
@@ -36,6 +43,7 @@ func (o *serveOptions) settings() *settings {
 	s.add("port", "PORT", "", "port to serve on, on every address; instead of --listen", whole(&o.port, 1, 65535))
 	s.add("batch-size", "BATCH_SIZE", "32", "rows in one batch at most", whole(&o.cfg.Limits.MaxBatchSize, 1, 1<<20))
 	s.add("max-queue-delay", "MAX_QUEUE_DELAY", "5ms", "longest wait to fill a batch", span(&o.cfg.Limits.MaxQueueDelay, 0))
+	s.add("config", "CONFIG", "", "JSON file with batch_size, max_delay and generation, which win over the flags; read again when it changes", text(&o.config))
 	s.add("max-queue-rows", "MAX_QUEUE_ROWS", "", "rows that may wait; if empty 16384, or 64 MiB of input if that is less, and at least 4 batches", whole(&o.cfg.Limits.MaxQueueRows, 1, math.MaxInt32))
 	s.add("max-body", "MAX_BODY", "16777216", "bytes of one request at most", whole(&o.cfg.MaxBody, 1, 1<<32))
 	s.add("max-inflight", "MAX_INFLIGHT", "128", "requests read, waiting or computed at once", whole(&o.cfg.MaxInflight, 1, 1<<20))
@@ -99,8 +107,36 @@ func (p program) serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", o.listen, err)
 	}
+	if o.config != "" {
+		following, stop := context.WithCancel(ctx)
+		wait := server.Follow(following, o.config, settingsFile(o.config), lookEvery)
+		defer func() { stop(); wait() }()
+	}
 	log.Info("listening", "address", ln.Addr().String(), "model", o.cfg.Name, "batch_size", o.cfg.Limits.MaxBatchSize, "max_queue_delay", o.cfg.Limits.MaxQueueDelay.String())
 	return server.Serve(ctx, ln, func() (runtime.Model, error) { return runtime.Open(o.model) })
+}
+
+// settingsFile reads a settings file. It tries twice: a ConfigMap that changes in between takes the file
+// away from under the first try.
+func settingsFile(name string) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			f, err = os.Open(name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read settings: %w", err)
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, mostSettings+1))
+		if err == nil && len(data) > mostSettings {
+			err = fmt.Errorf("%s is larger than %d bytes", name, mostSettings)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read settings: %w", err)
+		}
+		return data, nil
+	}
 }
 
 func (p program) logger(format string) *slog.Logger {

@@ -64,6 +64,10 @@ func New[T comparable](l Limits) *Queue[T] { return &Queue[T]{limits: l} }
 // Rows is the number of rows that wait.
 func (q *Queue[T]) Rows() int { return q.rows }
 
+// SetLimits makes l, which must have passed Check, bound the batches and pushes from now on. Nobody
+// who waits is sent away: where more rows wait than l lets in, only new requests are refused.
+func (q *Queue[T]) SetLimits(l Limits) { q.limits = l }
+
 // Push puts a request of rows rows at the end and reports whether it fitted. It refuses whole
 // requests only, and those without rows.
 func (q *Queue[T]) Push(of T, rows int, arrived time.Time) bool {

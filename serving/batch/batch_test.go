@@ -171,3 +171,40 @@ func appendBatch(t *testing.T, rows []string, spans []Span[int], most int) []str
 	}
 	return rows
 }
+
+// TestSetLimits: 6 rows wait from 10 ms on, under batches of 4 and a delay of 5 ms, when the limits change.
+func TestSetLimits(t *testing.T) {
+	old := Limits{MaxBatchSize: 4, MaxQueueDelay: 5 * time.Millisecond, MaxQueueRows: 100}
+	tests := []struct {
+		name  string
+		to    Limits
+		ready int // milliseconds
+		take  string
+		fits  int // rows of a new request that still fit then
+	}{
+		{"smaller batches", Limits{2, 5 * time.Millisecond, 100}, 10, "a[0:2] | a[2:4] | a[4:5] b[0:1]", 100},
+		{"larger, not full: the oldest row waits its delay", Limits{8, 5 * time.Millisecond, 100}, 15, "a[0:5] b[0:1]", 100},
+		{"no delay", Limits{8, 0, 100}, 10, "a[0:5] b[0:1]", 100},
+		{"more wait than are let in: all are kept", Limits{4, 5 * time.Millisecond, 5}, 10, "a[0:4] | a[4:5] b[0:1]", 5},
+	}
+	for _, tt := range tests {
+		q := fill(t, old, []push{{"a", 10, 5}, {"b", 13, 1}})
+		q.SetLimits(tt.to)
+		if at, ok := q.ReadyAt(); !ok || !at.Equal(ms(tt.ready)) {
+			t.Errorf("%s: ready at %v %v, want %d ms", tt.name, at, ok, tt.ready)
+		}
+		if tt.to.MaxQueueRows == 5 && q.Push("c", 1, ms(14)) {
+			t.Errorf("%s: a request was let in beside 6 rows, at most 5", tt.name)
+		}
+		var taken []string
+		for q.Rows() > 0 {
+			taken = append(taken, show(q.Take()))
+		}
+		if got := strings.Join(taken, " | "); got != tt.take {
+			t.Errorf("%s: took %s, want %s", tt.name, got, tt.take)
+		}
+		if !q.Push("d", tt.fits, ms(20)) || q.Push("e", 1, ms(20)) {
+			t.Errorf("%s: %d rows must fit and not one more", tt.name, tt.fits)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package managed
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/policies"
+)
+
+// leftovers deletes, or where nothing may be written only names, the servers that no document asks for
+// any more. They are found by their Deployments and Services, of which the latter go last.
+func (p *pass) leftovers(ctx context.Context, set policies.Set) ([]optimizer.Kept, error) {
+	found, err := p.servers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find inference servers that no document asks for: %w", err)
+	}
+	for _, e := range p.open { // none where nothing may be written
+		if at := (types.NamespacedName{Namespace: e.Change.Ref.Namespace, Name: e.Change.Ref.Name}); !claimed(at, set) {
+			err = errors.Join(err, p.settle(ctx, e.Change.Ref, "", "no document asks for the server any more"))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []optimizer.Kept
+	for _, at := range found {
+		if !claimed(at, set) {
+			rows, err := p.remove(ctx, at)
+			out = append(out, rows...)
+			if err != nil {
+				return out, fmt.Errorf("remove inference server %s: %w", at, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// servers names every server that Trimtab made anything of, sorted.
+func (p *pass) servers(ctx context.Context) ([]types.NamespacedName, error) {
+	every := metav1.ListOptions{LabelSelector: policies.ServerLabel}
+	deployments, err := p.client.AppsV1().Deployments(metav1.NamespaceAll).List(ctx, every)
+	if err != nil {
+		return nil, fmt.Errorf("list Deployments: %w", err)
+	}
+	services, err := p.client.CoreV1().Services(metav1.NamespaceAll).List(ctx, every)
+	if err != nil {
+		return nil, fmt.Errorf("list Services: %w", err)
+	}
+	var out []types.NamespacedName
+	add := func(o metav1.Object) {
+		if (live{meta: o}).ours(o.GetName()) {
+			out = append(out, types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()})
+		}
+	}
+	for i := range deployments.Items {
+		add(&deployments.Items[i])
+	}
+	for i := range services.Items {
+		add(&services.Items[i])
+	}
+	slices.SortFunc(out, func(a, b types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return slices.Compact(out), nil
+}
+
+// claimed tells whether a document asks for a server, or may: one with faults protects the server of its
+// name, and where not even its name could be read, all of them.
+func claimed(at types.NamespacedName, set policies.Set) bool {
+	for _, s := range set.Servers {
+		if s.Namespace == at.Namespace && s.Name == at.Name {
+			return true
+		}
+	}
+	return slices.ContainsFunc(set.Bad, func(b policies.Bad) bool {
+		return (b.Kind == "" || b.Kind == policies.KindServer) && (b.Name == "" || b.Name == at.Name)
+	})
+}
+
+// remove takes a server away in two steps: first the Deployment, whose pods finish what they have while
+// the Service still knows which of them serve; when it is gone, in this or a later pass, the rest.
+func (p *pass) remove(ctx context.Context, at types.NamespacedName) ([]optimizer.Kept, error) {
+	j := &job{pass: p, server: policies.Server{Namespace: at.Namespace, Name: at.Name}}
+	var out []optimizer.Kept
+	var errs []error
+	order := slices.Clone(p.kinds)
+	slices.SortStableFunc(order, func(a, b kind) int { return cmp.Compare(lastToGo(a.name), lastToGo(b.name)) })
+	for _, k := range order {
+		row, there, err := j.take(ctx, k)
+		errs = append(errs, err)
+		if there {
+			out = append(out, row)
+		}
+		if there && k.name == kindDeployment {
+			break
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// lastToGo is a kind's place in the order of removal.
+func lastToGo(kind string) int {
+	return slices.Index([]string{kindDeployment, kindBudget, kindConfigMap, kindService}, kind)
+}
+
+// take removes one object; it was not there, or is not ours: false.
+func (j *job) take(ctx context.Context, k kind) (row optimizer.Kept, there bool, err error) {
+	l, err := k.get(ctx, j.server.Namespace, nameOf(j.server, k.name))
+	if err != nil || !l.ours(j.server.Name) {
+		return row, false, err
+	}
+	const why = "no document asks for it any more"
+	switch {
+	case !j.write:
+		return j.row(k.name, optimizer.Differs, why), true, nil
+	case l.meta.GetDeletionTimestamp() != nil:
+		return j.row(k.name, optimizer.Deleted, why+"; its pods finish what they have"), true, nil
+	}
+	uid, wait := l.meta.GetUID(), metav1.DeletePropagationForeground
+	err = k.remove(ctx, j.server.Namespace, l.meta.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &wait,
+	})
+	if err != nil {
+		return j.row(k.name, optimizer.Refused, oneLine(fmt.Errorf("delete it: %w", err))), true, nil
+	}
+	delete(j.watched, j.key())
+	return j.row(k.name, optimizer.Deleted, why), true, nil
+}

@@ -1,0 +1,133 @@
+package managed
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"trimtab.dev/trimtab/policies"
+)
+
+// touchAnnotation on a pod makes its kubelet look at it at once, and so at its ConfigMap: otherwise new
+// settings may take a minute or more to reach the container.
+const touchAnnotation = "trimtab.dev/config-generation"
+
+// atOnce is how many pods are read at the same time.
+const atOnce = 16
+
+// pod is one live pod of a server.
+type pod struct {
+	name, ip, node string
+	ready          bool
+	life           string // another one after every restart of its container
+}
+
+// listPods gives the server's live pods, sorted by name.
+func (j *job) listPods(ctx context.Context) ([]pod, error) {
+	list, err := j.client.CoreV1().Pods(j.server.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(selects(j.server)).String()})
+	if err != nil {
+		return nil, fmt.Errorf("list its pods: %w", err)
+	}
+	var out []pod
+	for i := range list.Items {
+		p := &list.Items[i]
+		if p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
+			out = append(out, readPod(p))
+		}
+	}
+	slices.SortFunc(out, func(a, b pod) int { return cmp.Compare(a.name, b.name) })
+	return out, nil
+}
+
+func readPod(p *corev1.Pod) pod {
+	restarts := int32(0)
+	for _, c := range p.Status.ContainerStatuses {
+		restarts += c.RestartCount
+	}
+	return pod{
+		name: p.Name, ip: p.Status.PodIP, node: p.Spec.NodeName, life: string(p.UID) + "/" + strconv.Itoa(int(restarts)),
+		ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		}),
+	}
+}
+
+// lives names the pods and their containers' lives.
+func lives(pods []pod) string {
+	var all []string
+	for _, p := range pods {
+		all = append(all, p.life)
+	}
+	return digest(all)
+}
+
+// readAll reads every pod's metrics, a few at once; the answers are in the order of the pods.
+func (k *Keeper) readAll(ctx context.Context, pods []pod) ([]shown, error) {
+	all, errs := make([]shown, len(pods)), make([]error, len(pods))
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if all[i], errs[i] = scrape(ctx, k.scraper, k.url(p.ip)); errs[i] != nil {
+				errs[i] = fmt.Errorf("read pod %s: %w", p.name, errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return all, errors.Join(errs...)
+}
+
+// together adds up what the pods of one server had counted at a moment.
+func together(all []shown, pods []pod, now time.Time) (base, error) {
+	sum := base{Pods: lives(pods)}
+	sum.At, sum.Replicas = now, len(all)
+	for _, s := range all {
+		var err error
+		if sum.Latency, err = plus(sum.Latency, s.Latency); err != nil {
+			return base{}, err
+		}
+		sum.Errors += s.Errors
+		sum.CPUSeconds += s.CPUSeconds
+		sum.Memory += s.Memory
+	}
+	return sum, nil
+}
+
+// touch annotates pods, each time otherwise. That one cannot be is no fault: its kubelet looks by itself
+// after a while.
+func (k *Keeper) touch(ctx context.Context, s policies.Server, pods []pod, generation int64, now time.Time) {
+	value := fmt.Sprintf("%d at %s", generation, now.UTC().Format(time.RFC3339))
+	text, err := json.Marshal(tree{"metadata": tree{"annotations": tree{touchAnnotation: value}}})
+	if err != nil {
+		panic(err) // unreachable unless bug: strings only
+	}
+	for _, p := range pods {
+		_, err := k.client.CoreV1().Pods(s.Namespace).Patch(ctx, p.name, types.MergePatchType, text, metav1.PatchOptions{FieldManager: Manager})
+		if err != nil {
+			k.log.Warn("its settings may take a minute to reach a pod", "workload", ref(s).String(), "pod", p.name, "err", err)
+		}
+	}
+}
+
+// names lists pods for people.
+func names(pods []pod) string {
+	var all []string
+	for _, p := range pods {
+		all = append(all, p.name)
+	}
+	return strings.Join(all, ", ")
+}

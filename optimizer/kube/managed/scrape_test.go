@@ -1,0 +1,236 @@
+package managed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trimtab.dev/trimtab/serving"
+	"trimtab.dev/trimtab/serving/batch"
+	"trimtab.dev/trimtab/serving/runtime"
+)
+
+// good is the least that a server shows.
+const good = `modelserver_config_generation{model="m",version="v1"} 3
+modelserver_config_age_seconds{model="m",version="v1"} 2.5
+process_cpu_seconds_total 12.25
+process_resident_memory_bytes 3.3554432e+07
+modelserver_requests_total{code="200",model="m",version="v1"} 100
+modelserver_requests_total{code="400",model="m",version="v1"} 5
+modelserver_requests_total{code="429",model="m",version="v1"} 4
+modelserver_requests_total{code="499",model="m",version="v1"} 2
+modelserver_requests_total{code="503",model="m",version="v1"} 1
+# TYPE model_prediction_latency_seconds histogram
+model_prediction_latency_seconds_bucket{endpoint="infer",model_version="v1",le="0.001"} 10
+model_prediction_latency_seconds_bucket{endpoint="infer",model_version="v1",le="0.0025"} 60
+model_prediction_latency_seconds_bucket{endpoint="infer",model_version="v1",le="+Inf"} 65
+model_prediction_latency_seconds_count{endpoint="infer",model_version="v1"} 65
+model_prediction_latency_seconds_bucket{endpoint="predict",model_version="v1",le="0.001"} 1
+model_prediction_latency_seconds_bucket{endpoint="predict",model_version="v1",le="0.0025"} 1
+model_prediction_latency_seconds_bucket{endpoint="predict",model_version="v1",le="+Inf"} 2
+model_prediction_latency_seconds_count{endpoint="predict",model_version="v1"} 2
+`
+
+func TestParse(t *testing.T) {
+	s, err := parse([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 4 × 429, 2 × 499 and 1 × 503; 10+1 up to 1 ms, 50+0 up to 2.5 ms, 5+1 above.
+	if s.generation != 3 || s.age != 2500*time.Millisecond || s.CPUSeconds != 12.25 || s.Memory != 32<<20 || s.Errors != 7 ||
+		!slices.Equal(s.Latency.Counts, []int64{11, 50, 6}) || !slices.Equal(s.Latency.Bounds, []time.Duration{time.Millisecond, 2500 * time.Microsecond}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestParseFaults: a metric that is missing, or is no measurement, is never taken for zero.
+func TestParseFaults(t *testing.T) {
+	without := func(part string) string {
+		var out []string
+		for line := range strings.Lines(good) {
+			if !strings.Contains(line, part) {
+				out = append(out, line)
+			}
+		}
+		return strings.Join(out, "")
+	}
+	for _, tt := range []struct{ text, fault string }{
+		{without("config_generation"), "0 series of modelserver_config_generation"},
+		{without("age_seconds"), "0 series of modelserver_config_age_seconds"},
+		{without("process_cpu"), "0 series of process_cpu_seconds_total"},
+		{without("resident"), "0 series of process_resident_memory_bytes"},
+		{without("requests_total"), "no modelserver_requests_total"},
+		{without("latency"), "no model_prediction_latency_seconds with buckets"},
+		{good + "modelserver_config_generation{model=\"other\"} 1\n", "2 series of modelserver_config_generation"},
+		{strings.Replace(good, "12.25", "NaN", 1), "process_cpu_seconds_total is NaN"},
+		{strings.Replace(good, "12.25", "-1", 1), "process_cpu_seconds_total is -1"},
+		{strings.Replace(good, `le="0.0025"} 60`, `le="0.0025"} 6`, 1), "do not add up"},
+		{strings.Replace(good, `code="429",model="m",version="v1"} 4`, `code="429",model="m",version="v1"} +Inf`, 1), "modelserver_requests_total is +Inf"},
+		{strings.ReplaceAll(good, `le="0.001"`, `le="-1"`), "a bucket ends at -1 seconds"},
+		{"{", "parse metrics"},
+	} {
+		if s, err := parse([]byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.fault) {
+			t.Errorf("want %q: %+v, %v", tt.fault, s, err)
+		}
+	}
+	if s, err := parse([]byte("")); err == nil || strings.Count(err.Error(), "\n") != 5 {
+		t.Errorf("nothing at all: %+v, %v; want six faults", s, err)
+	}
+}
+
+// FuzzParse: whatever a pod says, what is taken from it can be counted with.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte(`model_prediction_latency_seconds_bucket{le="NaN"} 1`))
+	f.Add([]byte("process_cpu_seconds_total 1e300\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := parse(data)
+		if err != nil {
+			return
+		}
+		if s.generation < 0 || s.age < 0 || !(s.CPUSeconds >= 0) || s.Memory < 0 || s.Errors < 0 || len(s.Latency.Counts) != len(s.Latency.Bounds)+1 {
+			t.Errorf("%q: %+v", data, s)
+		}
+		for _, c := range s.Latency.Counts {
+			if c < 0 {
+				t.Errorf("%q: %+v", data, s)
+			}
+		}
+	})
+}
+
+func TestScrapeRefusesOtherAnswers(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"elsewhere": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/other", http.StatusFound) },
+		"broken":    func(w http.ResponseWriter, q *http.Request) { http.Error(w, good, http.StatusInternalServerError) },
+	} {
+		web := httptest.NewServer(answer)
+		if s, err := scrape(t.Context(), newClient(), web.URL+"/metrics"); err == nil || !strings.Contains(err.Error(), " answers ") {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		web.Close()
+	}
+}
+
+// TestTheRealServer is the contract with the model server: the Keeper writes a ConfigMap on a fake API
+// server, a real model server follows it, and the Keeper reads that server's own metrics until it knows
+// that its settings are in force and what answering took.
+func TestTheRealServer(t *testing.T) {
+	r := newRig(t, quotes())
+	r.keep()
+	real, stop := r.realServer()
+	defer stop()
+	r.pod("quotes", "quotes-1", "10.0.0.1")
+	r.keeper.url = func(string) string { return real.URL + "/metrics" }
+	ask := func(n int) {
+		for range n {
+			body := `{"area_m2":80,"rooms":3,"bathrooms":1,"age_years":20,"centre_km":2,"floor":3,"energy_class":3,"property_type":0}`
+			res, err := http.Post(real.URL+"/predict", "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != http.StatusOK {
+				t.Fatalf("the server answers %s", res.Status)
+			}
+		}
+	}
+	for range 400 {
+		r.now = r.now.Add(5 * time.Second) // the trial's time passes here, the settings' age on the server's clock
+		ask(20)
+		r.keep()
+		if r.settings("quotes").BatchSize == 8 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s := r.state()
+	if len(s.Trials) != 1 {
+		t.Fatalf("no trial came to its end: %+v", s)
+	}
+	if tr := s.Trials[0]; tr.Size != 1 || tr.Requests < 200 || tr.Errors != 0 || tr.CPU <= 0 || tr.Cost <= 0 || tr.Latency.At <= 0 || tr.Latency.To == 0 {
+		t.Errorf("trial %+v", tr)
+	}
+	for range 400 {
+		got, err := scrape(t.Context(), newClient(), real.URL+"/metrics")
+		if err == nil && got.generation == 2 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("the server never took up generation 2")
+}
+
+// realServer serves the valuation model under the settings of the server's ConfigMap.
+func (r *rig) realServer() (web *httptest.Server, stop func()) {
+	r.Helper()
+	s, err := serving.New(serving.Config{
+		Name: "valuation", Version: "v1", Limits: batch.Limits{MaxBatchSize: 32, MaxQueueDelay: time.Millisecond, MaxQueueRows: 1024},
+		MaxBody: 1 << 20, MaxInflight: 64, RequestTimeout: time.Minute, DrainTimeout: time.Second,
+	}, serving.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		r.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	wait := s.Follow(ctx, "model_config.json", func() ([]byte, error) {
+		m, err := r.client.CoreV1().ConfigMaps("a").Get(ctx, "quotes"+ConfigSuffix, metav1.GetOptions{})
+		if err != nil {
+			return nil, err
+		}
+		return []byte(m.Data[configKey]), nil
+	}, 10*time.Millisecond)
+	web = httptest.NewUnstartedServer(s.Handler())
+	done := make(chan error, 1)
+	go func() {
+		done <- s.Serve(ctx, web.Listener, func() (runtime.Model, error) { return runtime.Open("valuation") })
+	}()
+	web.URL = "http://" + web.Listener.Addr().String()
+	r.untilReady(web.URL)
+	return web, func() { cancel(); wait(); <-done }
+}
+
+func (r *rig) untilReady(url string) {
+	r.Helper()
+	for range 6000 {
+		res, err := http.Get(url + "/v2/health/ready")
+		if err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.Fatal("the server is not ready after a minute")
+}
+
+// TestSettingsAreTheServers: what the Keeper writes is what the server reads, key by key.
+func TestSettingsAreTheServers(t *testing.T) {
+	r := newRig(t, quotes())
+	r.keep()
+	m, err := r.client.CoreV1().ConfigMaps("a").Get(t.Context(), "quotes"+ConfigSuffix, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, ignored, err := serving.ParseSettings([]byte(m.Data[configKey]), batch.Limits{MaxBatchSize: 99, MaxQueueDelay: time.Hour, MaxQueueRows: 100})
+	want := fmt.Sprint(serving.Settings{Limits: batch.Limits{MaxBatchSize: 1, MaxQueueDelay: 5 * time.Millisecond, MaxQueueRows: 100}, Generation: 1})
+	if err != nil || len(ignored) > 0 || fmt.Sprint(s) != want {
+		t.Errorf("%v, ignored %v, %v; want %s", s, ignored, err, want)
+	}
+	for a, b := range map[string]string{
+		metricLatency: serving.MetricLatency, metricRequests: serving.MetricRequests,
+		metricGeneration: serving.MetricConfigGeneration, metricAge: serving.MetricConfigAge,
+	} {
+		if a != b {
+			t.Errorf("the metric %s is called %s by the server", a, b)
+		}
+	}
+}
