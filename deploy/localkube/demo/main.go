@@ -29,6 +29,7 @@ type demo struct {
 	context string // an existing cluster instead of ours
 	port    string // of the daemon's page on this machine
 	noBuild bool   // every binary is there already
+	look    bool   // stop at what is recommended
 	start   time.Time
 	times   map[string]float64 // seconds since start, for the benchmark
 }
@@ -60,6 +61,7 @@ func run(ctx context.Context, args []string) error {
 	fs.StringVar(&d.level, "level", "", "`level` 1, 2 or 3; empty: the highest that this machine carries")
 	fs.StringVar(&d.context, "cluster", "", "kubeconfig `context` of an existing cluster, which is only read")
 	fs.StringVar(&d.port, "port", "18080", "`port` of the daemon's page on this machine")
+	fs.BoolVar(&d.look, "recommend-only", false, "stop before anything is changed; the verb act goes on from there")
 	fs.BoolVar(&d.noBuild, "no-build", false, "compile nothing: the binaries are there")
 	var help strings.Builder
 	fs.SetOutput(&help)
@@ -76,12 +78,14 @@ func run(ctx context.Context, args []string) error {
 	switch verb := fs.Arg(0); verb {
 	case "", "up":
 		return d.up(ctx)
+	case "act": // goes on after up --recommend-only
+		return errors.Join(d.act(ctx), d.saveTimes())
 	case "down":
 		return d.down(ctx)
 	case "keep": // started by level 2 in the background
 		return d.keep(ctx)
 	default:
-		return badInput(fmt.Sprintf("no verb %q; there are up and down", verb))
+		return badInput(fmt.Sprintf("no verb %q; there are up, act and down", verb))
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 const (
 	trimtabImage = "localhost/trimtab/trimtab:dev"
 	serverImage  = "localhost/trimtab/modelserver:dev"
+	sinkImage    = "localhost/trimtab/mailsink:dev"
+	dcgmImage    = "localhost/trimtab/dcgm:dev"
 	pageService  = "10.96.0.80:80" // deploy/demo/page.yaml
 )
 
@@ -29,12 +31,14 @@ func (d *demo) realNodes(ctx context.Context) error {
 		return err
 	}
 	up := time.Now()
-	if err := show(ctx, d.tool("localkube"), "up", "--out", d.out, "--forward", d.port+"="+pageService); err != nil {
+	if err := show(ctx, d.tool("localkube"), "up", "--out", d.out, "--forward", d.port+"="+pageService,
+		"--nodes", filepath.Join(d.root, "deploy", "demo", "gpu-node.yaml")); err != nil {
 		return err
 	}
 	d.times["cluster.up_s"] = time.Since(up).Seconds()
 	ready := time.Now()
-	if err := show(ctx, d.tool("localkube"), "load", "--out", d.out, trimtabImage+"="+d.tool("trimtab"), serverImage+"="+d.tool("modelserver")); err != nil {
+	if err := show(ctx, d.tool("localkube"), "load", "--out", d.out,
+		trimtabImage+"="+d.tool("trimtab"), serverImage+"="+d.tool("modelserver"), sinkImage+"="+d.tool("mailsink"), dcgmImage+"="+d.tool("dcgm")); err != nil {
 		return err
 	}
 	if err := d.install(ctx); err != nil {
@@ -42,6 +46,11 @@ func (d *demo) realNodes(ctx context.Context) error {
 	}
 	if err := d.watch(ctx, nil, ready); err != nil {
 		return err
+	}
+	if !d.look {
+		if err := d.act(ctx); err != nil {
+			return err
+		}
 	}
 	d.farewell("http://"+d.address()+"/", "--kubeconfig "+d.near("kubeconfig"))
 	return nil
@@ -60,32 +69,49 @@ func (d *demo) buildAll(ctx context.Context) error {
 
 // install puts Trimtab, the policy, the models and their load into the cluster.
 func (d *demo) install(ctx context.Context) error {
-	say("installing Trimtab in namespace trimtab: its own ServiceAccount, read-only on everything but its own namespace")
-	faster := func(text string) string {
-		out, err := replaceOnce(text, "args: [run, --store=/var/lib/trimtab]",
-			"args: [run, --store=/var/lib/trimtab, --interval=5s, --sample-every=5s, --resolution=10s, --settle=15s, --checkpoint-every=30s]")
-		if err != nil {
-			panic(err) // unreachable unless bug: the end-to-end test applies this manifest
-		}
-		return out
-	}
-	if err := d.apply(ctx, faster, "install.yaml"); err != nil {
+	say("installing Trimtab in namespace trimtab from its Helm chart's manifest, with the flag --enforce; its policy only recommends so far")
+	if err := d.apply(ctx, asIs, "demo/install.yaml", "demo/policy.yaml", "demo/page.yaml", "demo/namespace.yaml", "demo/workloads.yaml", "demo/gpu.yaml"); err != nil {
 		return err
 	}
-	if err := d.apply(ctx, asIs, "demo/policy.yaml", "demo/page.yaml", "demo/namespace.yaml", "demo/workloads.yaml"); err != nil {
+	if err := d.installMail(ctx); err != nil {
 		return err
 	}
-	say("installing three model servers in namespace ml-production, with the article's ResourceQuota and LimitRange")
+	say("installing three model servers in namespace ml-production, with the article's ResourceQuota and LimitRange,")
+	say("and the article's image-analysis-model with 2 GPUs on a SIMULATED node")
 	for _, name := range []string{"recommendation-model", "property-valuation", "image-batch"} {
 		if _, err := d.kubectl(ctx, "", "-n", "ml-production", "rollout", "status", "deployment/"+name, "--timeout=90s"); err != nil {
 			return err
 		}
 	}
-	if err := d.startLoad(ctx); err != nil {
-		return err
+	for _, s := range streams {
+		say("load on %s: %s", s.model, s.about)
+		if err := d.startLoad(ctx, s); err != nil {
+			return err
+		}
 	}
 	_, err := d.kubectl(ctx, "", "-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=90s")
 	return err
+}
+
+// installMail starts the mail server that the report goes to, with a certificate and a password of its own.
+func (d *demo) installMail(ctx context.Context) error {
+	if err := d.apply(ctx, asIs, "demo/mail.yaml"); err != nil {
+		return err
+	}
+	if _, err := d.kubectl(ctx, "", "-n", "trimtab", "get", "secret", "smtp"); err == nil {
+		return nil // of an earlier up: its pod knows the password
+	}
+	secrets, err := ask(ctx, nil, d.tool("mailsink"), "secrets")
+	if err != nil {
+		return err
+	}
+	_, err = d.kubectl(ctx, string(secrets), "apply", "-f", "-")
+	return err
+}
+
+// startExporter starts the exporter of the simulated GPUs.
+func (d *demo) startExporter(ctx context.Context) error {
+	return d.apply(ctx, asIs, "demo/dcgm.yaml")
 }
 
 // stream is the load on one model: its Service, requests per second and rows per request.
@@ -102,23 +128,22 @@ var streams = []stream{
 	{"image-batch-service", "image", "3", "80", "3 requests a second with 80 images each"},
 }
 
-// startLoad runs one load generator per model on the spot node. There is no DNS in this cluster, so
-// each is told the address of its Service.
-func (d *demo) startLoad(ctx context.Context) error {
+// managedStream is the load on the server that Trimtab owns: many rows a request, where batching matters.
+var managedStream = stream{managedServer, "valuation", "20", "256", "20 requests a second of 256 properties each"}
+
+// startLoad runs a load generator on the spot node. There is no DNS in this cluster, so it is told the
+// address of its Service.
+func (d *demo) startLoad(ctx context.Context, s stream) error {
 	text, err := os.ReadFile(filepath.Join(d.root, "deploy", "demo", "load.yaml"))
 	if err != nil {
 		return fmt.Errorf("read manifest: %w", err)
 	}
-	var all []string
-	for _, s := range streams {
-		ip, err := d.kubectl(ctx, "", "-n", "ml-production", "get", "service", s.service, "-o", "jsonpath={.spec.clusterIP}")
-		if err != nil {
-			return err
-		}
-		all = append(all, strings.NewReplacer("NAME", "load-"+s.model, "TARGET", "http://"+string(ip), "MODEL", s.model, "RATE", s.rate, "ROWS", s.rows).Replace(string(text)))
-		say("load on %s: %s", s.model, s.about)
+	ip, err := d.kubectl(ctx, "", "-n", "ml-production", "get", "service", s.service, "-o", "jsonpath={.spec.clusterIP}")
+	if err != nil {
+		return err
 	}
-	_, err = d.kubectl(ctx, strings.Join(all, "---\n"), "apply", "-f", "-")
+	filled := strings.NewReplacer("NAME", "load-"+s.service, "TARGET", "http://"+string(ip), "MODEL", s.model, "RATE", s.rate, "ROWS", s.rows).Replace(string(text))
+	_, err = d.kubectl(ctx, filled, "apply", "-f", "-")
 	return err
 }
 
@@ -126,13 +151,35 @@ func (d *demo) startLoad(ctx context.Context) error {
 type answer struct {
 	Plan struct {
 		Assessments []assessment `json:"assessments"`
+		Kept        []kept       `json:"kept"`
 	} `json:"plan"`
 }
+
+type kept struct{ Document, Kind, Namespace, Name, State, Detail string }
 
 type assessment struct {
 	Ref struct {
 		Name string `json:"name"`
 	} `json:"ref"`
+	Workload struct {
+		Capacity string `json:"capacity"`
+		Pods     []struct {
+			Shape struct {
+				Containers []struct {
+					Requests struct {
+						MilliCPU int64 `json:"milliCPU"`
+						Memory   int64 `json:"memory"`
+					} `json:"requests"`
+				} `json:"containers"`
+			} `json:"shape"`
+		} `json:"pods"`
+	} `json:"workload"`
+	Now struct {
+		Amount int64 `json:"amount"`
+	} `json:"now"`
+	Advice []struct {
+		Text string `json:"text"`
+	} `json:"advice"`
 	Verdicts []struct {
 		Recommendation struct {
 			Reason string `json:"reason"`

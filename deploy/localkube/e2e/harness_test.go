@@ -151,8 +151,10 @@ type answer struct {
 	Plan struct {
 		Assessments []assessment `json:"assessments"`
 		Changes     []struct {
-			Ref ref `json:"ref"`
+			ID  string `json:"id"`
+			Ref ref    `json:"ref"`
 		} `json:"changes"`
+		Troubles    []string `json:"troubles"`
 		BadPolicies []struct {
 			Faults []string `json:"faults"`
 		} `json:"badPolicies"`
@@ -192,8 +194,14 @@ type assessment struct {
 		} `json:"target"`
 		Holds []hold `json:"holds"`
 	} `json:"verdicts"`
-	Holds []hold `json:"holds"`
-	Use   []struct {
+	Holds  []hold `json:"holds"`
+	Advice []struct {
+		Text   string `json:"text"`
+		Saving struct {
+			Amount int64 `json:"amount"`
+		} `json:"saving"`
+	} `json:"advice"`
+	Use []struct {
 		Signal  string    `json:"signal"`
 		From    time.Time `json:"from"`
 		Samples int       `json:"samples"`

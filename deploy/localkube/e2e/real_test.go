@@ -30,7 +30,7 @@ func TestRealNodes(t *testing.T) {
 		}
 		leftovers(t, before)
 	})
-	text := r.must("demo", "--out", r.out, "--port", r.port, "up")
+	text := r.must("demo", "--out", r.out, "--port", r.port, "--recommend-only", "up")
 	steps := []struct {
 		name string
 		do   func(*testing.T, *rig)
@@ -38,7 +38,10 @@ func TestRealNodes(t *testing.T) {
 		{"Nodes", nodes}, {"DaemonIsConfined", confined}, {"Recommends", recommends}, {"NothingWasChanged", unchanged},
 		{"AnswersAgree", agree}, {"Onboarding", onboarding},
 		{"BadPolicy", badPolicy}, {"Held", held}, {"MetricsServerStops", metricsStop}, {"DaemonIsKilled", killed},
-		{"PodIsDeleted", deleted}, {"StartTwice", twice},
+		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent},
+		{"Acts", acts}, {"NewerPod", newerPod}, {"Approved", approved}, {"Refused", refused}, {"RevertRefused", revertRefused},
+		{"LedgerUnwritable", unwritable}, {"MailDown", mailDown}, {"KilledAtEveryWrite", killedAtEveryWrite},
+		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff},
 	}
 	for _, s := range steps {
 		t.Run(s.name, func(t *testing.T) { s.do(t, &rig{t: t, root: r.root, out: r.out, state: r.state, env: r.env}) })

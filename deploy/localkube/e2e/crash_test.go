@@ -1,0 +1,215 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// trial puts an over-provisioned server and a policy of the given mode into namespace trials.
+func (r *rig) trial(name, mode string) {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.root, "deploy/localkube/e2e/testdata/trials.yaml"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	file := filepath.Join(r.t.TempDir(), "trials.yaml")
+	if err := os.WriteFile(file, []byte(strings.NewReplacer("NAME", name, "MODE", mode).Replace(string(text))), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	r.kubectl("apply", "-f", file)
+	r.kubectl("-n", "trials", "rollout", "status", "deployment/"+name, "--timeout=60s")
+}
+
+// asDaemon is a kubeconfig, for a program inside the cluster's network, with the daemon's own rights.
+func (r *rig) asDaemon() string {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.state, "pki", "admin.kubeconfig"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	file := filepath.Join(r.t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	token := strings.TrimSpace(r.kubectl("-n", "trimtab", "create", "token", "trimtab"))
+	config := func(args ...string) {
+		r.must("localkube", append([]string{"kubectl", "--out", r.out, "--kubeconfig", file, "config"}, args...)...)
+	}
+	config("set-credentials", "daemon", "--token="+token)
+	config("set-context", "--current", "--user=daemon")
+	return file
+}
+
+// process is a daemon that runs inside the cluster's network, outside its pods.
+func (r *rig) process(identity, port, crashDir string, flags ...string) (wait func() int) {
+	r.t.Helper()
+	line := append([]string{"exec", "/usr/bin/env", "TRIMTAB_CRASH_DIR=" + crashDir, filepath.Join(r.root, "bin", "trimtab-crash"), "run",
+		"--kubeconfig=" + r.asDaemon(), "--identity=" + identity, "--listen=127.0.0.1:" + port,
+		"--interval=2s", "--sample-every=5s", "--resolution=10s", "--settle=15s", "--checkpoint-every=0"}, flags...)
+	ended := make(chan int, 1)
+	go func() {
+		_, code := r.run("localkube", line...)
+		ended <- code
+	}()
+	return func() int { return <-ended }
+}
+
+// standby takes the daemon in the cluster away for as long as a test runs its own.
+func (r *rig) standby() {
+	r.t.Helper()
+	r.kubectl("-n", "trimtab", "scale", "deployment/trimtab", "--replicas=0")
+	r.kubectl("-n", "trimtab", "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=trimtab", "--timeout=60s")
+	r.t.Cleanup(func() {
+		r.kubectl("-n", "trimtab", "scale", "deployment/trimtab", "--replicas=1")
+		r.kubectl("-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=60s")
+	})
+}
+
+// killedAtEveryWrite: a daemon that dies by SIGKILL after every single write, the ledger's included,
+// brings the workload to the same end as one that lives: each pod resized once, the Deployment written
+// once, one entry, done.
+func killedAtEveryWrite(t *testing.T, r *rig) {
+	r.trial("victim", "recommend")
+	r.until("the victim is measured and something is proposed", 3*time.Minute, func(a answer) bool {
+		return a.of("victim").reasons() == "cpu-underused few-requests"
+	})
+	r.standby()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("12"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.trial("victim", "enforce")
+	deaths := func() int {
+		files, _ := filepath.Glob(filepath.Join(dir, "write-*"))
+		return len(files)
+	}
+	store := t.TempDir()
+	port := freePort(t)
+	for end := time.Now().Add(5 * time.Minute); !r.settledTrial("victim"); {
+		if time.Now().After(end) {
+			t.Fatalf("not settled after %d deaths", deaths())
+		}
+		was := deaths()
+		r.process("victims", port, dir, "--enforce", "--store="+store)()
+		if deaths() == was {
+			break // it ended by itself: something else is wrong, which the asserts below will tell
+		}
+	}
+	t.Logf("SIGKILL after each of %d writes: %s", deaths(), written(dir))
+	if deaths() < 5 {
+		t.Errorf("it died only %d times", deaths())
+	}
+	r.asserts("victim")
+}
+
+func written(dir string) string {
+	files, _ := filepath.Glob(filepath.Join(dir, "write-*"))
+	var all []string
+	for _, f := range files {
+		text, _ := os.ReadFile(f)
+		all = append(all, strings.TrimSpace(string(text)))
+	}
+	return strings.Join(all, "; ")
+}
+
+// settledTrial tells whether the ledger's ConfigMaps have a finished entry of a workload of trials.
+func (r *rig) settledTrial(name string) bool {
+	text := r.kubectl("-n", "trimtab", "get", "configmaps", "-l", "trimtab.dev/ledger", "-o", "jsonpath={.items[*].data}")
+	return strings.Contains(text, name) && strings.Contains(text, "done") && r.resizedTrial(name)
+}
+
+func (r *rig) resizedTrial(name string) bool {
+	pods := r.pods("trials", name)
+	return len(pods) == 2 && !slices.ContainsFunc(pods, func(p livePod) bool {
+		return p.Status.ContainerStatuses[0].Resources.Requests["cpu"] == "100m"
+	})
+}
+
+// asserts: what a workload of trials looks like after its one change, however it came about.
+func (r *rig) asserts(name string) {
+	r.t.Helper()
+	if got := r.kubectl("-n", "trials", "get", "deployment", name, "-o", "jsonpath={.spec.replicas} {.metadata.generation}"); got != "2 2" {
+		r.t.Errorf("%s: replicas and generation are %s, want 2 2: written once", name, got)
+	}
+	for _, p := range r.pods("trials", name) {
+		if s := p.Status.ContainerStatuses[0]; p.Metadata.Generation != 2 || s.RestartCount != 0 || s.Resources.Requests["cpu"] == "100m" {
+			r.t.Errorf("%s: generation %d, restarts %d, cpu %s; want one resize in place", p.Metadata.Name, p.Metadata.Generation, s.RestartCount, s.Resources.Requests["cpu"])
+		}
+	}
+}
+
+// takesOver: the leader dies right after it wrote down what it is about to do; the other replica, which
+// had been watching, does it once its Lease has run out.
+func takesOver(t *testing.T, r *rig) {
+	r.trial("heir", "recommend")
+	r.until("the heir is measured and something is proposed", 3*time.Minute, func(a answer) bool {
+		return a.of("heir").reasons() == "cpu-underused few-requests"
+	})
+	r.standby()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	first := r.process("first", freePort(t), dir, "--enforce")
+	port := freePort(t)
+	r.eventually("the first leads", 30*time.Second, func() bool {
+		return strings.HasPrefix(r.kubectl("-n", "trimtab", "get", "lease", "trimtab", "-o", "jsonpath={.spec.holderIdentity}"), "first")
+	})
+	second := r.process("second", port, t.TempDir(), "--enforce")
+	time.Sleep(5 * time.Second) // it watches
+	r.trial("heir", "enforce")
+	if code := first(); code == 0 {
+		t.Errorf("the first ended with %d, not by its own death", code)
+	}
+	r.eventually("the second finishes it", 2*time.Minute, func() bool { return r.settledTrial("heir") })
+	r.asserts("heir")
+	r.kill("--identity=second")
+	second()
+}
+
+// kill ends the one process of this cluster that has the word on its command line.
+func (r *rig) kill(word string) {
+	r.t.Helper()
+	if p, err := os.FindProcess(r.inside("trimtab-crash", word)); err == nil {
+		p.Kill()
+	}
+}
+
+// switchedOff: a daemon without --enforce writes nothing outside its namespace, though the policy enforces
+// and the ledger has nothing against it.
+func switchedOff(t *testing.T, r *rig) {
+	r.trial("idle", "recommend")
+	r.until("something is proposed for it", 3*time.Minute, func(a answer) bool { return len(a.of("idle").Verdicts) > 0 })
+	r.standby()
+	since := time.Now()
+	r.trial("idle", "enforce")
+	port := freePort(t)
+	wait := r.process("powerless", port, t.TempDir())
+	r.eventually("it leads", 30*time.Second, func() bool {
+		return strings.HasPrefix(r.kubectl("-n", "trimtab", "get", "lease", "trimtab", "-o", "jsonpath={.spec.holderIdentity}"), "powerless")
+	})
+	r.eventually("it would change it, if it were allowed to", 3*time.Minute, func() bool {
+		out, _ := r.run("localkube", "exec", filepath.Join(r.root, "bin", "trimtab"), "plan", "--server", "http://127.0.0.1:"+port)
+		return strings.Contains(out, "trials/idle") && strings.Contains(out, "few requests")
+	})
+	time.Sleep(10 * time.Second) // five passes
+	for _, w := range r.writes(daemonUser, since) {
+		t.Errorf("without --enforce: %s", w)
+	}
+	r.kill("--identity=powerless")
+	wait()
+}
+
+func write(t *testing.T, file, text string) string {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

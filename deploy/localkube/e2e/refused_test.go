@@ -1,0 +1,186 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ends waits until a workload of trials has n finished entries and gives the last.
+func (r *rig) ends(name string, n int) entry {
+	r.t.Helper()
+	var last entry
+	r.eventually(name+" has "+itoa(n)+" finished entries", 3*time.Minute, func() bool {
+		done := 0
+		for _, e := range r.history("trials/" + name) {
+			if e.Outcome != "" {
+				done, last = done+1, e
+			}
+		}
+		return done >= n
+	})
+	return last
+}
+
+// refused: what an admission policy does not let through is written down with its words, what was
+// written of it is taken back, and the workload beside it is changed all the same.
+func refused(t *testing.T, r *rig) {
+	r.kubectl("apply", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/refuse.yaml"))
+	r.trial("refused", "recommend")
+	r.trial("granted", "recommend")
+	r.until("both are measured", 3*time.Minute, func(a answer) bool {
+		return a.of("refused").reasons() == "cpu-underused few-requests" && a.of("granted").reasons() == "cpu-underused few-requests"
+	})
+	r.trial("granted", "enforce")
+	if e := r.ends("refused", 1); e.Outcome != "failed" || !strings.Contains(e.Detail, "are not to be resized") {
+		t.Errorf("ledger: %+v", e)
+	}
+	if e := r.ends("granted", 1); e.Outcome != "done" {
+		t.Errorf("ledger: %+v", e)
+	}
+	r.asserts("granted")
+	if got := r.kubectl("-n", "trials", "get", "deployment", "refused", "-o", "jsonpath={.spec.replicas}"); got != "3" {
+		t.Errorf("refused has %s replicas, want the 3 of before", got)
+	}
+	r.trial("granted", "recommend") // no more tries
+	r.kubectl("delete", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/refuse.yaml"))
+	r.kubectl("-n", "trials", "delete", "deployment", "refused", "--wait=false")
+}
+
+// revertRefused: taking a change back needs room that a quota, and then a LimitRange, does not give any
+// more: each is told in the API server's words, and once the room is there it is taken back.
+func revertRefused(t *testing.T, r *rig) {
+	id := r.history("trials/granted")[0].ID
+	revert := func() string {
+		out, _ := r.run("trimtab", "revert", id, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+		return out
+	}
+	used := r.kubectl("-n", "trials", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.cpu}")
+	r.kubectl("-n", "trials", "create", "quota", "tight", "--hard=requests.cpu=150m")
+	r.eventually("the quota is counted", 30*time.Second, func() bool {
+		return r.kubectl("-n", "trials", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.cpu}`) != ""
+	})
+	revert()
+	if e := r.ends("granted", 2); e.Outcome != "failed" || !strings.Contains(e.Detail, "exceeded quota") {
+		t.Errorf("a quota of 150m beside pods of %s: %+v", used, e)
+	}
+	r.kubectl("-n", "trials", "delete", "quota", "tight")
+	r.kubectl("-n", "trials", "create", "-f", r.file("limits.yaml",
+		"apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: Container, max: {cpu: 60m}}]}\n"))
+	revert()
+	if e := r.ends("granted", 3); e.Outcome != "failed" || !strings.Contains(e.Detail, "maximum cpu usage per Container is 60m") {
+		t.Errorf("a LimitRange of at most 60m: %+v", e)
+	}
+	r.kubectl("-n", "trials", "delete", "limitrange", "small")
+	text := revert()
+	e := r.ends("granted", 4)
+	if e.Outcome != "done" || e.Change.Reverts != id || e.Change.By == "" {
+		t.Errorf("%s\nledger: %+v", text, e)
+	}
+	for _, p := range r.pods("trials", "granted") {
+		if got := p.Status.ContainerStatuses[0]; got.Resources.Requests["cpu"] != "100m" || got.RestartCount != 0 {
+			t.Errorf("%s has cpu %s again, restarts %d", p.Metadata.Name, got.Resources.Requests["cpu"], got.RestartCount)
+		}
+	}
+	r.until("it is not proposed again", time.Minute, func(a answer) bool {
+		w := a.of("granted")
+		return len(w.Verdicts) > 0 && len(w.Verdicts[0].Holds) > 0 && w.Verdicts[0].Holds[0].Reason == "reverted"
+	})
+}
+
+// approved: in recommend mode a person with the approver's rights has one proposal made, and only that.
+func approved(t *testing.T, r *rig) {
+	r.trial("asked", "recommend")
+	r.until("it is measured", 3*time.Minute, func(a answer) bool { return a.of("asked").reasons() == "cpu-underused few-requests" })
+	var id string
+	for _, c := range mustPlan(t, r).Plan.Changes {
+		if c.Ref.Name == "asked" {
+			id = c.ID
+		}
+	}
+	if out, code := r.run("trimtab", "apply", "feedbeef", "--kubeconfig", filepath.Join(r.out, "kubeconfig")); code != 2 {
+		t.Errorf("an unknown proposal: exit code %d\n%s", code, out)
+	}
+	out := r.must("trimtab", "apply", id, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+	if e := r.ends("asked", 1); e.Outcome != "done" || e.Change.By == "" {
+		t.Errorf("%s\nledger: %+v", out, e)
+	}
+	r.asserts("asked")
+}
+
+func mustPlan(t *testing.T, r *rig) answer {
+	t.Helper()
+	a, ok := r.plan()
+	if !ok {
+		t.Fatal("no plan")
+	}
+	return a
+}
+
+// unwritable: without the right to write the ledger nothing is changed and one line says why; with it
+// the change is made.
+func unwritable(t *testing.T, r *rig) {
+	r.trial("unwritten", "recommend")
+	r.until("it is measured", 3*time.Minute, func(a answer) bool { return a.of("unwritten").reasons() == "cpu-underused few-requests" })
+	rules := r.kubectl("-n", "trimtab", "get", "role", "trimtab", "-o", "jsonpath={.rules}")
+	r.kubectl("-n", "trimtab", "patch", "role", "trimtab", "--type=json", "-p",
+		`[{"op":"replace","path":"/rules","value":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","list","watch"]},{"apiGroups":["coordination.k8s.io"],"resources":["leases"],"verbs":["get","create","update"]}]}]`)
+	since := time.Now()
+	r.trial("unwritten", "enforce")
+	r.until("the plan says that the ledger does not have it", time.Minute, func(a answer) bool {
+		return strings.Contains(strings.Join(a.Plan.Troubles, "\n"), "trials/unwritten: not changed, because the ledger does not have it")
+	})
+	for _, w := range r.writes(daemonUser, since) {
+		if strings.Contains(w.Name, "unwritten") {
+			t.Errorf("without a ledger: %s", w)
+		}
+	}
+	r.kubectl("-n", "trimtab", "patch", "role", "trimtab", "--type=json", "-p", `[{"op":"replace","path":"/rules","value":`+rules+`}]`)
+	if e := r.ends("unwritten", 1); e.Outcome != "done" {
+		t.Errorf("ledger: %+v", e)
+	}
+}
+
+// mailDown: a mail server that is not ready now gets the report later, each recipient once; nothing else stops.
+func mailDown(t *testing.T, r *rig) {
+	r.kubectl("delete", "--raw", sink+"/messages")
+	r.kubectl("create", "--raw", sink+"/fail?code=451&times=2", "-f", r.file("empty", ""))
+	before := mustPlan(t, r).Pass.At
+	r.run("trimtab", "report", "--send", "weekly", "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+	r.eventually("both recipients have it", 4*time.Minute, func() bool {
+		return strings.Count(r.kubectl("get", "--raw", sink+"/messages"), `"id"`) == 2
+	})
+	r.until("passes go on", 30*time.Second, func(a answer) bool { return a.Pass.At.After(before) })
+	time.Sleep(10 * time.Second)
+	if n := strings.Count(r.kubectl("get", "--raw", sink+"/messages"), `"id"`); n != 2 {
+		t.Errorf("%d mails, want one for each recipient", n)
+	}
+}
+
+// newerPod: a pod that takes the place of a deleted one is given the requests of the others, in place.
+func newerPod(t *testing.T, r *rig) {
+	pods := r.pods("ml-production", "recommendation-model")
+	want := pods[0].Status.ContainerStatuses[0].Resources.Requests["cpu"]
+	r.kubectl("-n", "ml-production", "delete", "pod", pods[1].Metadata.Name)
+	r.eventually("the new pod has what the others have", 2*time.Minute, func() bool {
+		is := r.pods("ml-production", "recommendation-model")
+		for _, p := range is {
+			if p.Status.ContainerStatuses[0].Resources.Requests["cpu"] != want || p.Status.ContainerStatuses[0].RestartCount != 0 {
+				return false
+			}
+		}
+		return len(is) == 2
+	})
+	if h := r.history("ml-production/recommendation-model"); len(h) != 1 {
+		t.Errorf("keeping up is not a change of its own: %+v", h)
+	}
+}
+
+// file writes a file for kubectl.
+func (r *rig) file(name, text string) string {
+	r.t.Helper()
+	return write(r.t, filepath.Join(r.t.TempDir(), name), text)
+}
