@@ -121,6 +121,16 @@ A pod above its CPU request runs on what its node has to spare.</caption>
 <h2>Policies with faults ({{len .}})</h2>
 {{range .}}<article><h3>{{.Source}}</h3><dl><dt>fault</dt>{{range .Faults}}<dd>{{.}}</dd>{{end}}<dt>effect</dt><dd>{{.Effect}}</dd></dl></article>{{end}}
 </section>{{end}}
+{{with .View.Troubles}}<section>
+<h2>Troubles ({{len .}})</h2>
+<p class="soft">What this pass could not do.</p>
+<ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
+</section>{{end}}
+{{with .View.Owned}}<section>
+<h2>Owned ({{len .}})</h2>
+<p class="soft">What Trimtab keeps as its documents ask.</p>
+<ul>{{range .}}<li>{{.}}</li>{{end}}</ul>
+</section>{{end}}
 {{with .View.Lint}}<section>
 <h2>Quotas and limit ranges ({{len .}})</h2>
 <p class="soft">What will not do what it seems to.</p>

@@ -27,7 +27,9 @@ func PlanText(w io.Writer, plan optimizer.Plan) error {
 	p.section("HELD", v.Held, "left alone, and why")
 	p.section("LEAVE", v.Fine, "these ask for what they need")
 	p.bad(v.Bad)
-	p.lint(v.Lint)
+	p.list("TROUBLES", v.Troubles, "what this pass could not do")
+	p.list("OWNED", v.Owned, "what Trimtab keeps as its documents ask")
+	p.list("QUOTAS AND LIMIT RANGES", v.Lint, "what will not do what it seems to")
 	p.prices(v.Prices)
 	return p.to(w)
 }
@@ -117,12 +119,12 @@ func (p *printer) bad(all []fault) {
 	}
 }
 
-func (p *printer) lint(all []string) {
+func (p *printer) list(title string, all []string, note string) {
 	if len(all) == 0 {
 		return
 	}
 	p.line("")
-	p.title("QUOTAS AND LIMIT RANGES", len(all), "what will not do what it seems to")
+	p.title(title, len(all), note)
 	p.line("")
 	for _, l := range all {
 		p.field(indent, "-", 2, l)

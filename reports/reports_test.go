@@ -94,6 +94,11 @@ func plan() optimizer.Plan {
 		p.Now, p.After = p.Now.Add(a.Now), p.After.Add(a.After)
 	}
 	p.BadPolicies = []policies.Bad{{Source: "trimtab/a.yaml", Faults: []string{"trimtab/a.yaml:7: spec.minHistory: soon is not a duration"}}, {Source: "trimtab/b.yaml", Faults: []string{"trimtab/b.yaml:1: is empty"}, Kept: true}}
+	p.Troubles = []string{"ml/ranker: not changed, because the ledger does not have it: forbidden"}
+	p.Kept = []optimizer.Kept{
+		{Document: "Governance ml", Kind: "ResourceQuota", Namespace: "ml", Name: "quota", State: optimizer.Repaired, Detail: "requests.cpu was 60, the document asks 50"},
+		{Document: "Governance ml", Kind: "LimitRange", Namespace: "ml", Name: "limits", State: optimizer.AsAsked},
+	}
 	p.Lint = []admission.Finding{{Namespace: "shop", Object: "ResourceQuota models", Item: "limits.nvidia.com/gpu", Text: "is accepted and never enforced by Kubernetes; remove it"}}
 	return p
 }

@@ -23,6 +23,8 @@ type view struct {
 	Held        []card // left alone though something could be said, by Ref
 	Fine        []card // nothing to change, by Ref
 	Bad         []fault
+	Troubles    []string // what the pass could not do
+	Owned       []string // what Trimtab owns and is not simply as asked, then how much is
 	Lint        []string
 	Prices      []string // where the amounts come from
 }
@@ -84,7 +86,7 @@ func newView(p optimizer.Plan) view {
 	}
 	slices.SortStableFunc(v.Changed, func(a, b card) int { return cmp.Compare(b.saving, a.saving) })
 	v.Total = total(len(p.Assessments), len(v.Changed), now, after) + forPeople(p)
-	v.Doing = doing(p.Changes)
+	v.Doing, v.Troubles, v.Owned = doing(p), p.Troubles, owned(p.Kept)
 	offer(v.Changed, p)
 	for _, b := range p.BadPolicies {
 		v.Bad = append(v.Bad, fault{b.Source, b.Effect(), b.Faults})
@@ -184,17 +186,40 @@ func offer(cards []card, p optimizer.Plan) {
 	}
 }
 
-// doing says whether changes will be made, which two switches decide: each policy's mode, which is
-// known here, and the daemon's own, which is not.
-func doing(changes []optimizer.Change) string {
+// doing says whether changes will be made, which two switches decide: each policy's mode and the daemon's own.
+func doing(p optimizer.Plan) string {
 	n := 0
-	for _, c := range changes {
+	for _, c := range p.Changes {
 		if c.Mode == policies.Enforce {
 			n++
 		}
 	}
-	if n == 0 {
+	switch {
+	case n == 0:
 		return "proposed only, no policy of theirs is in mode enforce"
+	case !p.Enforcing:
+		return fmt.Sprintf("%d of them in mode enforce, and not made: the daemon runs without --enforce", n)
 	}
-	return fmt.Sprintf("%d of them in mode enforce, made if the daemon is allowed to act", n)
+	return fmt.Sprintf("%d of them in mode enforce, made by the leader", n)
+}
+
+// owned is a line for every object that Trimtab owns and that is not simply as its document asks.
+func owned(all []optimizer.Kept) []string {
+	var lines []string
+	asked := 0
+	for _, k := range all {
+		if k.State == optimizer.AsAsked {
+			asked++
+			continue
+		}
+		line := fmt.Sprintf("%s %s/%s of %s: %s", k.Kind, k.Namespace, k.Name, k.Document, k.State)
+		if k.Detail != "" {
+			line += ": " + k.Detail
+		}
+		lines = append(lines, line)
+	}
+	if asked > 0 {
+		lines = append(lines, count(asked, "object")+" as asked")
+	}
+	return lines
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -159,6 +160,9 @@ func (b bench) demoRound(round, out string, env []string) error {
 	return errors.Join(
 		b.record("demo.warm_s", took, "s", command),
 		b.record("demo.recommended_after_ready_s", times["demo.recommended_after_ready_s"], "s", command),
+		b.record("demo.acted_s", times["demo.acted_s"], "s", command),
+		b.record("demo.requests_failed", times["demo.requests_failed"], "of "+strconv.Itoa(int(times["demo.requests_sent"])), command),
+		b.record("demo.restarts", times["demo.restarts"], "containers", command),
 		b.record("cluster.up_s", times["cluster.up_s"], "s", command),
 		b.record("cluster.down_s", down, "s", command),
 	)
