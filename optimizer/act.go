@@ -13,6 +13,13 @@ import (
 // patience is how long a begun change may take before it is given up and taken back.
 const patience = 15 * time.Minute
 
+// What was written to an object may be missing in so many passes, and for so long: a process may have died
+// before it wrote, and caches are behind.
+const (
+	mostMissing = 3
+	lag         = time.Minute
+)
+
 // pass is one Run under way.
 type pass struct {
 	*Cycle
@@ -35,17 +42,18 @@ func (p *pass) recall() {
 }
 
 // may tells whether anything may be written to a workload for a change: by the daemon's own switch,
-// and by its policy or a person's word.
+// and by its policy or a person's word. What a person approved holds while a policy means the workload; the
+// way back needs none.
 func (p *pass) may(w fleet.Workload, c Change) bool {
 	if !p.acting || p.Actuator == nil {
 		return false
 	}
-	if c.By != "" {
+	if c.Reverts != "" {
 		return true
 	}
 	bounds, _ := p.seen.BoundsOf(w.Ref.Namespace)
 	matched := p.set.For(w, bounds.Labels)
-	return len(matched) == 1 && matched[0].Mode == policies.Enforce
+	return len(matched) == 1 && (c.By != "" || matched[0].Mode == policies.Enforce)
 }
 
 func (p *pass) trouble(format string, args ...any) {
@@ -86,7 +94,7 @@ func (p *pass) carryOut(c Change) string {
 		return p.refused(e, err)
 	}
 	p.happened(e)
-	return fmt.Sprintf("begun as %s: %s; `trimtab history %s` shows how it goes", id, c.Words(), c.Ref)
+	return begunAs(e)
 }
 
 // refused ends an entry whose change the cluster would not take.
@@ -94,6 +102,9 @@ func (p *pass) refused(e Entry, why error) string {
 	switch {
 	case p.ctx.Err() != nil: // the term or the process ended: whoever comes next settles it
 		return why.Error()
+	case errors.Is(why, ErrUnavailable): // a later pass asks again, until patience ends
+		p.trouble("%s: change %s goes on later: %v", e.Change.Ref, e.ID, why)
+		p.happened(e)
 	case errors.Is(why, ErrMoved):
 		p.finish(e, Moved, why.Error())
 	case errors.Is(why, ErrGone):
@@ -120,6 +131,7 @@ func (p *pass) finish(e Entry, o Outcome, detail string) {
 		p.trouble("%s: the outcome of %s, %s, could not be written down: %v", e.Change.Ref, e.ID, o, err)
 		return
 	}
+	delete(p.missing, e.ID)
 	e.Outcome, e.Detail, e.Ended = o, detail, p.now
 	p.happened(e)
 }
@@ -140,13 +152,26 @@ func replace(all []Entry, e Entry) []Entry {
 	return append(all, e)
 }
 
-// keep lets every keeper look at what it owns.
+// keep lets every keeper look at what it owns, and takes up what they wrote into the ledger meanwhile.
 func (p *pass) keep() {
+	write := p.acting && p.Actuator != nil
 	for _, k := range p.Keepers {
-		kept, err := k.Keep(p.ctx, p.set, p.seen, p.acting && p.Actuator != nil, p.now)
+		kept, err := k.Keep(p.ctx, p.set, p.seen, write, p.now)
 		if err != nil {
 			p.trouble("%v", err)
 		}
 		p.plan.Kept = append(p.plan.Kept, kept...)
+	}
+	if !write || len(p.plan.Kept) == 0 {
+		return
+	}
+	entries, err := p.Ledger.Entries(p.ctx)
+	if err != nil {
+		p.trouble("what was changed of what Trimtab owns is not told: %v", err)
+	}
+	for _, e := range entries {
+		if e.Change.Keeper != "" && (e.Begun.Equal(p.now) || e.Ended.Equal(p.now)) {
+			p.happened(e)
+		}
 	}
 }

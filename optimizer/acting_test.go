@@ -320,6 +320,21 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// TestNoAnswer: an API server that does not answer refuses nothing: the change stays open and goes on.
+func TestNoAnswer(t *testing.T) {
+	c, book := newCluster(deployment("rec", 3)), &ledger.Memory{}
+	c.refuse = fmt.Errorf("resize pod: %w", optimizer.ErrUnavailable)
+	p := c.passes(t, book, 1)
+	if e := entries(t, book); len(e) != 1 || e[0].Outcome != "" || len(p.Troubles) != 1 {
+		t.Fatalf("ledger %+v, troubles %q", e, p.Troubles)
+	}
+	c.refuse = nil
+	c.passes(t, book, 3)
+	if e := entries(t, book); len(e) != 1 || e[0].Outcome != optimizer.Done {
+		t.Errorf("ledger: %+v", e)
+	}
+}
+
 func TestMovedAndGone(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -382,6 +397,34 @@ func TestRestart(t *testing.T) {
 		p := (&world{workloads: []fleet.Workload{rec}, raw: []policies.Raw{policy("p", spec)}}).pass(t)
 		if slices.Contains(holdReasons(p.Assessments[0]), fleet.HoldRestart) != held {
 			t.Errorf("held for %v under %s", holdReasons(p.Assessments[0]), spec)
+		}
+	}
+}
+
+// owner is a keeper that changes a batch size in each pass that may write.
+type owner struct{ book optimizer.Ledger }
+
+func (o owner) Keep(ctx context.Context, _ policies.Set, _ fleet.Snapshot, write bool, now time.Time) ([]optimizer.Kept, error) {
+	kept := []optimizer.Kept{{Kind: "ConfigMap", Name: "config", State: optimizer.AsAsked}}
+	if !write {
+		return kept, nil
+	}
+	id, err := o.book.Begin(ctx, optimizer.Change{Ref: fleet.Deployment("ml", "own"), Keeper: "managed"}, now)
+	return kept, errors.Join(err, o.book.Finish(ctx, id, optimizer.Done, "", now))
+}
+
+// TestKeepers: what a keeper changed is among what happened, once, and only where the pass may write.
+func TestKeepers(t *testing.T) {
+	for _, acting := range []bool{true, false} {
+		c, book := newCluster(), &ledger.Memory{}
+		cycle := c.acting()
+		cycle.Ledger, cycle.Keepers = book, []optimizer.Keeper{owner{book}}
+		if _, err := cycle.Run(context.Background(), noon.Add(-time.Minute), acting); err != nil {
+			t.Fatal(err)
+		}
+		p, err := cycle.Run(context.Background(), noon, acting)
+		if err != nil || len(p.Kept) != 1 || (len(p.Happened) == 1) != acting {
+			t.Errorf("acting %v: kept %v, happened %+v, %v", acting, p.Kept, p.Happened, err)
 		}
 	}
 }

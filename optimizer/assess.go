@@ -78,7 +78,7 @@ func (j judge) underWay(w fleet.Workload) (fleet.Hold, bool) {
 	}
 	for _, p := range w.Pods {
 		if p.Resize.State != "" && !j.kept[w.Ref] {
-			return fleet.Hold{Reason: fleet.HoldOpen, Detail: strings.TrimSuffix(fmt.Sprintf("somebody else resizes pod %s (%s): %s", p.Name, p.Resize.State, p.Resize.Detail), ": ")}, true
+			return fleet.Hold{Reason: fleet.HoldOpen, Detail: strings.TrimSuffix(fmt.Sprintf("a resize that no change under way asked for is not at its end, of pod %s (%s): %s", p.Name, p.Resize.State, p.Resize.Detail), ": ")}, true
 		}
 	}
 	return fleet.Hold{Reason: fleet.HoldOpen, Detail: "newer pods are being given the requests that the others have"}, j.kept[w.Ref]

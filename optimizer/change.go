@@ -96,22 +96,12 @@ func close(a, b, least int64) bool {
 }
 
 // Words is what a change does, for people: "model-server cpu 500m -> 20m, memory 1Gi -> 96Mi; replicas
-// 3 -> 2; capacity on-demand -> spot".
+// 3 -> 2; capacity on-demand -> spot". Of pods that differ, the first that is to change is told of.
 func (c Change) Words() string {
-	t, from := c.Target(), c.From.Current()
+	t := c.Target()
 	var parts []string
 	for _, r := range t.Requests {
-		was, _ := from.Container(r.Container)
-		var moves []string
-		if was.Requests.MilliCPU != r.Requests.MilliCPU {
-			moves = append(moves, "cpu "+fleet.FormatCPU(was.Requests.MilliCPU)+" -> "+fleet.FormatCPU(r.Requests.MilliCPU))
-		}
-		if was.Requests.Memory != r.Requests.Memory {
-			moves = append(moves, "memory "+fleet.FormatMemory(was.Requests.Memory)+" -> "+fleet.FormatMemory(r.Requests.Memory))
-		}
-		if len(moves) > 0 {
-			parts = append(parts, r.Container+" "+strings.Join(moves, ", "))
-		}
+		parts = append(parts, r.Container+" "+c.resizeWords(r))
 	}
 	if t.Replicas != 0 {
 		parts = append(parts, "replicas "+itoa(c.From.Replicas)+" -> "+itoa(t.Replicas))
@@ -123,4 +113,25 @@ func (c Change) Words() string {
 		parts = append(parts, "batch size "+itoa(c.From.BatchSize)+" -> "+itoa(c.To.BatchSize))
 	}
 	return cmp.Or(strings.Join(parts, "; "), "nothing")
+}
+
+func (c Change) resizeWords(r fleet.ContainerRequests) string {
+	shapes := []fleet.PodShape{c.From.Current()}
+	for _, p := range c.From.Pods {
+		shapes = append(shapes, p.Shape)
+	}
+	for _, s := range append(shapes, c.From.Template) {
+		was, _ := s.Container(r.Container)
+		var moves []string
+		if was.Requests.MilliCPU != r.Requests.MilliCPU {
+			moves = append(moves, "cpu "+fleet.FormatCPU(was.Requests.MilliCPU)+" -> "+fleet.FormatCPU(r.Requests.MilliCPU))
+		}
+		if was.Requests.Memory != r.Requests.Memory {
+			moves = append(moves, "memory "+fleet.FormatMemory(was.Requests.Memory)+" -> "+fleet.FormatMemory(r.Requests.Memory))
+		}
+		if len(moves) > 0 {
+			return strings.Join(moves, ", ")
+		}
+	}
+	return "as it is"
 }

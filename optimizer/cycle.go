@@ -30,6 +30,8 @@ type Cycle struct {
 
 	refused int
 	set     policies.Set
+	waits   map[fleet.Ref]time.Time // until when newer pods are not given what was refused them
+	missing map[string]int          // in how many passes what an open entry wrote was not there
 }
 
 // Run makes one pass as of now. Where acting is false, as on a standby, it looks at everything and
@@ -39,6 +41,9 @@ type Cycle struct {
 func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, error) {
 	if err := c.remember(ctx, now); err != nil { // first: weeks of it take a while, the rest is of now
 		return Plan{}, fmt.Errorf("read usage: %w", err)
+	}
+	if c.waits == nil {
+		c.waits, c.missing = map[fleet.Ref]time.Time{}, map[string]int{}
 	}
 	p := pass{Cycle: c, ctx: ctx, now: now, acting: acting}
 	p.recall() // before the cluster: what was begun is looked for in a snapshot that is younger

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/policies"
 )
 
 // obey takes up what people ordered: it takes changes back at once and gives the approvals that this
@@ -21,6 +22,8 @@ func (p *pass) obey() map[string]Order {
 	for _, o := range orders {
 		switch {
 		case o.Verb != Approve && o.Verb != Revert:
+		case p.begunFor(o) != "":
+			p.answer(o, p.begunFor(o))
 		case p.Actuator == nil:
 			p.answer(o, "not done: the daemon was started without --enforce, so it may change nothing")
 		case o.Verb == Revert:
@@ -34,6 +37,22 @@ func (p *pass) obey() map[string]Order {
 		}
 	}
 	return approved
+}
+
+// begunFor tells of an order that was carried out already by a pass that could not answer it any more.
+func (p *pass) begunFor(o Order) string {
+	for _, e := range p.entries {
+		same := o.Verb == Approve && e.Change.ID == o.ID && e.Change.Reverts == "" || o.Verb == Revert && e.Change.Reverts == o.ID
+		if same && e.Change.By == o.By && !e.Begun.Before(o.At) {
+			return begunAs(e)
+		}
+	}
+	return ""
+}
+
+// begunAs says under which key a change was begun.
+func begunAs(e Entry) string {
+	return fmt.Sprintf("begun as %s: %s; `trimtab history %s` shows how it goes", e.ID, e.Change.Words(), e.Change.Ref)
 }
 
 // objection is why an approval is not carried out; empty: it is.
@@ -67,7 +86,7 @@ func (p *pass) takeBack(o Order) string {
 	}
 	c := undo(e, w)
 	if c.Words() == "nothing" {
-		return "nothing to do: " + w.Ref.String() + " is as it was before " + e.ID
+		return "nothing to do: " + w.Ref.String() + " is as it was before " + e.ID + ", or its pod template was given other requests since"
 	}
 	c.By = o.By
 	if _, busy := open(w.Ref, p.entries); busy {
@@ -78,9 +97,13 @@ func (p *pass) takeBack(o Order) string {
 }
 
 // undo is the change that makes of a workload what it was before an entry, in the fields that the entry changed.
+// Requests that were given in place and that the template's owner has replaced since are left to that.
 func undo(e Entry, w fleet.Workload) Change {
 	t, was := e.Change.Target(), e.Change.From
 	back := fleet.Target{}
+	if e.Change.Apply != policies.InTemplate && !hasRequests(w.Template, requestsOf(was.Template)) {
+		t.Requests = nil
+	}
 	for _, r := range t.Requests {
 		for _, old := range requestsOf(was.Current()) {
 			if old.Container == r.Container {

@@ -2,6 +2,7 @@ package optimizer_test
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -107,6 +108,55 @@ func TestRevert(t *testing.T) {
 	}
 }
 
+// TestAnswerThatWasLost: an order whose change was begun by a process that could not answer is told so, and
+// not that it was not done.
+func TestAnswerThatWasLost(t *testing.T) {
+	c, book := newCluster(deployment("rec", 3)), &ledger.Memory{}
+	c.world.raw = []policies.Raw{policy("p", hour)}
+	proposal := c.passes(t, book, 1).Changes[0]
+	for _, verb := range []optimizer.Verb{optimizer.Approve, optimizer.Revert} {
+		id := proposal.ID
+		if verb == optimizer.Revert {
+			id = entries(t, book)[0].ID
+		}
+		c.order(verb, id, proposal.Target())
+		lost := slices.Clone(c.orders)
+		c.passes(t, book, 1)
+		all := entries(t, book)
+		for range 2 { // while it is under way, and when it was done
+			c.orders = slices.Clone(lost)
+			c.passes(t, book, 1)
+			if text := c.said[lost[0].Key]; !strings.Contains(text, "begun as "+all[len(all)-1].ID) {
+				t.Errorf("%s: the answer is %q", verb, text)
+			}
+		}
+		if now := entries(t, book); len(now) != len(all) {
+			t.Errorf("%s: carried out again: %+v", verb, now)
+		}
+	}
+}
+
+// TestRevertAfterNewTemplate: requests that the template's owner has given since are not replaced by older ones.
+func TestRevertAfterNewTemplate(t *testing.T) {
+	c, book := newCluster(deployment("rec", 3)), &ledger.Memory{}
+	c.world.raw = []policies.Raw{policy("p", enforced+"  cooldown: 1s\n  replicas: {enabled: false}\n")}
+	c.passes(t, book, 3)
+	w := &c.workloads[0]
+	w.Template = w.Template.Clone()
+	w.Template.Containers[0].Requests.MilliCPU = 300
+	for i := range w.Pods {
+		w.Pods[i].Name, w.Pods[i].Shape = fmt.Sprint("rec-rolled", i), w.Template
+	}
+	said := len(c.writes)
+	c.world.raw = []policies.Raw{policy("p", hour)}
+	id := entries(t, book)[0].ID
+	c.order(optimizer.Revert, id, fleet.Target{})
+	c.passes(t, book, 2)
+	if text := c.said["revert."+id]; !strings.Contains(text, "nothing to do") || !strings.Contains(text, "template") || len(c.writes) != said {
+		t.Errorf("answer %q, writes %v", text, c.writes[said:])
+	}
+}
+
 func TestRevertsThatAreNotCarriedOut(t *testing.T) {
 	c, book := newCluster(deployment("rec", 3)), &ledger.Memory{}
 	c.full = true
@@ -117,6 +167,17 @@ func TestRevertsThatAreNotCarriedOut(t *testing.T) {
 	c.passes(t, book, 1)
 	if a, b := c.said["revert.none"], c.said["revert."+id]; !strings.Contains(a, "no entry none") || !strings.Contains(b, "not a change that was made (under way)") {
 		t.Errorf("answers %q and %q", a, b)
+	}
+}
+
+// TestWordsOfUnevenPods: the newest pod has its target already, an older one has not.
+func TestWordsOfUnevenPods(t *testing.T) {
+	from := deployment("rec", 2)
+	want := fleet.Target{Requests: []fleet.ContainerRequests{{Container: "s", Requests: fleet.Resources{MilliCPU: 500, Memory: 1 << 30}}}}
+	from.Pods[0].Shape = from.With(fleet.Target{Requests: []fleet.ContainerRequests{{Container: "s", Requests: fleet.Resources{MilliCPU: 10, Memory: 1 << 30}}}}).Template
+	from.Pods[1].Created = noon
+	if got := (optimizer.Change{From: from, To: from.With(want)}).Words(); got != "s cpu 10m -> 500m" {
+		t.Error(got)
 	}
 }
 

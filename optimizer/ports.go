@@ -29,7 +29,7 @@ type Usage interface {
 type Actuator interface {
 	// Apply makes what of c.To is not there yet on every live pod of c (see Change.Pods) and on the workload,
 	// and does not wait for it. Asked again it writes only what is still missing, and nothing where all is
-	// there. Errors: ErrMoved, ErrGone, anything else is a refusal in the words of whoever refused.
+	// there. Errors: ErrMoved, ErrGone, ErrUnavailable; anything else is a refusal in the words of whoever refused.
 	Apply(ctx context.Context, c Change) error
 }
 
@@ -37,6 +37,8 @@ type Actuator interface {
 var (
 	ErrMoved = errors.New("it is no longer what the change was decided on")
 	ErrGone  = errors.New("it was deleted meanwhile")
+	// ErrUnavailable: nobody refused it, there was no answer; it is asked for again.
+	ErrUnavailable = errors.New("the cluster does not answer")
 )
 
 // Ledger remembers what was begun and how it ended. What it said once it says after a restart and to

@@ -110,6 +110,8 @@ func standing(w fleet.Workload, entries []Entry) (Entry, bool) {
 }
 
 // upkeep is the change that gives newer pods the requests of the entry that stands; false: none needs it.
+// A pod that has neither these nor the template's was given others by somebody: what becomes of those is
+// for a plan to decide.
 func upkeep(w fleet.Workload, entries []Entry) (Change, Entry, bool) {
 	e, ok := standing(w, entries)
 	if !ok {
@@ -119,11 +121,24 @@ func upkeep(w fleet.Workload, entries []Entry) (Change, Entry, bool) {
 	c := e.Change
 	c.From, c.To, c.Pods = w, w.With(t), nil
 	for _, p := range w.Pods {
-		if p.Node != "" && p.Resize.State == "" && !hasRequests(p.Shape, t.Requests) {
+		if p.Node != "" && p.Resize.State == "" && asBorn(p.Shape, w.Template) && !hasRequests(p.Shape, t.Requests) {
 			c.Pods = append(c.Pods, p.Name)
 		}
 	}
 	return c, e, len(c.Pods) > 0
+}
+
+// asBorn tells whether a pod asks for what its template says; what that leaves open was filled in when the
+// pod was made.
+func asBorn(pod, template fleet.PodShape) bool {
+	for _, k := range template.Containers {
+		has, ok := pod.Container(k.Name)
+		cpu, memory := k.Requests.MilliCPU, k.Requests.Memory
+		if ok && (cpu != 0 && cpu != has.Requests.MilliCPU || memory != 0 && memory != has.Requests.Memory) {
+			return false
+		}
+	}
+	return true
 }
 
 // open finds the entry of a workload that is not finished.

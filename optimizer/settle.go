@@ -1,6 +1,7 @@
 package optimizer
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -36,9 +37,23 @@ func (p *pass) settleOne(e Entry) {
 		p.giveUp(e, at.words)
 	case p.now.Sub(e.Begun) > patience:
 		p.giveUp(e, "not reached within "+patience.String()+": "+at.words)
+	case p.takenBack(w, e):
+		p.giveUp(e, "somebody else sets it back each time, so it is not asked for again; change it where that is done: "+at.words)
 	default:
 		p.resume(e, at.words)
 	}
+}
+
+// takenBack tells whether what a change writes to the object itself was missing in too many passes: it is
+// written at once, so somebody took it back, and to write it each time would start and stop pods each time.
+func (p *pass) takenBack(w fleet.Workload, e Entry) bool {
+	t := e.Change.Target()
+	replicas := t.Replicas != 0 && w.Replicas == e.Change.From.Replicas
+	template := e.Change.inTemplate(t) && !hasRequests(w.Template, t.Requests)
+	if replicas || template {
+		p.missing[e.ID]++
+	}
+	return p.missing[e.ID] > mostMissing && p.now.Sub(e.Begun) > lag
 }
 
 // resume asks again for what is not there yet; nothing is written twice.
@@ -67,11 +82,14 @@ func (p *pass) workload(c Change) (fleet.Workload, bool) {
 	return fleet.Workload{}, false
 }
 
-// maintain gives pods that appeared since a change was done the requests that the others have.
+// maintain gives pods that appeared since a change was done the requests that the others have. Where that
+// is refused, it waits a while before it asks again, and the workload is judged as it is.
 func (p *pass) maintain() {
 	p.kept = map[fleet.Ref]bool{}
+	maps.DeleteFunc(p.waits, func(_ fleet.Ref, until time.Time) bool { return !p.now.Before(until) })
 	for _, w := range p.seen.Workloads {
-		if _, busy := open(w.Ref, p.entries); busy {
+		_, busy := open(w.Ref, p.entries)
+		if _, waits := p.waits[w.Ref]; busy || waits {
 			continue
 		}
 		c, e, needed := upkeep(w, p.entries)
@@ -83,6 +101,7 @@ func (p *pass) maintain() {
 		if err := p.Actuator.Apply(p.ctx, c); err != nil {
 			note = "newer pods could not be given it: " + err.Error()
 			p.trouble("%s: %s", w.Ref, note)
+			p.waits[w.Ref] = p.now.Add(patience)
 		}
 		if err := p.Ledger.Note(p.ctx, e.ID, note); err != nil {
 			p.trouble("%s: that newer pods have what %s gave could not be written down: %v", w.Ref, e.ID, err)

@@ -72,6 +72,9 @@ func (r Report) Subject() string {
 	if n := len(r.Proposed) + r.Further.Count; n > 0 {
 		return s + fmt.Sprintf(", %s worth %s a month", count(n, "proposal"), brief(r.Savings.Claimed))
 	}
+	if n := len(r.Advice); n > 0 {
+		return s + ", " + count(n, "thing") + " to decide"
+	}
 	return s + ", nothing to decide"
 }
 

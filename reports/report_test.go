@@ -281,8 +281,14 @@ func TestSubject(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	in.Plan.Simulated, in.Name, in.Plan.Changes = false, "", nil
-	if got, want := reports.Build(in).Subject(), "[trimtab] week 47 of 2026: $504.86 + ? (-$10.81, -2.1 %), nothing to decide"; got != want {
+	if got, want := reports.Build(in).Subject(), "[trimtab] week 47 of 2026: $504.86 + ? (-$10.81, -2.1 %), 1 thing to decide"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for i := range in.Plan.Assessments {
+		in.Plan.Assessments[i].Advice = nil
+	}
+	if got := reports.Build(in).Subject(); !strings.HasSuffix(got, ", nothing to decide") {
+		t.Error(got)
 	}
 }
 

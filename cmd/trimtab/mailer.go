@@ -41,6 +41,13 @@ type mailer struct {
 	now       func() time.Time
 	log       *slog.Logger
 	mails     *prometheus.CounterVec
+	unsaid    map[string]said // what came of orders whose answers could not be written yet, by key
+}
+
+// said is the answer to the order that was given at a time.
+type said struct {
+	at   time.Time
+	text string
 }
 
 func newMailer(client kubernetes.Interface, namespace string, orders optimizer.Orders, r *reporter, log *slog.Logger, reg *prometheus.Registry) *mailer {
@@ -48,7 +55,7 @@ func newMailer(client kubernetes.Interface, namespace string, orders optimizer.O
 		Name: "trimtab_report_mails_total", Help: "Report mails by how handing them over ended: sent, retry or failed.",
 	}, []string{"report", "result"})
 	reg.MustRegister(mails)
-	return &mailer{client: client, namespace: namespace, orders: orders, documents: r.reports, build: r.build, send: mail.Send, now: time.Now, log: log, mails: mails}
+	return &mailer{client: client, namespace: namespace, orders: orders, documents: r.reports, build: r.build, send: mail.Send, now: time.Now, log: log, mails: mails, unsaid: map[string]said{}}
 }
 
 // run looks every so often whether something is due, for as long as this replica leads, until ctx ends.
@@ -226,7 +233,8 @@ func (m *mailer) write(ctx context.Context, box outbox, held *corev1.ConfigMap) 
 	return next, nil
 }
 
-// obey carries out the orders to mail a report now, which are no part of the schedule's mails.
+// obey carries out the orders to mail a report now, which are no part of the schedule's mails. While an
+// answer cannot be written only that is tried again: the mails are gone.
 func (m *mailer) obey(ctx context.Context, now time.Time) error {
 	documents, known := m.documents()
 	if m.orders == nil || !known {
@@ -237,13 +245,18 @@ func (m *mailer) obey(ctx context.Context, now time.Time) error {
 		if o.Verb != optimizer.Send {
 			continue
 		}
-		text := m.carryOut(ctx, o, documents, now)
+		done, known := m.unsaid[o.Key]
+		if !known || !done.at.Equal(o.At) {
+			done = said{o.At, m.carryOut(ctx, o, documents, now)}
+		}
 		if ctx.Err() != nil {
 			return ctx.Err() // the next leader does it, with the same Message-ID
 		}
-		if err := m.orders.Answer(ctx, o, text); err != nil {
+		m.unsaid[o.Key] = done
+		if err := m.orders.Answer(ctx, o, done.text); err != nil {
 			return err
 		}
+		delete(m.unsaid, o.Key)
 	}
 	return err
 }

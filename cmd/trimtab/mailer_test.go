@@ -306,11 +306,15 @@ func TestOutboxIsBounded(t *testing.T) {
 type desk struct {
 	pending []optimizer.Order
 	answers map[string]string
+	full    bool // no answer can be written
 }
 
 func (d *desk) Pending(context.Context) ([]optimizer.Order, error) { return d.pending, nil }
 
 func (d *desk) Answer(_ context.Context, o optimizer.Order, text string) error {
+	if d.full {
+		return errors.New("forbidden")
+	}
 	d.answers[o.Key] = text
 	d.pending = slices.DeleteFunc(d.pending, func(p optimizer.Order) bool { return p.Key == o.Key })
 	return nil
@@ -348,6 +352,29 @@ func TestSendOrders(t *testing.T) {
 		if box, held, _ := m.read(t.Context()); held != nil {
 			t.Errorf("%s: the schedule's outbox was written: %+v", c.id, box)
 		}
+	}
+}
+
+// TestSendOrderIsMailedOnce: however long its answer cannot be written; a new order of the same key is another one.
+func TestSendOrderIsMailedOnce(t *testing.T) {
+	p := &post{}
+	m := aMailer(versioned(fake.NewClientset(smtpSecret())), p, weeklyReport())
+	o := optimizer.Order{Key: "send.weekly", Verb: optimizer.Send, ID: "weekly", At: nextFire}
+	d := &desk{pending: []optimizer.Order{o}, answers: map[string]string{}, full: true}
+	m.orders = d
+	for range 3 {
+		if err := m.obey(t.Context(), nextFire); err == nil {
+			t.Fatal("nobody is told that there is no answer")
+		}
+	}
+	d.full = false
+	if err := m.obey(t.Context(), nextFire); err != nil || len(p.got) != 2 || !strings.HasPrefix(d.answers[o.Key], "sent the report") {
+		t.Errorf("%v; mailed to %v, answered %q", err, p.to(), d.answers[o.Key])
+	}
+	o.At = o.At.Add(time.Second)
+	d.pending = []optimizer.Order{o}
+	if err := m.obey(t.Context(), nextFire); err != nil || len(p.got) != 4 {
+		t.Errorf("%v; mailed to %v", err, p.to())
 	}
 }
 

@@ -78,9 +78,13 @@ func (s *apiserver) patch(r *http.Request) {
 	if err := json.NewDecoder(r.Body).Decode(&p); err != nil || r.Header.Get("Content-Type") != "application/merge-patch+json" {
 		s.t.Error(r.Header, err)
 	}
-	for key, text := range p.Data {
+	for key, text := range p.Data { // the older answer goes before the new one comes
 		if text == nil {
 			delete(s.orders.Data, key)
+		}
+	}
+	for key, text := range p.Data {
+		if text == nil {
 			continue
 		}
 		if err := json.Unmarshal([]byte(*text), &s.given); err != nil {

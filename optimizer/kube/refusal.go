@@ -3,6 +3,7 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
 
@@ -17,16 +18,30 @@ func refused(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err) && !unknownRequest.MatchString(err.Error()):
 		return fmt.Errorf("%s: %w", doing, optimizer.ErrGone)
 	case testFailed(err):
 		return fmt.Errorf("%s: it changed between reading and writing: %w", doing, optimizer.ErrMoved)
+	}
+	if unavailable(err) {
+		return fmt.Errorf("%s: %w: %w", doing, optimizer.ErrUnavailable, oneLine{err})
 	}
 	if by := refuser(err); by != "" {
 		return fmt.Errorf("%s: refused by %s: %w", doing, by, oneLine{err})
 	}
 	return fmt.Errorf("%s: %w", doing, oneLine{err})
 }
+
+// unavailable tells a cluster that did not answer, or asked to be asked later, from one that refused.
+func unavailable(err error) bool {
+	var network net.Error
+	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) || errors.As(err, &network)
+}
+
+// unknownRequest is how an API server says that it has no such kind or subresource, which is a 404 as an
+// object is that was deleted, and says nothing about the object.
+var unknownRequest = regexp.MustCompile(`the server could not find the requested resource`)
 
 // testFailed tells a JSON patch that does not fit the object from an object that is not valid: both are
 // 422 Invalid, and only the latter says which object and what of it.
@@ -53,6 +68,7 @@ var refusers = []struct {
 	{regexp.MustCompile(`(?:minimum|maximum) \S+ usage per |max limit to request ratio per `), "a LimitRange of the namespace"},
 	{regexp.MustCompile(`node didn't have enough (?:allocatable resources|capacity)`), "its node's size"},
 	{regexp.MustCompile(`User "[^"]*" cannot `), "RBAC"},
+	{unknownRequest, "the API server, which knows no such request (pods/resize came with Kubernetes 1.33)"},
 }
 
 // refuser is who refused; empty where that cannot be told.

@@ -3,7 +3,9 @@ package kube
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +50,10 @@ func TestRefused(t *testing.T) {
 		{invalid, "refused", `resize pod m-1: refused by the API server: Pod "m-1" is invalid: metadata: Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing`},
 		{errors.New("connection refused"), "refused", "resize pod m-1: connection refused"},
 		{notFound("pods", "m-1"), "gone", "resize pod m-1: it was deleted meanwhile"},
+		{apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{}, "", "404: Page Not Found", 0, false), "refused",
+			"resize pod m-1: refused by the API server, which knows no such request (pods/resize came with Kubernetes 1.33): the server could not find the requested resource"},
+		{apierrors.NewGenericServerResponse(http.StatusNotFound, "patch", schema.GroupResource{Resource: "pods"}, "m-1", "404 page not found", 0, true), "refused",
+			"resize pod m-1: refused by the API server, which knows no such request (pods/resize came with Kubernetes 1.33): the server could not find the requested resource (patch pods m-1)"},
 		{invalidPatch(), "moved", "resize pod m-1: it changed between reading and writing: it is no longer what the change was decided on"},
 		{apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", "testing value /spec/replicas failed: test failed", 0, false), "moved",
 			"resize pod m-1: it changed between reading and writing: it is no longer what the change was decided on"},
@@ -76,5 +82,20 @@ func TestRefusalsAreOneLine(t *testing.T) {
 		if row.all.Error() != row.want || kindOf(row.all) != row.kind {
 			t.Errorf("%s: %v; want %s", kindOf(row.all), row.all, row.want)
 		}
+	}
+}
+
+// TestNobodyRefused: no answer, or "later", is no refusal.
+func TestNobodyRefused(t *testing.T) {
+	for _, err := range []error{
+		apierrors.NewTooManyRequests("later", 1), apierrors.NewServiceUnavailable("starting"), apierrors.NewTimeoutError("slow", 1),
+		&net.OpError{Op: "dial", Err: errors.New("connection refused")},
+	} {
+		if got := refused("resize pod m-1", err); !errors.Is(got, optimizer.ErrUnavailable) || !strings.HasPrefix(got.Error(), "resize pod m-1: ") {
+			t.Error(got)
+		}
+	}
+	if err := refused("resize pod m-1", apierrors.NewBadRequest("no")); errors.Is(err, optimizer.ErrUnavailable) {
+		t.Error(err)
 	}
 }

@@ -137,6 +137,8 @@ func money(c optimizer.Change) string {
 	switch {
 	case len(c.Saving.Unpriced) > 0:
 		return fmt.Sprintf("What it saves is not known: %s (%s)", c.Saving, why)
+	case c.Keeper != "" && c.Saving.Amount == 0:
+		return "Asked for by " + c.Policy
 	case c.Saving.Amount < 0:
 		return fmt.Sprintf("Costs %s more a month (%s)", -c.Saving.Amount, why)
 	}

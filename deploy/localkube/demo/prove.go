@@ -13,6 +13,7 @@ import (
 // standing is one workload as the daemon sees it.
 type standing struct {
 	name, capacity string
+	simulated      bool // its pods are on nodes that are not real
 	pods           int64
 	milliCPU       int64 // requests of all its live pods
 	memory         int64 // bytes
@@ -31,7 +32,7 @@ func (d *demo) fleet(ctx context.Context) ([]standing, error) {
 	}
 	var out []standing
 	for _, w := range a.Plan.Assessments {
-		s := standing{name: w.Ref.Name, capacity: w.Workload.Capacity, pods: int64(len(w.Workload.Pods)), monthly: w.Now.Amount}
+		s := standing{name: w.Ref.Name, capacity: w.Workload.Capacity, simulated: w.Simulated, pods: int64(len(w.Workload.Pods)), monthly: w.Now.Amount}
 		for _, p := range w.Workload.Pods {
 			for _, c := range p.Shape.Containers {
 				s.milliCPU += c.Requests.MilliCPU
@@ -92,10 +93,14 @@ func table(before, after []standing) string {
 				b = o
 			}
 		}
-		was, is = was.plus(b), is.plus(a)
+		if a.simulated {
+			a.capacity, b.capacity = a.capacity+", SIMULATED", ""
+		} else {
+			was, is = was.plus(b), is.plus(a)
+		}
 		line(a.name, arrow(b.pods, a.pods, whole), arrow(b.milliCPU, a.milliCPU, cores), arrow(b.memory, a.memory, gibs), words(b.capacity, a.capacity), arrow(b.monthly, a.monthly, cents))
 	}
-	line("together", arrow(was.pods, is.pods, whole), arrow(was.milliCPU, is.milliCPU, cores), arrow(was.memory, is.memory, gibs), "", arrow(was.monthly, is.monthly, cents))
+	line("together, real ones", arrow(was.pods, is.pods, whole), arrow(was.milliCPU, is.milliCPU, cores), arrow(was.memory, is.memory, gibs), "", arrow(was.monthly, is.monthly, cents))
 	return strings.Join(lines, "\n")
 }
 

@@ -174,7 +174,8 @@ type assessment struct {
 			} `json:"shape"`
 		} `json:"pods"`
 	} `json:"workload"`
-	Now struct {
+	Simulated bool `json:"simulated"`
+	Now       struct {
 		Amount int64 `json:"amount"`
 	} `json:"now"`
 	Advice []struct {
@@ -303,7 +304,12 @@ func (d *demo) farewell(page, reach string) {
 	}
 	say("")
 	say("== It keeps running. Where to look next")
-	say("  the plan as a page       %s", page)
+	say("  the report as a page     %s", page)
+	say("  the plan as a page       %splan", page)
+	if _, err := os.Stat(filepath.Join(d.out, "report.eml")); err == nil {
+		say("  the report as mailed     %s, %s", d.near("report.eml"), d.near("report.html"))
+		say("  undo a change            bin/trimtab revert ID %s", reach)
+	}
 	say("  the simulated fleet      %s", d.near("simulated.html"))
 	say("  another workload         bin/trimtab explain ml-production/image-batch %s", reach)
 	say("  the cluster              bin/localkube kubectl get pods -A -o wide")

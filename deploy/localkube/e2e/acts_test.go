@@ -34,6 +34,10 @@ func (r *rig) writes(user string, since time.Time) []audit.Write {
 // silent: while its policy only recommends, the daemon writes nothing outside its own namespace, though
 // it was started with --enforce.
 func silent(t *testing.T, r *rig) {
+	all, err := audit.File(filepath.Join(r.state, cluster.AuditLog))
+	if err != nil || !slices.ContainsFunc(all, func(w audit.Write) bool { return w.User == daemonUser && w.Namespace == "trimtab" }) {
+		t.Errorf("the audit log has no write of the daemon's at all: %d writes, %v", len(all), err)
+	}
 	for _, w := range r.writes(daemonUser, time.Time{}) {
 		t.Errorf("in recommend mode: %s", w)
 	}
@@ -166,7 +170,11 @@ func resized(t *testing.T, r *rig, was map[string]bool) {
 // shares is cpu.shares of a pod's control group, as the kernel has it; cgroup v1.
 func (r *rig) shares(uid string) int64 {
 	r.t.Helper()
-	files, _ := filepath.Glob("/sys/fs/cgroup/cpu*/*/kubepods/burstable/pod" + uid + "/cpu.shares")
+	var files []string
+	for _, above := range []string{"*", "*/*", "*/*/*"} {
+		found, _ := filepath.Glob("/sys/fs/cgroup/cpu/" + above + "/burstable/pod" + uid + "/cpu.shares")
+		files = append(files, found...)
+	}
 	if len(files) == 0 {
 		r.t.Fatalf("no control group of pod %s", uid)
 	}

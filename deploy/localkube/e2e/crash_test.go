@@ -11,19 +11,41 @@ import (
 	"time"
 )
 
-// trial puts an over-provisioned server and a policy of the given mode into namespace trials.
-func (r *rig) trial(name, mode string) {
+// trials starts what the later steps need measured, all at once.
+func trials(_ *testing.T, r *rig) {
+	for _, name := range []string{"asked", "refused", "granted", "unwritten", "victim", "heir", "idle"} {
+		r.trial(name)
+	}
+}
+
+// trial puts an over-provisioned server, and a policy that recommends, into a namespace of its own.
+func (r *rig) trial(name string) {
 	r.t.Helper()
-	text, err := os.ReadFile(filepath.Join(r.root, "deploy/localkube/e2e/testdata/trials.yaml"))
+	r.template("trial.yaml", "NAME", name)
+	r.mode(name, "recommend")
+}
+
+// mode sets how far the policy of a trial goes.
+func (r *rig) mode(name, mode string) {
+	r.t.Helper()
+	r.template("trial-policy.yaml", "NAME", name, "MODE", mode)
+}
+
+func (r *rig) template(file string, words ...string) {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.root, "deploy/localkube/e2e/testdata", file))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	file := filepath.Join(r.t.TempDir(), "trials.yaml")
-	if err := os.WriteFile(file, []byte(strings.NewReplacer("NAME", name, "MODE", mode).Replace(string(text))), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-	r.kubectl("apply", "-f", file)
-	r.kubectl("-n", "trials", "rollout", "status", "deployment/"+name, "--timeout=60s")
+	r.kubectl("apply", "-f", r.file(file, strings.NewReplacer(words...).Replace(string(text))))
+}
+
+// measured waits until something is proposed for each of the trials.
+func (r *rig) measured(names ...string) {
+	r.t.Helper()
+	r.until(strings.Join(names, " and ")+" are measured", 3*time.Minute, func(a answer) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return a.of(name).reasons() != "cpu-underused few-requests" })
+	})
 }
 
 // asDaemon is a kubeconfig, for a program inside the cluster's network, with the daemon's own rights.
@@ -75,16 +97,13 @@ func (r *rig) standby() {
 // brings the workload to the same end as one that lives: each pod resized once, the Deployment written
 // once, one entry, done.
 func killedAtEveryWrite(t *testing.T, r *rig) {
-	r.trial("victim", "recommend")
-	r.until("the victim is measured and something is proposed", 3*time.Minute, func(a answer) bool {
-		return a.of("victim").reasons() == "cpu-underused few-requests"
-	})
+	r.measured("victim")
 	r.standby()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("12"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r.trial("victim", "enforce")
+	r.mode("victim", "enforce")
 	deaths := func() int {
 		files, _ := filepath.Glob(filepath.Join(dir, "write-*"))
 		return len(files)
@@ -118,27 +137,27 @@ func written(dir string) string {
 	return strings.Join(all, "; ")
 }
 
-// settledTrial tells whether the ledger's ConfigMaps have a finished entry of a workload of trials.
+// settledTrial tells whether the ledger's ConfigMaps have a finished entry of a trial.
 func (r *rig) settledTrial(name string) bool {
 	text := r.kubectl("-n", "trimtab", "get", "configmaps", "-l", "trimtab.dev/ledger", "-o", "jsonpath={.items[*].data}")
 	return strings.Contains(text, name) && strings.Contains(text, "done") && r.resizedTrial(name)
 }
 
 func (r *rig) resizedTrial(name string) bool {
-	pods := r.pods("trials", name)
+	pods := r.pods("trial-"+name, name)
 	return len(pods) == 2 && !slices.ContainsFunc(pods, func(p livePod) bool {
-		return p.Status.ContainerStatuses[0].Resources.Requests["cpu"] == "100m"
+		return p.Status.ContainerStatuses[0].Resources.Requests["cpu"] == "60m"
 	})
 }
 
-// asserts: what a workload of trials looks like after its one change, however it came about.
+// asserts: what a trial looks like after its one change, however it came about.
 func (r *rig) asserts(name string) {
 	r.t.Helper()
-	if got := r.kubectl("-n", "trials", "get", "deployment", name, "-o", "jsonpath={.spec.replicas} {.metadata.generation}"); got != "2 2" {
+	if got := r.kubectl("-n", "trial-"+name, "get", "deployment", name, "-o", "jsonpath={.spec.replicas} {.metadata.generation}"); got != "2 2" {
 		r.t.Errorf("%s: replicas and generation are %s, want 2 2: written once", name, got)
 	}
-	for _, p := range r.pods("trials", name) {
-		if s := p.Status.ContainerStatuses[0]; p.Metadata.Generation != 2 || s.RestartCount != 0 || s.Resources.Requests["cpu"] == "100m" {
+	for _, p := range r.pods("trial-"+name, name) {
+		if s := p.Status.ContainerStatuses[0]; p.Metadata.Generation != 2 || s.RestartCount != 0 || s.Resources.Requests["cpu"] == "60m" {
 			r.t.Errorf("%s: generation %d, restarts %d, cpu %s; want one resize in place", p.Metadata.Name, p.Metadata.Generation, s.RestartCount, s.Resources.Requests["cpu"])
 		}
 	}
@@ -147,10 +166,7 @@ func (r *rig) asserts(name string) {
 // takesOver: the leader dies right after it wrote down what it is about to do; the other replica, which
 // had been watching, does it once its Lease has run out.
 func takesOver(t *testing.T, r *rig) {
-	r.trial("heir", "recommend")
-	r.until("the heir is measured and something is proposed", 3*time.Minute, func(a answer) bool {
-		return a.of("heir").reasons() == "cpu-underused few-requests"
-	})
+	r.measured("heir")
 	r.standby()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("1"), 0o644); err != nil {
@@ -163,7 +179,7 @@ func takesOver(t *testing.T, r *rig) {
 	})
 	second := r.process("second", port, t.TempDir(), "--enforce")
 	time.Sleep(5 * time.Second) // it watches
-	r.trial("heir", "enforce")
+	r.mode("heir", "enforce")
 	if code := first(); code == 0 {
 		t.Errorf("the first ended with %d, not by its own death", code)
 	}
@@ -184,11 +200,10 @@ func (r *rig) kill(word string) {
 // switchedOff: a daemon without --enforce writes nothing outside its namespace, though the policy enforces
 // and the ledger has nothing against it.
 func switchedOff(t *testing.T, r *rig) {
-	r.trial("idle", "recommend")
-	r.until("something is proposed for it", 3*time.Minute, func(a answer) bool { return len(a.of("idle").Verdicts) > 0 })
+	r.measured("idle")
 	r.standby()
 	since := time.Now()
-	r.trial("idle", "enforce")
+	r.mode("idle", "enforce")
 	port := freePort(t)
 	wait := r.process("powerless", port, t.TempDir())
 	r.eventually("it leads", 30*time.Second, func() bool {
@@ -196,7 +211,7 @@ func switchedOff(t *testing.T, r *rig) {
 	})
 	r.eventually("it would change it, if it were allowed to", 3*time.Minute, func() bool {
 		out, _ := r.run("localkube", "exec", filepath.Join(r.root, "bin", "trimtab"), "plan", "--server", "http://127.0.0.1:"+port)
-		return strings.Contains(out, "trials/idle") && strings.Contains(out, "few requests")
+		return strings.Contains(out, "trial-idle/idle") && strings.Contains(out, "few requests")
 	})
 	time.Sleep(10 * time.Second) // five passes
 	for _, w := range r.writes(daemonUser, since) {

@@ -38,9 +38,9 @@ func TestRealNodes(t *testing.T) {
 		{"Nodes", nodes}, {"DaemonIsConfined", confined}, {"Recommends", recommends}, {"NothingWasChanged", unchanged},
 		{"AnswersAgree", agree}, {"Onboarding", onboarding},
 		{"BadPolicy", badPolicy}, {"Held", held}, {"MetricsServerStops", metricsStop}, {"DaemonIsKilled", killed},
-		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent},
-		{"Acts", acts}, {"NewerPod", newerPod}, {"Approved", approved}, {"Refused", refused}, {"RevertRefused", revertRefused},
-		{"LedgerUnwritable", unwritable}, {"MailDown", mailDown}, {"KilledAtEveryWrite", killedAtEveryWrite},
+		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent}, {"Trials", trials},
+		{"Acts", acts}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused},
+		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"KilledAtEveryWrite", killedAtEveryWrite},
 		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff},
 	}
 	for _, s := range steps {
@@ -51,27 +51,31 @@ func TestRealNodes(t *testing.T) {
 	}
 }
 
+// node is one machine of the cluster.
+type node struct {
+	Metadata struct {
+		Name   string            `json:"name"`
+		Labels map[string]string `json:"labels"`
+	} `json:"metadata"`
+	Spec struct {
+		Taints []struct{ Key string } `json:"taints"`
+	} `json:"spec"`
+	Status struct {
+		NodeInfo struct {
+			KubeletVersion          string `json:"kubeletVersion"`
+			ContainerRuntimeVersion string `json:"containerRuntimeVersion"`
+		} `json:"nodeInfo"`
+	} `json:"status"`
+}
+
 func nodes(t *testing.T, r *rig) {
 	var list struct {
-		Items []struct {
-			Metadata struct {
-				Name   string            `json:"name"`
-				Labels map[string]string `json:"labels"`
-			} `json:"metadata"`
-			Spec struct {
-				Taints []struct{ Key string } `json:"taints"`
-			} `json:"spec"`
-			Status struct {
-				NodeInfo struct {
-					KubeletVersion          string `json:"kubeletVersion"`
-					ContainerRuntimeVersion string `json:"containerRuntimeVersion"`
-				} `json:"nodeInfo"`
-			} `json:"status"`
-		} `json:"items"`
+		Items []node `json:"items"`
 	}
 	r.get(&list, "nodes")
 	capacity := map[string]bool{}
-	for _, n := range list.Items {
+	real := slices.DeleteFunc(list.Items, func(n node) bool { return n.Metadata.Labels["type"] == "kwok" })
+	for _, n := range real {
 		capacity[n.Metadata.Labels["karpenter.sh/capacity-type"]] = len(n.Spec.Taints) > 0
 		if n.Status.NodeInfo.KubeletVersion != "v1.36.3" || !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "containerd://") {
 			t.Errorf("node %s runs %+v", n.Metadata.Name, n.Status.NodeInfo)
@@ -82,12 +86,12 @@ func nodes(t *testing.T, r *rig) {
 			}
 		}
 	}
-	if tainted, ok := capacity["spot"]; len(list.Items) != 2 || !ok || !tainted || capacity["on-demand"] {
+	if tainted, ok := capacity["spot"]; len(real) != 2 || !ok || !tainted || capacity["on-demand"] {
 		t.Errorf("nodes by capacity, with whether they are tainted: %v", capacity)
 	}
 }
 
-// confined: the daemon runs as the manifest promises, and may not write outside its own namespace.
+// confined: the daemon runs as the manifest promises, and may do no more than what enforcing needs.
 func confined(t *testing.T, r *rig) {
 	var list struct {
 		Items []struct {
@@ -121,11 +125,12 @@ func confined(t *testing.T, r *rig) {
 	if n := pod.Status.ContainerStatuses[0].RestartCount; n != 0 {
 		t.Errorf("the daemon restarted %d times", n)
 	}
-	for _, may := range []string{"patch deployments.apps", "patch pods", "update resourcequotas", "create events"} {
+	for _, may := range []string{"delete pods", "get secrets", "create pods", "patch nodes", "create clusterroles.rbac.authorization.k8s.io", "patch statefulsets.apps"} {
 		verb, resource, _ := strings.Cut(may, " ")
 		out, code := r.run("localkube", "kubectl", "--out", r.out, "auth", "can-i", verb, resource, "-n", "ml-production",
 			"--as=system:serviceaccount:trimtab:trimtab")
-		if code == 0 || strings.TrimSpace(out) != "no" {
+		if code == 0 || !strings.HasSuffix(strings.TrimSpace(out), "no") { // before it there may be a warning
+
 			t.Errorf("the daemon may %s: %s", may, out)
 		}
 	}

@@ -3,19 +3,20 @@
 package e2e
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// ends waits until a workload of trials has n finished entries and gives the last.
+// ends waits until a trial has n finished entries and gives the last.
 func (r *rig) ends(name string, n int) entry {
 	r.t.Helper()
 	var last entry
 	r.eventually(name+" has "+itoa(n)+" finished entries", 3*time.Minute, func() bool {
 		done := 0
-		for _, e := range r.history("trials/" + name) {
+		for _, e := range r.history("trial-" + name + "/" + name) {
 			if e.Outcome != "" {
 				done, last = done+1, e
 			}
@@ -29,12 +30,9 @@ func (r *rig) ends(name string, n int) entry {
 // written of it is taken back, and the workload beside it is changed all the same.
 func refused(t *testing.T, r *rig) {
 	r.kubectl("apply", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/refuse.yaml"))
-	r.trial("refused", "recommend")
-	r.trial("granted", "recommend")
-	r.until("both are measured", 3*time.Minute, func(a answer) bool {
-		return a.of("refused").reasons() == "cpu-underused few-requests" && a.of("granted").reasons() == "cpu-underused few-requests"
-	})
-	r.trial("granted", "enforce")
+	r.measured("refused", "granted")
+	r.mode("refused", "enforce")
+	r.mode("granted", "enforce")
 	if e := r.ends("refused", 1); e.Outcome != "failed" || !strings.Contains(e.Detail, "are not to be resized") {
 		t.Errorf("ledger: %+v", e)
 	}
@@ -42,46 +40,46 @@ func refused(t *testing.T, r *rig) {
 		t.Errorf("ledger: %+v", e)
 	}
 	r.asserts("granted")
-	if got := r.kubectl("-n", "trials", "get", "deployment", "refused", "-o", "jsonpath={.spec.replicas}"); got != "3" {
+	if got := r.kubectl("-n", "trial-refused", "get", "deployment", "refused", "-o", "jsonpath={.spec.replicas}"); got != "3" {
 		t.Errorf("refused has %s replicas, want the 3 of before", got)
 	}
-	r.trial("granted", "recommend") // no more tries
+	r.mode("refused", "recommend") // no more tries
 	r.kubectl("delete", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/refuse.yaml"))
-	r.kubectl("-n", "trials", "delete", "deployment", "refused", "--wait=false")
+	r.kubectl("delete", "namespace", "trial-refused", "--wait=false")
 }
 
 // revertRefused: taking a change back needs room that a quota, and then a LimitRange, does not give any
 // more: each is told in the API server's words, and once the room is there it is taken back.
 func revertRefused(t *testing.T, r *rig) {
-	id := r.history("trials/granted")[0].ID
+	id := r.history("trial-granted/granted")[0].ID
 	revert := func() string {
 		out, _ := r.run("trimtab", "revert", id, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
 		return out
 	}
-	used := r.kubectl("-n", "trials", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.cpu}")
-	r.kubectl("-n", "trials", "create", "quota", "tight", "--hard=requests.cpu=150m")
+	used := r.kubectl("-n", "trial-granted", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.cpu}")
+	r.kubectl("-n", "trial-granted", "create", "quota", "tight", "--hard=requests.cpu=100m")
 	r.eventually("the quota is counted", 30*time.Second, func() bool {
-		return r.kubectl("-n", "trials", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.cpu}`) != ""
+		return r.kubectl("-n", "trial-granted", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.cpu}`) != ""
 	})
 	revert()
 	if e := r.ends("granted", 2); e.Outcome != "failed" || !strings.Contains(e.Detail, "exceeded quota") {
-		t.Errorf("a quota of 150m beside pods of %s: %+v", used, e)
+		t.Errorf("a quota of 100m beside pods of %s: %+v", used, e)
 	}
-	r.kubectl("-n", "trials", "delete", "quota", "tight")
-	r.kubectl("-n", "trials", "create", "-f", r.file("limits.yaml",
-		"apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: Container, max: {cpu: 60m}}]}\n"))
+	r.kubectl("-n", "trial-granted", "delete", "quota", "tight")
+	r.kubectl("-n", "trial-granted", "create", "-f", r.file("limits.yaml",
+		"apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: Container, max: {cpu: 40m}}]}\n"))
 	revert()
-	if e := r.ends("granted", 3); e.Outcome != "failed" || !strings.Contains(e.Detail, "maximum cpu usage per Container is 60m") {
-		t.Errorf("a LimitRange of at most 60m: %+v", e)
+	if e := r.ends("granted", 3); e.Outcome != "failed" || !strings.Contains(e.Detail, "40m") {
+		t.Errorf("a LimitRange of at most 40m: %+v", e)
 	}
-	r.kubectl("-n", "trials", "delete", "limitrange", "small")
+	r.kubectl("-n", "trial-granted", "delete", "limitrange", "small")
 	text := revert()
 	e := r.ends("granted", 4)
 	if e.Outcome != "done" || e.Change.Reverts != id || e.Change.By == "" {
 		t.Errorf("%s\nledger: %+v", text, e)
 	}
-	for _, p := range r.pods("trials", "granted") {
-		if got := p.Status.ContainerStatuses[0]; got.Resources.Requests["cpu"] != "100m" || got.RestartCount != 0 {
+	for _, p := range r.pods("trial-granted", "granted") {
+		if got := p.Status.ContainerStatuses[0]; got.Resources.Requests["cpu"] != "60m" || got.RestartCount != 0 {
 			t.Errorf("%s has cpu %s again, restarts %d", p.Metadata.Name, got.Resources.Requests["cpu"], got.RestartCount)
 		}
 	}
@@ -93,8 +91,7 @@ func revertRefused(t *testing.T, r *rig) {
 
 // approved: in recommend mode a person with the approver's rights has one proposal made, and only that.
 func approved(t *testing.T, r *rig) {
-	r.trial("asked", "recommend")
-	r.until("it is measured", 3*time.Minute, func(a answer) bool { return a.of("asked").reasons() == "cpu-underused few-requests" })
+	r.measured("asked")
 	var id string
 	for _, c := range mustPlan(t, r).Plan.Changes {
 		if c.Ref.Name == "asked" {
@@ -123,15 +120,14 @@ func mustPlan(t *testing.T, r *rig) answer {
 // unwritable: without the right to write the ledger nothing is changed and one line says why; with it
 // the change is made.
 func unwritable(t *testing.T, r *rig) {
-	r.trial("unwritten", "recommend")
-	r.until("it is measured", 3*time.Minute, func(a answer) bool { return a.of("unwritten").reasons() == "cpu-underused few-requests" })
+	r.measured("unwritten")
 	rules := r.kubectl("-n", "trimtab", "get", "role", "trimtab", "-o", "jsonpath={.rules}")
 	r.kubectl("-n", "trimtab", "patch", "role", "trimtab", "--type=json", "-p",
 		`[{"op":"replace","path":"/rules","value":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","list","watch"]},{"apiGroups":["coordination.k8s.io"],"resources":["leases"],"verbs":["get","create","update"]}]}]`)
 	since := time.Now()
-	r.trial("unwritten", "enforce")
+	r.mode("unwritten", "enforce")
 	r.until("the plan says that the ledger does not have it", time.Minute, func(a answer) bool {
-		return strings.Contains(strings.Join(a.Plan.Troubles, "\n"), "trials/unwritten: not changed, because the ledger does not have it")
+		return strings.Contains(strings.Join(a.Plan.Troubles, "\n"), "trial-unwritten/unwritten: not changed, because the ledger does not have it")
 	})
 	for _, w := range r.writes(daemonUser, since) {
 		if strings.Contains(w.Name, "unwritten") {
@@ -144,19 +140,44 @@ func unwritable(t *testing.T, r *rig) {
 	}
 }
 
-// mailDown: a mail server that is not ready now gets the report later, each recipient once; nothing else stops.
-func mailDown(t *testing.T, r *rig) {
+// mailFails makes the mail server refuse the next mail for now, and asks for a report every minute.
+func mailFails(_ *testing.T, r *rig) {
 	r.kubectl("delete", "--raw", sink+"/messages")
-	r.kubectl("create", "--raw", sink+"/fail?code=451&times=2", "-f", r.file("empty", ""))
-	before := mustPlan(t, r).Pass.At
-	r.run("trimtab", "report", "--send", "weekly", "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
-	r.eventually("both recipients have it", 4*time.Minute, func() bool {
-		return strings.Count(r.kubectl("get", "--raw", sink+"/messages"), `"id"`) == 2
+	r.kubectl("create", "--raw", sink+"/fail?code=451&times=1", "-f", r.file("empty", ""))
+	r.kubectl("apply", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/minutely.yaml"))
+}
+
+// mailRetried: what the mail server would not take arrived later, every period once.
+func mailRetried(t *testing.T, r *rig) {
+	var box struct {
+		Letters []struct {
+			Report, Recipient, State string
+			Tries                    int
+		}
+	}
+	r.eventually("a mail was taken at the second try", 3*time.Minute, func() bool {
+		text := r.kubectl("-n", "trimtab", "get", "configmap", "trimtab-mail", "-o", `jsonpath={.data.outbox\.json}`)
+		if err := json.Unmarshal([]byte(text), &box); err != nil {
+			t.Fatalf("outbox: %v\n%s", err, text)
+		}
+		for _, l := range box.Letters {
+			if l.Report == "minutely" && l.State == "sent" && l.Tries > 1 {
+				return true
+			}
+		}
+		return false
 	})
-	r.until("passes go on", 30*time.Second, func(a answer) bool { return a.Pass.At.After(before) })
-	time.Sleep(10 * time.Second)
-	if n := strings.Count(r.kubectl("get", "--raw", sink+"/messages"), `"id"`); n != 2 {
-		t.Errorf("%d mails, want one for each recipient", n)
+	r.kubectl("delete", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/minutely.yaml"))
+	var list []struct{ ID, Subject string }
+	if err := json.Unmarshal([]byte(r.kubectl("get", "--raw", sink+"/messages")), &list); err != nil || len(list) == 0 {
+		t.Fatalf("%d mails (%v)", len(list), err)
+	}
+	seen := map[string]bool{}
+	for _, m := range list {
+		if seen[m.Subject] {
+			t.Errorf("received twice: %s", m.Subject)
+		}
+		seen[m.Subject] = true
 	}
 }
 

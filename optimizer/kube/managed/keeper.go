@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"trimtab.dev/trimtab/optimizer"
@@ -31,6 +32,8 @@ type Keeper struct {
 	url     func(ip string) string // of a pod's metrics
 	// watched is what the windows under way of settled servers began with, by namespace and name.
 	watched map[string]*base
+	// unasked is since when no document asks for a server that is there.
+	unasked map[types.NamespacedName]time.Time
 }
 
 // New is the Keeper behind client. What it changes for good it writes down in ledger; prices are those

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -157,6 +158,7 @@ func TestTwoSwitches(t *testing.T) {
 			t.Errorf("%s off, drifted: %+v, written %q, %v", name, rows, written, err)
 		}
 		r.set.Servers = nil
+		r.abandon()
 		rows, written, err = r.try(false)
 		if err != nil || len(written) > 0 || states(rows) != "Deployment differs" {
 			t.Errorf("%s off, no document: %+v, written %q, %v", name, rows, written, err)
@@ -242,6 +244,7 @@ func TestTwoServers(t *testing.T) {
 		t.Errorf("rows %s, written %q", states(rows), written)
 	}
 	r.set.Servers = []policies.Server{quotes()}
+	r.abandon()
 	rows, _ = r.keep()
 	if len(rows) != 6 || rows[4].Name != "offers" || rows[4].Namespace != "a" || rows[5].Namespace != "b" || rows[5].Name != "quotes" {
 		t.Errorf("rows %+v; want those of a/quotes and the Deployments of a/offers and b/quotes", rows)
@@ -253,6 +256,7 @@ func TestDeletion(t *testing.T) {
 	r := newRig(t, quotes())
 	r.keep()
 	r.set.Servers = nil
+	r.abandon()
 	rows, written := r.keep()
 	if states(rows) != "Deployment deleted" || !slices.Equal(written, []string{"delete deployments quotes"}) {
 		t.Errorf("first %s, written %q", states(rows), written)
@@ -267,6 +271,24 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
+// TestReplacedDocument: one that is deleted and made again within the grace costs its server nothing, and
+// the grace begins anew each time.
+func TestReplacedDocument(t *testing.T) {
+	r := newRig(t, quotes())
+	r.keep()
+	for range 3 {
+		r.set.Servers = nil
+		r.keep()
+		r.now = r.now.Add(deletionGrace - time.Second)
+		if rows, written := r.keep(); len(rows)+len(written) > 0 {
+			t.Fatalf("gone for less than the grace: %s, written %q", states(rows), written)
+		}
+		r.set.Servers = []policies.Server{quotes()}
+		r.keep()
+		r.now = r.now.Add(time.Second)
+	}
+}
+
 // TestDrainIsWaitedFor: while the Deployment goes, nothing else does.
 func TestDrainIsWaitedFor(t *testing.T) {
 	r := newRig(t, quotes())
@@ -277,6 +299,7 @@ func TestDrainIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.set.Servers = nil
+	r.abandon()
 	rows, written := r.keep()
 	if len(written) > 0 || states(rows) != "Deployment deleted" || !strings.Contains(rows[0].Detail, "finish") {
 		t.Errorf("%+v, written %q", rows, written)
@@ -288,6 +311,7 @@ func TestDeletionAsksForTheVeryObject(t *testing.T) {
 	r := newRig(t, quotes())
 	r.keep()
 	r.set.Servers = nil
+	r.abandon()
 	r.keep()
 	for _, a := range r.client.Actions() {
 		if d, ok := a.(interface{ GetDeleteOptions() metav1.DeleteOptions }); ok {
@@ -314,6 +338,7 @@ func TestBadDocumentsProtect(t *testing.T) {
 		r := newRig(t, quotes())
 		r.keep()
 		r.set = policies.Set{Bad: []policies.Bad{tt.bad}}
+		r.abandon()
 		if _, written := r.keep(); (len(written) == 0) != tt.protected {
 			t.Errorf("%s: written %q, protected should be %v", name, written, tt.protected)
 		}

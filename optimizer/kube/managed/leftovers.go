@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,16 +31,38 @@ func (p *pass) leftovers(ctx context.Context, set policies.Set) ([]optimizer.Kep
 		return nil, err
 	}
 	var out []optimizer.Kept
-	for _, at := range found {
-		if !claimed(at, set) {
-			rows, err := p.remove(ctx, at)
-			out = append(out, rows...)
-			if err != nil {
-				return out, fmt.Errorf("remove inference server %s: %w", at, err)
-			}
+	for _, at := range p.unclaimed(found, set) {
+		rows, err := p.remove(ctx, at)
+		out = append(out, rows...)
+		if err != nil {
+			return out, fmt.Errorf("remove inference server %s: %w", at, err)
 		}
 	}
 	return out, nil
+}
+
+// deletionGrace is how long a document must have been gone before its server goes: one that is replaced is
+// deleted and made again, and its server is not to stop for that.
+const deletionGrace = 2 * time.Minute
+
+// unclaimed gives the servers that no document has asked for during the grace.
+func (p *pass) unclaimed(found []types.NamespacedName, set policies.Set) []types.NamespacedName {
+	since := map[types.NamespacedName]time.Time{}
+	var out []types.NamespacedName
+	for _, at := range found {
+		if claimed(at, set) {
+			continue
+		}
+		since[at] = p.now
+		if first, known := p.unasked[at]; known {
+			since[at] = first
+		}
+		if p.now.Sub(since[at]) >= deletionGrace {
+			out = append(out, at)
+		}
+	}
+	p.unasked = since
+	return out
 }
 
 // servers names every server that Trimtab made anything of, sorted.

@@ -9,7 +9,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// backend opens a session for every connection.
+// backend opens a conversation for every connection.
 type backend struct {
 	user, password string
 	box            *box
@@ -17,10 +17,10 @@ type backend struct {
 }
 
 // NewSession implements smtp.Backend.
-func (b backend) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{backend: b}, nil }
+func (b backend) NewSession(*smtp.Conn) (smtp.Session, error) { return &conversation{backend: b}, nil }
 
-// session is one client's connection.
-type session struct {
+// conversation is one client's connection.
+type conversation struct {
 	backend
 	known bool // it has authenticated
 	from  string
@@ -28,10 +28,10 @@ type session struct {
 }
 
 // AuthMechanisms implements smtp.AuthSession; the server offers them below TLS only.
-func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (s *conversation) AuthMechanisms() []string { return []string{sasl.Plain} }
 
 // Auth implements smtp.AuthSession.
-func (s *session) Auth(string) (sasl.Server, error) {
+func (s *conversation) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		same := subtle.ConstantTimeCompare([]byte(user), []byte(s.user)) & subtle.ConstantTimeCompare([]byte(password), []byte(s.password))
 		if same != 1 {
@@ -43,7 +43,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 }
 
 // Mail implements smtp.Session.
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+func (s *conversation) Mail(from string, _ *smtp.MailOptions) error {
 	if !s.known {
 		return smtp.ErrAuthRequired
 	}
@@ -52,7 +52,7 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 // Rcpt implements smtp.Session.
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+func (s *conversation) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if err := s.faults.next("rcpt"); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 // Data implements smtp.Session: a message that is answered with success is on disk.
-func (s *session) Data(r io.Reader) error {
+func (s *conversation) Data(r io.Reader) error {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return fmt.Errorf("read message: %w", err)
@@ -73,7 +73,7 @@ func (s *session) Data(r io.Reader) error {
 }
 
 // Reset implements smtp.Session.
-func (s *session) Reset() { s.from, s.to = "", nil }
+func (s *conversation) Reset() { s.from, s.to = "", nil }
 
 // Logout implements smtp.Session.
-func (s *session) Logout() error { return nil }
+func (s *conversation) Logout() error { return nil }
