@@ -1,6 +1,6 @@
 // Command trimtab optimizes the cost and the resources of machine-learning model servers on
 // Kubernetes: it observes Deployments, recommends right-sizing, replica reduction and spot
-// placement in money, and says why.
+// placement in money, and says why; where two switches allow it, it acts, and writes that down.
 //
 // A tour for newcomers, in reading order:
 //
@@ -9,11 +9,15 @@
 //	policies/admission   what the API server would say of a change
 //	optimizer/cost       Money, Prices, what a workload costs a month
 //	recommender          History of use; what it asks for, with every step kept
-//	optimizer            Cycle.Run: one pass from measurements to a Plan
-//	optimizer/kube       Kubernetes objects to fleet values
+//	recommender/capacity which batch size of a model server is the cheapest within its SLO
+//	optimizer            Cycle.Run: one pass from measurements to a Plan, and from it to changes
+//	optimizer/ledger     what was begun and how it ended, as pages of text
+//	optimizer/kube       Kubernetes objects to fleet values, and changes to patches
+//	optimizer/kube/managed  the model servers that Trimtab owns
 //	optimizer/usage      measurements into an embedded Prometheus TSDB, and back by named queries
 //	optimizer/simulator  a whole fleet from a text file under a virtual clock
-//	reports              a Plan as text and as a page
+//	reports              a Plan, the history and the report as text and as pages
+//	reports/mail         the report by SMTP
 //	cmd/trimtab          this program: only wiring
 //
 // Everything from fleet to optimizer, and reports, is pure: no client-go, no network, no clock.
