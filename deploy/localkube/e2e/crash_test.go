@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,8 +211,12 @@ func switchedOff(t *testing.T, r *rig) {
 		return strings.HasPrefix(r.kubectl("-n", "trimtab", "get", "lease", "trimtab", "-o", "jsonpath={.spec.holderIdentity}"), "powerless")
 	})
 	r.eventually("it would change it, if it were allowed to", 3*time.Minute, func() bool {
-		out, _ := r.run("localkube", "exec", filepath.Join(r.root, "bin", "trimtab"), "plan", "--server", "http://127.0.0.1:"+port)
-		return strings.Contains(out, "trial-idle/idle") && strings.Contains(out, "few requests")
+		out, _ := r.run("localkube", "exec", filepath.Join(r.root, "bin", "trimtab"), "plan", "-o", "json", "--server", "http://127.0.0.1:"+port)
+		var a answer
+		if json.Unmarshal([]byte(out), &a) != nil {
+			return false
+		}
+		return slices.ContainsFunc(a.Plan.Changes, func(c change) bool { return c.Ref.Name == "idle" && c.Mode == "enforce" })
 	})
 	time.Sleep(10 * time.Second) // five passes
 	for _, w := range r.writes(daemonUser, since) {

@@ -150,11 +150,8 @@ type answer struct {
 	} `json:"pass"`
 	Plan struct {
 		Assessments []assessment `json:"assessments"`
-		Changes     []struct {
-			ID  string `json:"id"`
-			Ref ref    `json:"ref"`
-		} `json:"changes"`
-		Troubles    []string `json:"troubles"`
+		Changes     []change     `json:"changes"`
+		Troubles    []string     `json:"troubles"`
 		BadPolicies []struct {
 			Faults []string `json:"faults"`
 		} `json:"badPolicies"`
@@ -166,6 +163,12 @@ type answer struct {
 			Unpriced []string `json:"unpriced"`
 		}
 	} `json:"plan"`
+}
+
+type change struct {
+	ID   string `json:"id"`
+	Ref  ref    `json:"ref"`
+	Mode string `json:"mode"`
 }
 
 type ref struct {
