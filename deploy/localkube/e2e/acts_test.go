@@ -218,7 +218,8 @@ func tuned(t *testing.T, r *rig) {
 		t.Fatal("the ledger has nothing of price-quotes")
 	}
 	last := h[len(h)-1]
-	if last.Outcome != "done" || last.Change.Keeper != "managed" || strings.Count(last.Detail, "p99") < 2 || strings.Count(last.Detail, "$") < 2 {
+	beforeAndAfter := regexp.MustCompile(`p99 \S+ m?s -> \S+ m?s, \$[0-9.]+ -> \$[0-9.]+ per 1,000 requests`)
+	if last.Outcome != "done" || last.Change.Keeper != "managed" || !beforeAndAfter.MatchString(last.Detail) {
 		t.Errorf("ledger: %+v", last)
 	}
 	var config struct {
