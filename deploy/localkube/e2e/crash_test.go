@@ -101,31 +101,53 @@ func killedAtEveryWrite(t *testing.T, r *rig) {
 	r.measured("victim")
 	r.standby()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("12"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("40"), 0o644); err != nil {
 		t.Fatal(err)
+	}
+	for _, other := range []string{"granted", "unwritten"} {
+		r.mode(other, "recommend")
 	}
 	r.mode("victim", "enforce")
 	deaths := func() int {
 		files, _ := filepath.Glob(filepath.Join(dir, "write-*"))
 		return len(files)
 	}
-	store := t.TempDir()
-	port := freePort(t)
-	for end := time.Now().Add(5 * time.Minute); !r.settledTrial("victim"); {
-		if time.Now().After(end) {
-			t.Fatalf("not settled after %d deaths", deaths())
-		}
-		was := deaths()
-		r.process("victims", port, dir, "--enforce", "--store="+store)()
-		if deaths() == was {
-			break // it ended by itself: something else is wrong, which the asserts below will tell
-		}
-	}
+	r.untilSettled("victim", dir)
 	t.Logf("SIGKILL after each of %d writes: %s", deaths(), written(dir))
 	if deaths() < 5 {
 		t.Errorf("it died only %d times", deaths())
 	}
 	r.asserts("victim")
+}
+
+// untilSettled starts a daemon again whenever it has died, until the change of a trial is at its end.
+func (r *rig) untilSettled(name, dir string) {
+	r.t.Helper()
+	store, port := r.t.TempDir(), freePort(r.t)
+	start := func() chan int {
+		ended := make(chan int, 1)
+		wait := r.process("victims", port, dir, "--enforce", "--store="+store)
+		go func() { ended <- wait() }()
+		return ended
+	}
+	ended := start()
+	for end := time.Now().Add(5 * time.Minute); !r.settledTrial(name); {
+		select {
+		case <-ended:
+			ended = start()
+		case <-time.After(time.Second):
+		}
+		if time.Now().After(end) {
+			r.kill("--identity=victims")
+			r.t.Fatalf("%s is not settled; it died after: %s", name, written(dir))
+		}
+	}
+	select {
+	case <-ended:
+	default: // it lives, for nothing is left to write
+		r.kill("--identity=victims")
+		<-ended
+	}
 }
 
 func written(dir string) string {
@@ -190,11 +212,13 @@ func takesOver(t *testing.T, r *rig) {
 	second()
 }
 
-// kill ends the one process of this cluster that has the word on its command line.
+// kill ends the process of this cluster that has the word on its command line, if it lives.
 func (r *rig) kill(word string) {
 	r.t.Helper()
-	if p, err := os.FindProcess(r.inside("trimtab-crash", word)); err == nil {
-		p.Kill()
+	for _, pid := range processes("trimtab-crash", word) {
+		if p, err := os.FindProcess(pid); err == nil && r.ours(pid) {
+			p.Kill()
+		}
 	}
 }
 
