@@ -38,8 +38,8 @@ func TestRealNodes(t *testing.T) {
 		{"Nodes", nodes}, {"DaemonIsConfined", confined}, {"Recommends", recommends}, {"NothingWasChanged", unchanged},
 		{"AnswersAgree", agree}, {"Onboarding", onboarding},
 		{"BadPolicy", badPolicy}, {"Held", held}, {"MetricsServerStops", metricsStop}, {"DaemonIsKilled", killed},
-		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent}, {"Trials", trials},
-		{"Acts", acts}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused},
+		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent},
+		{"Acts", acts}, {"Trials", trials}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused},
 		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"KilledAtEveryWrite", killedAtEveryWrite},
 		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff},
 	}
