@@ -36,16 +36,16 @@ func nearest(word string, candidates []string) (string, bool) {
 		if strings.EqualFold(c, word) {
 			return c, true
 		}
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < dist {
+		if d := Distance(strings.ToLower(word), strings.ToLower(c)); d < dist {
 			best, dist = c, d
 		}
 	}
 	return best, best != ""
 }
 
-// distance counts the letters to insert, delete or replace to make a into b (Levenshtein).
+// Distance counts the letters to insert, delete or replace to make a into b (Levenshtein).
 // Words longer than any key are not measured.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
 	}

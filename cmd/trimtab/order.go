@@ -14,6 +14,7 @@ import (
 
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/kube"
+	"trimtab.dev/trimtab/policies"
 )
 
 // ordering is the flags of a verb that orders.
@@ -137,29 +138,8 @@ func nearest(id string, known []string, none string) string {
 	}
 	far := func(s string) int {
 		name, _, _ := strings.Cut(s, " ")
-		return distance(id, name)
+		return policies.Distance(id, name)
 	}
 	slices.SortStableFunc(known, func(a, b string) int { return cmp.Compare(far(a), far(b)) })
 	return "did you mean one of these? " + strings.Join(known[:min(len(known), 3)], ", ")
-}
-
-// distance is how many bytes to change, add or drop make b of a (Levenshtein's).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for k := range row {
-		row[k] = k
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for k := range len(b) {
-			replace := diagonal
-			if a[i] != b[k] {
-				replace++
-			}
-			diagonal = row[k+1]
-			row[k+1] = min(replace, row[k+1]+1, row[k]+1)
-		}
-	}
-	return row[len(b)]
 }

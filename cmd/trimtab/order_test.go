@@ -21,6 +21,7 @@ import (
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/optimizer/kube"
 	"trimtab.dev/trimtab/optimizer/ledger"
+	"trimtab.dev/trimtab/policies"
 )
 
 var may = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -246,7 +247,7 @@ func TestDistance(t *testing.T) {
 	words := []string{"", "a", "ab", "ba", "abc", "acb", "xabcy", "3f9a2c", "3fa92c", "f9a2c"}
 	for _, a := range words {
 		for _, b := range words {
-			if got, want := distance(a, b), naive(a, b); got != want {
+			if got, want := policies.Distance(a, b), naive(a, b); got != want {
 				t.Errorf("%q to %q is %d, want %d", a, b, got, want)
 			}
 		}
