@@ -7,7 +7,7 @@ LK    := deploy/localkube
 # that both use are compiled once.
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 
-.PHONY: help demo demo-down test check e2e bench golden tools
+.PHONY: help demo demo-down test check e2e bench golden onnxruntime tools
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,6 +36,11 @@ bench: tools ## one family of measurements, BENCH=name; appends JSON lines to be
 golden: ## rewrites the golden files and the rendered manifests; read the diff
 	go test ./reports ./policies ./optimizer/simulator -update
 	cd deploy/helm && CGO_ENABLED=0 go test -count=1 -trimpath -buildvcs=false . -update
+
+onnxruntime: ## fetches ONNX Runtime's library (86 MB, once, checksum checked) and builds bin/modelserver-onnx
+	@deploy/onnxruntime/fetch.sh >/dev/null
+	@mkdir -p bin && $(BUILD) -ldflags "-s -w" -tags onnx -o bin/modelserver-onnx ./cmd/modelserver
+	@echo "bin/modelserver-onnx is built; it finds the library in the cache"
 
 # Small programs of the standard library (and yaml): seconds to compile.
 tools:

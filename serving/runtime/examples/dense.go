@@ -1,8 +1,10 @@
-package runtime
+package examples
 
 import (
 	"math"
 	"math/rand/v2"
+
+	"trimtab.dev/trimtab/serving/runtime/onnx"
 )
 
 // dense is a fully connected layer: y[o] = bias[o] + sum over i of weight[o*in+i] * x[i].
@@ -21,19 +23,8 @@ func newDense(r *rand.Rand, in, out int) dense {
 	return d
 }
 
-// apply computes rows rows of x into y. Four rows go through each weight together: weights are
-// fetched once for the four, which is where a batch gains.
-func (d dense) apply(x, y []float32, rows int) {
-	n := 0
-	for ; n+4 <= rows; n += 4 {
-		d.apply4(x[n*d.in:(n+4)*d.in], y[n*d.out:(n+4)*d.out])
-	}
-	for ; n < rows; n++ {
-		d.apply1(x[n*d.in:(n+1)*d.in], y[n*d.out:(n+1)*d.out])
-	}
-}
-
-func (d dense) apply1(x, y []float32) {
+// apply computes one row.
+func (d dense) apply(x, y []float32) {
 	for o := range y {
 		sum := d.bias[o]
 		for i, w := range d.weight[o*d.in : (o+1)*d.in] {
@@ -43,18 +34,11 @@ func (d dense) apply1(x, y []float32) {
 	}
 }
 
-func (d dense) apply4(x, y []float32) {
-	x0, x1, x2, x3 := x[:d.in], x[d.in:2*d.in], x[2*d.in:3*d.in], x[3*d.in:4*d.in]
-	for o := range d.out {
-		s0, s1, s2, s3 := d.bias[o], d.bias[o], d.bias[o], d.bias[o]
-		for i, w := range d.weight[o*d.in : (o+1)*d.in] {
-			s0 += w * x0[i]
-			s1 += w * x1[i]
-			s2 += w * x2[i]
-			s3 += w * x3[i]
-		}
-		y[o], y[d.out+o], y[2*d.out+o], y[3*d.out+o] = s0, s1, s2, s3
-	}
+// export appends the layer to the graph as a Gemm whose names begin with name.
+func (d dense) export(g *onnx.Graph, name, from, to string) {
+	w := constant(g, name+"_weight", d.weight, int64(d.out), int64(d.in))
+	b := constant(g, name+"_bias", d.bias, int64(d.out))
+	add(g, "Gemm", to, []string{from, w, b}, onnx.AttrInt("transB", 1))
 }
 
 // step is one step of gradient descent for one row: grad is the loss's slope by y. It returns the

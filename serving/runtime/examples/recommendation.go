@@ -1,8 +1,12 @@
-package runtime
+package examples
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+
+	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/runtime/onnx"
 )
 
 const (
@@ -12,11 +16,8 @@ const (
 	recommendationEpochs = 6
 )
 
-// recommendation scores how likely a visitor asks about a listing: a network of two hidden layers.
-type recommendation struct {
-	meta   Meta
-	layers []dense
-}
+// network is dense layers with a ReLU between them.
+type network []dense
 
 // visitFeatures names a visit's values; all but the last four are what the visitor wants and what
 // the listing is, each scaled to 0..1.
@@ -42,13 +43,15 @@ func sampleVisit(r *rand.Rand, row []float32) float64 {
 	return 1 / (1 + math.Exp(-2*score))
 }
 
-func recommendationInput() Tensor {
-	return Tensor{Name: "visit", Shape: []int{recommendationWidth}}
+func recommendationInput() runtime.Spec {
+	return runtime.Spec{Name: "visit", Type: runtime.FP32, Shape: []int{recommendationWidth}}
 }
 
-func trainRecommendation() *recommendation {
+// trainRecommendation scores how likely a visitor asks about a listing: a network of two hidden layers.
+// The confidence is the probability of the likelier answer.
+func trainRecommendation() (*onnx.Model, error) {
 	w := rand.New(rand.NewPCG(1, seedWeights))
-	m := &recommendation{layers: []dense{newDense(w, recommendationWidth, 48), newDense(w, 48, 24), newDense(w, 24, 1)}}
+	m := network{newDense(w, recommendationWidth, 48), newDense(w, 48, 24), newDense(w, 24, 1)}
 	in, liked := visits(seedTrain, recommendationTrain)
 	for epoch := range recommendationEpochs {
 		rate := 0.05 / float32(1+epoch)
@@ -56,15 +59,35 @@ func trainRecommendation() *recommendation {
 			m.learn(in[i*recommendationWidth:(i+1)*recommendationWidth], y, rate)
 		}
 	}
-	m.meta = Meta{
-		Name:     "recommendation",
-		Input:    recommendationInput(),
-		Features: visitFeatures(),
-		Outputs:  []Tensor{{Name: "score", Shape: []int{1}}, {Name: Confidence, Shape: []int{1}}},
-		Accuracy: m.shareRight(),
-		Measure:  "share-right",
+	var g onnx.Graph
+	g.Inputs = []onnx.Value{onnx.Rows("visit", onnx.Float, recommendationWidth)}
+	g.Outputs = []onnx.Value{onnx.Rows("score", onnx.Float, 1), onnx.Rows(runtime.Confidence, onnx.Float, 1)}
+	m.export(&g, "visit", "logit")
+	add(&g, "Sigmoid", "score", []string{"logit"})
+	add(&g, "Sub", "other", []string{constant(&g, "one", []float32{1}, 1), "score"})
+	add(&g, "Max", runtime.Confidence, []string{"score", "other"})
+
+	in, liked = visits(seedHeldOut, recommendationHeld)
+	out, err := answers(g, in)
+	if err != nil {
+		return nil, err
 	}
-	return m
+	about := runtime.Meta{Features: visitFeatures(), Accuracy: shareRight(out[0], liked), Measure: "share-right"}
+	return finished(g, about, in)
+}
+
+// export appends the layers to the graph.
+func (m network) export(g *onnx.Graph, from, to string) {
+	for i, d := range m {
+		name := fmt.Sprintf("layer%d", i)
+		d.export(g, name, from, name)
+		from = name
+		if i+1 < len(m) {
+			from = name + "_relu"
+			add(g, "Relu", from, []string{name})
+		}
+	}
+	g.Nodes[len(g.Nodes)-1].Outputs[0] = to
 }
 
 // visits draws n visits and, with each one's own probability, whether it ended in a question (1) or not (0).
@@ -81,19 +104,19 @@ func visits(stream uint64, n int) (in, liked []float32) {
 
 // learn moves the weights one step towards the answer for one row. The slope of the log loss
 // through a sigmoid is simply p - y.
-func (m *recommendation) learn(x []float32, y, rate float32) {
+func (m network) learn(x []float32, y, rate float32) {
 	acts := [][]float32{x}
-	for i, d := range m.layers {
+	for i, d := range m {
 		next := make([]float32, d.out)
-		d.apply1(acts[i], next)
-		if i+1 < len(m.layers) {
+		d.apply(acts[i], next)
+		if i+1 < len(m) {
 			relu(next)
 		}
 		acts = append(acts, next)
 	}
-	grad := []float32{sigmoid(acts[len(m.layers)][0]) - y}
-	for i := len(m.layers) - 1; i >= 0; i-- {
-		grad = m.layers[i].step(acts[i], grad, rate)
+	grad := []float32{sigmoid(acts[len(m)][0]) - y}
+	for i := len(m) - 1; i >= 0; i-- {
+		grad = m[i].step(acts[i], grad, rate)
 		for j, a := range acts[i] {
 			if i > 0 && a == 0 { // ReLU lets no slope through where it gave 0
 				grad[j] = 0
@@ -102,46 +125,13 @@ func (m *recommendation) learn(x []float32, y, rate float32) {
 	}
 }
 
-// shareRight is the share of held-out visits on whose right side of 0.5 the score lies.
-func (m *recommendation) shareRight() float64 {
-	in, liked := visits(seedHeldOut, recommendationHeld)
-	score := m.scores(in, recommendationHeld)
+// shareRight is the share of visits on whose right side of 0.5 the score lies.
+func shareRight(score, liked []float32) float64 {
 	right := 0
 	for i, y := range liked {
 		if (score[i] > 0.5) == (y > 0.5) {
 			right++
 		}
 	}
-	return float64(right) / recommendationHeld
-}
-
-// Meta implements Model.
-func (m *recommendation) Meta() Meta { return m.meta }
-
-// Run implements Model: the score is a probability, the confidence that of the likelier answer.
-func (m *recommendation) Run(in []float32, rows int) ([][]float32, error) {
-	if err := checkSize(in, rows, recommendationWidth); err != nil {
-		return nil, err
-	}
-	score := m.scores(in, rows)
-	sure := make([]float32, rows)
-	for i, p := range score {
-		sure[i] = max(p, 1-p)
-	}
-	return [][]float32{score, sure}, nil
-}
-
-func (m *recommendation) scores(x []float32, rows int) []float32 {
-	for i, d := range m.layers {
-		y := make([]float32, rows*d.out)
-		d.apply(x, y, rows)
-		if i+1 < len(m.layers) {
-			relu(y)
-		}
-		x = y
-	}
-	for i, v := range x {
-		x[i] = sigmoid(v)
-	}
-	return x
+	return float64(right) / float64(len(liked))
 }

@@ -1,10 +1,14 @@
-package runtime
+package examples
 
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
+
+	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/runtime/onnx"
 )
 
 const (
@@ -17,13 +21,6 @@ const (
 	priceBands     = 10
 	nearEnough     = 0.10 // a valuation within 10 % of the price counts as right
 )
-
-// valuation estimates the price of a property: gradient-boosted trees on the logarithm of the price.
-type valuation struct {
-	meta   Meta
-	forest forest
-	bands  []band
-}
 
 // band is a range of predicted prices and the share of held-out properties in it that were
 // valued within nearEnough: that share is the confidence of a prediction in the band.
@@ -72,28 +69,56 @@ func properties(stream uint64, n int) (in, price []float32) {
 	return in, price
 }
 
-func valuationInput() Tensor {
-	return Tensor{Name: "property", Shape: []int{valuationWidth}}
+func valuationInput() runtime.Spec {
+	return runtime.Spec{Name: "property", Type: runtime.FP32, Shape: []int{valuationWidth}}
 }
 
-func trainValuation() *valuation {
+// trainValuation estimates the price of a property: gradient-boosted trees on the logarithm of the
+// price, and a small tree that turns the price into the confidence of its band.
+func trainValuation() (*onnx.Model, error) {
 	in, price := properties(seedTrain, valuationTrain)
 	for i, p := range price {
 		price[i] = float32(math.Log(float64(p)))
 	}
-	m := &valuation{forest: fit(in, price, valuationWidth, valuationTrees, valuationDepth, valuationRate)}
+	var g onnx.Graph
+	g.Inputs = []onnx.Value{onnx.Rows("property", onnx.Float, valuationWidth)}
+	g.Outputs = []onnx.Value{onnx.Rows("price", onnx.Float, 1)}
+	addForest(&g, fit(in, price, valuationWidth, valuationTrees, valuationDepth, valuationRate), "property", "log_price")
+	add(&g, "Exp", "price", []string{"log_price"})
+
 	in, price = properties(seedHeldOut, valuationHeld)
-	guess := m.prices(in, valuationHeld)
-	m.bands = bandsOf(guess, price)
-	m.meta = Meta{
-		Name:     "valuation",
-		Input:    valuationInput(),
-		Features: propertyFeatures(),
-		Outputs:  []Tensor{{Name: "price", Shape: []int{1}}, {Name: Confidence, Shape: []int{1}}},
-		Accuracy: r2(guess, price),
-		Measure:  "r2",
+	guess, err := answers(g, in)
+	if err != nil {
+		return nil, err
 	}
-	return m
+	addForest(&g, forest{trees: []tree{bandTree(bandsOf(guess[0], price))}}, "price", runtime.Confidence)
+	g.Outputs = append(g.Outputs, onnx.Rows(runtime.Confidence, onnx.Float, 1))
+	return finished(g, runtime.Meta{Features: propertyFeatures(), Accuracy: r2(guess[0], price), Measure: "r2"}, in)
+}
+
+// bandTree finds a price's band: its leaves are the bands in their order, the last one again and again
+// until the tree is complete.
+func bandTree(bands []band) tree {
+	leaves := 1
+	for leaves < len(bands) {
+		leaves *= 2
+	}
+	t := tree{nodes: make([]node, leaves-1), leaf: make([]float32, leaves)}
+	for k := range t.leaf {
+		t.leaf[k] = bands[min(k, len(bands)-1)].right
+	}
+	// Node i of a level is between its share of the leaves: at or below the end of the last one on its
+	// left is left.
+	for i := range t.nodes {
+		level := bits.Len(uint(i+1)) - 1
+		span := leaves >> level
+		middle := (i+1-1<<level)*span + span/2
+		t.nodes[i].threshold = math.MaxFloat32
+		if middle < len(bands) {
+			t.nodes[i].threshold = bands[middle-1].upTo
+		}
+	}
+	return t
 }
 
 // bandsOf cuts the held-out properties into priceBands of equal number by predicted price.
@@ -125,37 +150,4 @@ func r2(guess, truth []float32) float64 {
 		spread += (float64(v) - m) * (float64(v) - m)
 	}
 	return 1 - wrong/spread
-}
-
-// Meta implements Model.
-func (m *valuation) Meta() Meta { return m.meta }
-
-// Run implements Model: the price in units of currency, and the confidence of its price band.
-func (m *valuation) Run(in []float32, rows int) ([][]float32, error) {
-	if err := checkSize(in, rows, valuationWidth); err != nil {
-		return nil, err
-	}
-	price := m.prices(in, rows)
-	sure := make([]float32, rows)
-	for i, p := range price {
-		sure[i] = m.confidence(p)
-	}
-	return [][]float32{price, sure}, nil
-}
-
-func (m *valuation) prices(in []float32, rows int) []float32 {
-	price := m.forest.apply(in, rows, valuationWidth)
-	for i, p := range price {
-		price[i] = float32(math.Exp(float64(p)))
-	}
-	return price
-}
-
-func (m *valuation) confidence(price float32) float32 {
-	for _, b := range m.bands {
-		if price <= b.upTo {
-			return b.right
-		}
-	}
-	return m.bands[len(m.bands)-1].right
 }
