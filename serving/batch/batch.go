@@ -1,8 +1,8 @@
-// Package batch decides dynamic batching: when is a batch ready and whose rows are in it.
+// Package batch decides dynamic batching: whether a request may come in, when a batch is ready and whose
+// rows are in it.
 //
 // It is arithmetic on values. It reads no clock, starts no goroutine and runs no model: the server
-// tells it what arrived and when, and does what it answers; a simulator can do the same on virtual
-// time.
+// tells it what arrived and when, and does what it answers; Simulate does the same on virtual time.
 package batch
 
 import (
@@ -11,11 +11,47 @@ import (
 	"time"
 )
 
-// Limits bound a batch and the queue before it.
+// Class says how much a request presses.
+type Class uint8
+
+// The classes. The zero value is Default. In a batch, interactive rows come first and bulk rows last, but
+// nobody starves: while others wait, default rows get at least a quarter and bulk rows a sixteenth.
+const (
+	Default Class = iota
+	Interactive
+	Bulk    // the class "batch": work that nobody sits and waits for
+	classes // how many there are
+)
+
+// served is the order in which classes fill a batch.
+func served() [classes]Class { return [...]Class{Interactive, Default, Bulk} }
+
+// String is the class's name.
+func (c Class) String() string { return [...]string{"default", "interactive", "batch"}[c] }
+
+// ParseClass reads a name, or the integer that Triton's clients send: 1 is the most urgent, 0 or nothing
+// is Default.
+func ParseClass(text string) (Class, bool) {
+	switch text {
+	case "interactive", "1":
+		return Interactive, true
+	case "default", "2", "0", "":
+		return Default, true
+	case "batch", "3":
+		return Bulk, true
+	}
+	return Default, false
+}
+
+// Limits are what a person or the tuner sets.
 type Limits struct {
 	MaxBatchSize  int           // rows in one batch, at least 1
-	MaxQueueDelay time.Duration // longest wait to fill a batch, counted from its oldest row; 0 never waits
+	MaxQueueDelay time.Duration // longest wait for others, from a batch's oldest row; 0 never waits
+	SLO           time.Duration // what a request should take from arrival to answer: who would be later is refused, who came in is answered all the same; 0: none
 	MaxQueueRows  int           // rows that may wait, at least MaxBatchSize
+	MaxQueueBytes int64         // bytes of the requests that wait; 0: no bound
+	Static        bool          // wait MaxQueueDelay whatever the load, as other batchers do: for comparison
+	Alone         bool          // a batch has rows of one request only, and waits for no other
 }
 
 // Check returns every fault of the limits, joined, or nil.
@@ -27,14 +63,31 @@ func (l Limits) Check() error {
 	if l.MaxQueueDelay < 0 {
 		faults = append(faults, fmt.Errorf("max queue delay is %s; 0 or more", l.MaxQueueDelay))
 	}
+	if l.SLO < 0 {
+		faults = append(faults, fmt.Errorf("latency objective is %s; 0 or more", l.SLO))
+	}
 	if l.MaxQueueRows < l.MaxBatchSize {
 		faults = append(faults, fmt.Errorf("max queue rows is %d; at least the batch size, %d", l.MaxQueueRows, l.MaxBatchSize))
+	}
+	if l.MaxQueueBytes < 0 {
+		faults = append(faults, fmt.Errorf("max queue bytes is %d; 0 or more", l.MaxQueueBytes))
 	}
 	return errors.Join(faults...)
 }
 
+// Request is what somebody wants computed. Of names it.
+type Request[T comparable] struct {
+	Of       T
+	Rows     int
+	Bytes    int64  // that it holds while it waits
+	Shape    string // a batch is of one shape
+	Class    Class
+	Arrived  time.Time // now, to Push
+	Deadline time.Time // when the answer is worth nothing any more, and is not computed; zero: never
+}
+
 // Span is a run of one request's rows in a batch: rows From (included) to To (excluded).
-type Span[T comparable] struct {
+type Span[T any] struct {
 	Of       T
 	From, To int
 }
@@ -42,101 +95,74 @@ type Span[T comparable] struct {
 // Rows is the number of rows in the span.
 func (s Span[T]) Rows() int { return s.To - s.From }
 
-// Queue holds requests in the order of arrival and cuts them into batches. A request larger than a
-// batch is spread over several, and the rest of a batch is filled from the next request. A Queue is
-// not safe for concurrent use.
-type Queue[T comparable] struct {
-	limits  Limits
-	waiting []request[T]
-	rows    int
+// Batch is what is to be computed now.
+type Batch[T any] struct {
+	ID       uint64 // for Done
+	Spans    []Span[T]
+	Expired  []T // requests whose deadline passed while rows of theirs waited: those rows are gone, and somebody is to be told
+	Rows     int
+	Shape    string
+	Oldest   time.Time // arrival of its oldest request
+	Deadline time.Time // the tightest; zero: none has one
+	Why      Why
 }
 
-type request[T comparable] struct {
-	of      T
-	arrived time.Time
-	from    int // rows before it are already taken
-	rows    int
+// Why says why a batch went when it did.
+type Why uint8
+
+// The reasons to go.
+const (
+	Full        Why = iota // no row more fits
+	Enough                 // more rows would hardly make a row cheaper
+	Deadline               // later would be too late for the tightest deadline
+	Delay                  // the oldest row waited MaxQueueDelay
+	Alone                  // waiting is off, or batches save nothing here
+	NobodyComes            // no other request is expected in time
+	StaticDelay            // the fixed wait was over
+	Drain                  // nobody is waited for any more
+	causes                 // how many there are
+)
+
+// String is the reason's name, for metrics.
+func (w Why) String() string {
+	return [...]string{"full", "enough", "deadline", "delay", "alone", "nobody-comes", "static", "drain"}[w]
 }
 
-// New returns an empty queue. The limits must have passed Check.
-func New[T comparable](l Limits) *Queue[T] { return &Queue[T]{limits: l} }
-
-// Rows is the number of rows that wait.
-func (q *Queue[T]) Rows() int { return q.rows }
-
-// SetLimits makes l, which must have passed Check, bound the batches and pushes from now on. Nobody
-// who waits is sent away: where more rows wait than l lets in, only new requests are refused.
-func (q *Queue[T]) SetLimits(l Limits) { q.limits = l }
-
-// Push puts a request of rows rows at the end and reports whether it fitted. It refuses whole
-// requests only, and those without rows.
-func (q *Queue[T]) Push(of T, rows int, arrived time.Time) bool {
-	if rows < 1 || rows > q.limits.MaxQueueRows-q.rows {
-		return false
+// Whys are all reasons to go, in order.
+func Whys() []Why {
+	all := make([]Why, causes)
+	for i := range all {
+		all[i] = Why(i)
 	}
-	q.waiting = append(q.waiting, request[T]{of: of, arrived: arrived, rows: rows})
-	q.rows += rows
-	return true
+	return all
 }
 
-// ReadyAt is the earliest time at which the next batch may run; false means that nothing waits.
-// A full batch is ready since its oldest row arrived; any other waits until that row is
-// MaxQueueDelay old. With a batch of 4 and a delay of 5 ms:
-//
-//	waiting (arrival: rows)   ready at
-//	0 ms: 1                   5 ms
-//	0 ms: 1, 3 ms: 2          5 ms
-//	0 ms: 1, 3 ms: 3          0 ms, so now
-func (q *Queue[T]) ReadyAt() (time.Time, bool) {
-	if len(q.waiting) == 0 {
-		return time.Time{}, false
-	}
-	oldest := q.waiting[0].arrived
-	if q.rows >= q.limits.MaxBatchSize {
-		return oldest, true
-	}
-	return oldest.Add(q.limits.MaxQueueDelay), true
+// Reason says why a request is refused.
+type Reason uint8
+
+// The reasons to refuse.
+const (
+	QueueFull Reason = iota // too many rows or bytes wait
+	TooLate                 // the predicted finish is after the deadline
+	TooLarge                // it never fits, or it has no rows
+)
+
+// String is the reason's name, for metrics.
+func (r Reason) String() string { return [...]string{"queue-full", "too-late", "too-large"}[r] }
+
+// Refusal is the error of a request that may not come in.
+type Refusal struct {
+	Reason     Reason
+	RetryAfter time.Duration // until there is room, as far as it can be told; 0 with TooLarge: never
 }
 
-// Take removes and returns the next batch, in the order of arrival, whether ready or not. It is
-// empty when nothing waits.
-func (q *Queue[T]) Take() []Span[T] {
-	var spans []Span[T]
-	room, gone := q.limits.MaxBatchSize, 0
-	for i := 0; i < len(q.waiting) && room > 0; i++ {
-		w := &q.waiting[i]
-		n := min(room, w.rows-w.from)
-		spans = append(spans, Span[T]{Of: w.of, From: w.from, To: w.from + n})
-		w.from += n
-		room -= n
-		q.rows -= n
-		if w.from == w.rows {
-			gone++
-		}
+// Error says why, and when to try again.
+func (r *Refusal) Error() string {
+	switch r.Reason {
+	case TooLarge:
+		return "the request has no rows, or more than may ever wait: send fewer at a time"
+	case TooLate:
+		return fmt.Sprintf("the answer would come after the deadline: try again in %s", r.RetryAfter)
 	}
-	q.shift(gone)
-	return spans
-}
-
-// shift moves the rest to the front and clears the tail, so that finished requests can be freed.
-func (q *Queue[T]) shift(n int) {
-	left := copy(q.waiting, q.waiting[n:])
-	clear(q.waiting[left:])
-	q.waiting = q.waiting[:left]
-}
-
-// Drop removes the rows of a request that still wait and returns how many they were.
-func (q *Queue[T]) Drop(of T) int {
-	for i, w := range q.waiting {
-		if w.of != of {
-			continue
-		}
-		left := w.rows - w.from
-		copy(q.waiting[i:], q.waiting[i+1:])
-		clear(q.waiting[len(q.waiting)-1:])
-		q.waiting = q.waiting[:len(q.waiting)-1]
-		q.rows -= left
-		return left
-	}
-	return 0
+	return fmt.Sprintf("the queue is full: try again in %s", r.RetryAfter)
 }

@@ -1,0 +1,120 @@
+// Package curve fits what a batch costs, in wall and in CPU seconds, to the number of its rows.
+//
+// It is arithmetic on values: it reads no clock and runs no model. Whoever runs batches adds what each
+// took; batchers, optimizers and people read the lines.
+package curve
+
+import (
+	"fmt"
+	"time"
+)
+
+// Form is the shape of a line.
+type Form uint8
+
+// The forms. The zero value is Linear.
+const (
+	Linear Form = iota // Fixed + PerRow*rows: the fixed part is paid first, as when weights do not fit a cache
+	Hinge              // max(Fixed, PerRow*rows): the fixed part hides the first rows, as when weights stream while rows are computed
+)
+
+// String is the form's name, "linear" or "hinge".
+func (f Form) String() string {
+	if f == Hinge {
+		return "hinge"
+	}
+	return "linear"
+}
+
+// MarshalText writes the form's name.
+func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a form's name.
+func (f *Form) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "linear":
+		*f = Linear
+	case "hinge":
+		*f = Hinge
+	default:
+		return fmt.Errorf("curve form %q; linear or hinge", text)
+	}
+	return nil
+}
+
+// Line is seconds against rows. Neither of its numbers is below 0.
+type Line struct {
+	Form   Form    `json:"form"`
+	Fixed  float64 `json:"fixed_seconds"`
+	PerRow float64 `json:"per_row_seconds"`
+}
+
+// At is the seconds of a batch of rows rows. For 700 us + 85 us*b and for max(50 us, 12 us*b):
+//
+//	rows  linear   hinge
+//	1      785 us   50 us
+//	4     1040 us   50 us
+//	10    1550 us  120 us
+func (l Line) At(rows float64) float64 {
+	if l.Form == Hinge {
+		return max(l.Fixed, l.PerRow*rows)
+	}
+	return l.Fixed + l.PerRow*rows
+}
+
+// Within is the most rows that take at most seconds, at most limit and at least 0.
+func (l Line) Within(seconds float64, limit int) int {
+	if l.At(float64(limit)) <= seconds {
+		return limit
+	}
+	if l.Form == Linear {
+		seconds -= l.Fixed
+	} else if seconds < l.Fixed {
+		return 0
+	}
+	// PerRow is above 0 here, or At(limit) would be Fixed. The small part is for rounding: 10 rows of
+	// 0.1 s are 10 rows in 1 s.
+	return min(limit, max(0, int(seconds/l.PerRow*(1+1e-12))))
+}
+
+// Curve is the fit at one moment. The zero Curve is no curve. As JSON it has only numbers in seconds.
+type Curve struct {
+	Wall    Line      `json:"wall"`
+	CPU     Line      `json:"cpu"`
+	Error   float64   `json:"error"`        // median relative error of Wall on the samples: 0.05 is 5 %
+	Samples int       `json:"samples"`      // batches seen
+	Updated time.Time `json:"updated"`      // when the newest of them was
+	Largest int       `json:"largest_rows"` // rows of the largest batch seen; beyond it the lines are a guess
+}
+
+// Known reports whether there is a curve.
+func (c Curve) Known() bool { return c.Samples > 0 }
+
+// Gain is the CPU of a row alone divided by the CPU of a row in a batch of rows rows: 1 where batching
+// saves nothing, or nothing is known.
+func (c Curve) Gain(rows int) float64 {
+	alone, shared := c.CPU.At(1), c.CPU.At(float64(rows))/float64(max(rows, 1))
+	if rows < 1 || !(alone > 0) || !(shared > 0) {
+		return 1
+	}
+	return alone / shared
+}
+
+// Enough is the smallest batch whose CPU per row is within share of that of the best batch up to limit,
+// where each batch costs overhead seconds beside its line: waiting for more rows saves less than share.
+// For 700 us + 85 us*b, an overhead of 30 us and a share of 0.05: a row of 64 costs 730/64 + 85 = 96.4 us,
+// 5 % more is 101.2 us, and 730/16.2 is 45.
+func (c Curve) Enough(limit int, overhead, share float64) int {
+	limit = max(limit, 1)
+	row := func(rows int) float64 { return (c.CPU.At(float64(rows)) + overhead) / float64(rows) }
+	most := row(limit) * (1 + share)
+	low, high := 1, limit // a row never gets dearer in a larger batch, so that halving finds the place
+	for low < high {
+		if middle := (low + high) / 2; row(middle) <= most {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low
+}
