@@ -1,0 +1,104 @@
+package router
+
+import (
+	"slices"
+	"time"
+)
+
+// retired is a version that left the table and stays loaded in case that it comes back.
+type retired struct {
+	*held
+	timer *time.Timer
+}
+
+// retire keeps the engines that left the table, for each model the latest, and lets go of the rest. It is
+// called with the lock held.
+func (r *Router) retire(left []*held) {
+	for _, h := range left {
+		r.letGo(func(o *retired) bool { return o.name == h.name })
+		if r.o.Keep < 0 || r.closed {
+			r.unload(h)
+			continue
+		}
+		o := &retired{held: h}
+		o.timer = time.AfterFunc(r.o.Keep, func() { r.expire(o) })
+		r.old = append(r.old, o)
+	}
+	if r.o.Memory > 0 && r.bytes() > r.o.Memory {
+		r.letGo(func(*retired) bool { return true })
+	}
+}
+
+func (r *Router) expire(o *retired) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letGo(func(other *retired) bool { return other == o })
+}
+
+// letGo unloads the old versions that which says.
+func (r *Router) letGo(which func(*retired) bool) {
+	stay := r.old[:0]
+	for _, o := range r.old {
+		if !which(o) {
+			stay = append(stay, o)
+			continue
+		}
+		o.timer.Stop()
+		r.unload(o.held)
+	}
+	clear(r.old[len(stay):])
+	r.old = stay
+}
+
+// revive takes an old version back, nil when there is none of that name and content.
+func (r *Router) revive(name, version string, key contentKey) *held {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, o := range r.old {
+		if o.name == name && o.version == version && o.key == key {
+			o.timer.Stop()
+			r.old = slices.Delete(r.old, i, i+1)
+			return o.held
+		}
+	}
+	return nil
+}
+
+// makeRoom lets go of the old versions when more bytes would be too many.
+func (r *Router) makeRoom(more int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.o.Memory > 0 && r.bytes()+more > r.o.Memory {
+		r.letGo(func(*retired) bool { return true })
+	}
+}
+
+// kept are the old versions of a model.
+func (r *Router) kept(name string) (versions []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.old {
+		if o.name == name {
+			versions = append(versions, o.version)
+		}
+	}
+	return versions
+}
+
+// DropOld lets go of all versions that are kept for a rollback: memory is short.
+func (r *Router) DropOld() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letGo(func(*retired) bool { return true })
+}
+
+// bytes is the memory of all models that are loaded.
+func (r *Router) bytes() (sum int64) {
+	for _, e := range r.Entries() {
+		sum += e.held.bytes
+	}
+	for _, o := range r.old {
+		sum += o.bytes
+	}
+	return sum
+}
