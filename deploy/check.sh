@@ -17,6 +17,7 @@ go mod tidy -diff
 (cd $lk && go mod tidy -diff)
 (cd deploy/upstream && go mod tidy -diff)
 (cd deploy/helm && go mod tidy -diff)
+(cd serving/runtime/kernel/gen && go mod tidy -diff)
 
 step "go vet"
 CGO_ENABLED=0 go vet ./...
@@ -24,6 +25,9 @@ CGO_ENABLED=0 go vet ./...
 driver=$(cd $lk && go list ./... | grep -v '/kube$')
 (cd $lk && CGO_ENABLED=0 go vet -tags e2e $driver)
 (cd deploy/helm && CGO_ENABLED=0 go vet .)
+# The same sources with ONNX Runtime, which is loaded at run time.
+CGO_ENABLED=0 go vet -tags onnx ./serving/... ./cmd/modelserver ./deploy/onnxruntime/...
+(cd serving/runtime/kernel/gen && CGO_ENABLED=0 go vet .)
 
 step "staticcheck"
 go build -modfile=go.tool.mod -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck

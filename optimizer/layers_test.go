@@ -19,20 +19,31 @@ const self = "trimtab.dev/trimtab/"
 // fail the test, so a new one must be placed first.
 var layers = map[string]string{
 	// wiring
-	"cmd/simulate":      "cmd/simulate/show optimizer/simulator",
-	"cmd/simulate/show": "optimizer/simulator optimizer/cost reports",
-	"cmd/trimtab":       "cmd/simulate/show optimizer optimizer/... policies policies/... recommender recommender/... reports reports/... k8s.io/... github.com/prometheus/... github.com/robfig/cron/v3 gopkg.in/yaml.v3",
-	"cmd/modelserver":   "serving serving/... github.com/prometheus/client_golang/...",
-	"deploy/sizes":      "",
+	"cmd/simulate":               "cmd/simulate/show optimizer/simulator",
+	"cmd/simulate/show":          "optimizer/simulator optimizer/cost reports",
+	"cmd/trimtab":                "cmd/simulate/show optimizer optimizer/... policies policies/... recommender recommender/... reports reports/... k8s.io/... github.com/prometheus/... github.com/robfig/cron/v3 gopkg.in/yaml.v3",
+	"cmd/modelserver":            "serving serving/... github.com/prometheus/client_golang/...",
+	"deploy/sizes":               "",
+	"deploy/onnxruntime/compare": "serving/runtime serving/runtime/...",
 	// adapters
-	"optimizer/kube":         "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
-	"optimizer/kube/managed": "optimizer optimizer/fleet optimizer/cost policies recommender/capacity k8s.io/... github.com/prometheus/common/...",
-	"optimizer/usage":        "optimizer optimizer/fleet k8s.io/... github.com/prometheus/...",
-	"optimizer/ledger":       "optimizer optimizer/cost optimizer/fleet policies",
-	"optimizer/simulator":    "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies recommender gopkg.in/yaml.v3",
-	"serving":                "serving/batch serving/runtime github.com/prometheus/...",
-	"serving/runtime":        "",
-	"reports/mail":           "github.com/wneessen/go-mail",
+	"optimizer/kube":           "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
+	"optimizer/kube/managed":   "optimizer optimizer/fleet optimizer/cost policies recommender/capacity k8s.io/... github.com/prometheus/common/...",
+	"optimizer/usage":          "optimizer optimizer/fleet k8s.io/... github.com/prometheus/...",
+	"optimizer/ledger":         "optimizer optimizer/cost optimizer/fleet policies",
+	"optimizer/simulator":      "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies recommender gopkg.in/yaml.v3",
+	"serving":                  "serving/protocol serving/router serving/engine serving/batch serving/curve serving/runtime serving/cgroup github.com/prometheus/... google.golang.org/...",
+	"serving/router":           "serving/engine serving/batch serving/curve serving/runtime",
+	"serving/engine":           "serving/batch serving/curve serving/runtime",
+	"serving/cgroup":           "",
+	"serving/protocol":         "serving/runtime google.golang.org/protobuf/...",
+	"serving/runtime":          "",
+	"serving/runtime/builtin":  "serving/runtime serving/runtime/kernel serving/runtime/onnx",
+	"serving/runtime/examples": "serving/runtime serving/runtime/builtin serving/runtime/kernel serving/runtime/onnx",
+	"serving/runtime/kernel":   "golang.org/x/sys/cpu",
+	"serving/runtime/onnx":     "serving/runtime google.golang.org/protobuf/...",
+	"serving/runtime/ort":      "serving/runtime serving/runtime/onnx github.com/ebitengine/purego",
+	"serving/runtime/sim":      "serving/runtime",
+	"reports/mail":             "github.com/wneessen/go-mail",
 	// the line: below it no client-go, no network, no clock, no log
 	"reports":              "optimizer optimizer/cost optimizer/fleet policies policies/admission recommender",
 	"optimizer":            "optimizer/fleet optimizer/cost recommender policies policies/admission",
@@ -42,12 +53,13 @@ var layers = map[string]string{
 	"policies/admission":   "optimizer/fleet k8s.io/apimachinery/pkg/api/resource",
 	"optimizer/cost":       "optimizer/fleet",
 	"optimizer/fleet":      "",
-	"serving/batch":        "",
+	"serving/batch":        "serving/curve",
+	"serving/curve":        "",
 }
 
 // pure are the packages below the line; impure is what of the standard library they may not import.
 var (
-	pure   = []string{"reports", "optimizer", "recommender", "recommender/capacity", "policies", "policies/admission", "optimizer/cost", "optimizer/fleet", "serving/batch"}
+	pure   = []string{"reports", "optimizer", "recommender", "recommender/capacity", "policies", "policies/admission", "optimizer/cost", "optimizer/fleet", "serving/batch", "serving/curve"}
 	impure = []string{"log", "log/slog", "net", "net/http", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand", "syscall"}
 )
 

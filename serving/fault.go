@@ -5,15 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
+
+	"trimtab.dev/trimtab/serving/protocol"
 )
 
 // fault is an error with the HTTP status that it is answered with.
 type fault struct {
 	status int
-	shed   string // reason in MetricShed; empty if nothing was shed
+	shed   string        // reason in MetricShed; empty if nothing was shed
+	retry  time.Duration // after which another try makes sense; 0: not known
 	err    error
 }
 
@@ -31,12 +35,14 @@ const statusClientClosed = 499
 
 // shed makes a fault of a request that the server does not compute. Overload is 429: this server is
 // well and says "less"; 503 says "not this server now".
-func shed(reason string) error {
+func shed(reason string, retry time.Duration) error {
 	status := http.StatusServiceUnavailable
 	text := "model is loading"
 	switch reason {
 	case ShedQueueFull:
 		status, text = http.StatusTooManyRequests, "queue is full; try again later or with fewer rows"
+	case ShedTooLate:
+		status, text = http.StatusTooManyRequests, "the answer would come too late; try again later"
 	case ShedInflight:
 		status, text = http.StatusTooManyRequests, "too many requests at once; try again later"
 	case ShedTimeout:
@@ -44,98 +50,55 @@ func shed(reason string) error {
 	case ShedCancelled:
 		status, text = statusClientClosed, "client went away"
 	}
-	return fault{status: status, shed: reason, err: errors.New(text)}
+	return fault{status: status, shed: reason, retry: retry, err: errors.New(text)}
 }
 
-// reasonOf turns what the engine says into a fault.
-func reasonOf(err error) error {
-	switch {
-	case errors.Is(err, errQueueFull):
-		return shed(ShedQueueFull)
-	case errors.Is(err, context.DeadlineExceeded):
-		return shed(ShedTimeout)
-	case errors.Is(err, context.Canceled):
-		return shed(ShedCancelled)
+// ended turns the end of a request's context into a fault.
+func ended(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return shed(ShedTimeout, 0)
 	}
-	return err
+	return shed(ShedCancelled, 0)
 }
 
-// route is one path. With an endpoint it is an inference request: bounded, timed and counted.
-type route struct {
-	method, path, endpoint string
-	handle                 func(http.ResponseWriter, *http.Request) error
-}
-
-// wrap is the one place that writes errors and counts requests.
-func (s *Server) wrap(r route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if s.draining.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		if r.endpoint == "" {
-			writeError(w, s.checked(r, w, q))
-			return
-		}
-		begun := time.Now()
-		err := s.admitted(r, w, q)
-		code := writeError(w, err)
-		s.metrics.requests.WithLabelValues(strconv.Itoa(code)).Inc()
-		var f fault
-		if errors.As(err, &f) && f.shed != "" {
-			s.metrics.shed.WithLabelValues(f.shed).Inc()
-		}
-		if err == nil {
-			s.metrics.latency.WithLabelValues(r.endpoint).Observe(time.Since(begun).Seconds())
-		}
-	})
-}
-
-// admitted runs an inference request if the model is there and there is room for one more.
-func (s *Server) admitted(r route, w http.ResponseWriter, q *http.Request) error {
-	select {
-	case s.inflight <- struct{}{}:
-	default:
-		return shed(ShedInflight)
-	}
-	s.metrics.inflight.Inc()
-	defer func() { s.metrics.inflight.Dec(); <-s.inflight }()
-	if s.meta.Load() == nil {
-		return shed(ShedLoading)
-	}
-	ctx, cancel := context.WithTimeout(q.Context(), s.cfg.RequestTimeout)
-	defer cancel()
-	return s.checked(r, w, q.WithContext(ctx))
-}
-
-// checked refuses a wrong method. HEAD is a GET whose body the HTTP server leaves out.
-func (s *Server) checked(r route, w http.ResponseWriter, q *http.Request) error {
-	if r.method != "" && q.Method != r.method && !(r.method == http.MethodGet && q.Method == http.MethodHead) {
-		w.Header().Set("Allow", r.method)
-		return refuse(http.StatusMethodNotAllowed, "%s is not for %s; use %s", q.URL.Path, q.Method, r.method)
-	}
-	return r.handle(w, q)
-}
-
-func notFound(_ http.ResponseWriter, q *http.Request) error {
-	return refuse(http.StatusNotFound, "nothing at %.100q", q.URL.Path)
-}
-
-// writeError answers with {"error": ...} and returns the status; without an error the answer is
-// written already and was 200.
-func writeError(w http.ResponseWriter, err error) int {
+// codeOf is the label of an answer.
+func codeOf(err error) string {
 	if err == nil {
-		return http.StatusOK
+		return "200"
 	}
-	status := http.StatusInternalServerError
+	return strconv.Itoa(statusOf(err))
+}
+
+// shedOf is why a request was shed; empty if it was not.
+func shedOf(err error) string {
 	var f fault
-	if errors.As(err, &f) {
-		status = f.status
+	errors.As(err, &f)
+	return f.shed
+}
+
+// statusOf is the HTTP status of an answer.
+func statusOf(err error) int {
+	var f fault
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.As(err, &f):
+		return f.status
 	}
-	if f.shed != "" {
-		w.Header().Set("Retry-After", "1")
+	return http.StatusInternalServerError
+}
+
+// writeError answers with {"error": ...}.
+func writeError(w http.ResponseWriter, err error) {
+	var f fault
+	if errors.As(err, &f) && (f.shed != "" || f.status == http.StatusServiceUnavailable) {
+		seconds := math.Ceil(max(f.retry, time.Second).Seconds())
+		w.Header().Set("Retry-After", strconv.Itoa(int(min(seconds, 3600))))
 	}
-	writeJSON(w, status, map[string]string{"error": err.Error()})
-	return status
+	if f.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	writeBody(w, statusOf(err), protocol.Error(err.Error()))
 }
 
 // writeJSON answers with v. What cannot be encoded is found before the first byte is sent.
@@ -144,9 +107,16 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	writeBody(w, status, body)
+	return nil
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body) // a client that is gone cannot be told so
-	return nil
 }

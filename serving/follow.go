@@ -1,96 +1,111 @@
 package serving
 
 import (
-	"bytes"
 	"context"
+	"errors"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
+
+	"trimtab.dev/trimtab/serving/router"
 )
 
-// follower puts settings in force as they change. It is for one goroutine.
-type follower struct {
-	server *Server
-	source string // for the log
-	read   func() ([]byte, error)
+// errNothing means that neither the settings nor the flags name a model that could be loaded.
+var errNothing = errors.New("no model could be loaded")
 
-	inForce []byte   // content; nil: none yet
-	fault   string   // why the last look failed; empty: it did not
-	named   []string // keys that the log has named as ignored
+// follow loads the models of src, tells looked whether there is anything to serve, and follows src and the
+// machine's limits until ctx ends. looked must have room for one.
+func (s *Server) follow(ctx context.Context, src Source, looked chan<- error) {
+	limits := (&machine{server: s, root: os.DirFS("/")}).follow(ctx)
+	defer limits()
+	begun := time.Now()
+	first := &firstLook{}
+	s.router.Follow(ctx, router.Following{
+		Read: src.Read, Standing: src.Standing, Every: src.Every,
+		Applied: func(c router.Config, ignored []string) { s.inForce(src, c, ignored) },
+		Failed: func(err error) {
+			first.failed(err)
+			s.stays(src, err)
+		},
+		Looked: func() {
+			looked <- first.over(ctx, s.router.Ready())
+			s.logReady(time.Since(begun))
+			debug.FreeOSMemory() // what loading left behind is many times what a small model holds
+		},
+	})
 }
 
-// Follow puts the settings that read gives in force, at once and then, looking every so often, whenever
-// they are others, until ctx ends. Settings that cannot be read or used leave those before in force, at
-// the start those of the Config: a server that serves is worth more than one that waits for a file. Each
-// such fault is logged and counted once. source names the file in the log. The function that Follow
-// returns waits until it has ended; requests in the queue stay there through every change.
-func (s *Server) Follow(ctx context.Context, source string, read func() ([]byte, error), every time.Duration) (wait func()) {
-	f := &follower{server: s, source: source, read: read}
-	f.look()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				f.look()
-			}
+// firstLook gathers the faults of the first look.
+type firstLook struct {
+	faults []error
+	done   bool
+}
+
+func (f *firstLook) failed(err error) {
+	if !f.done {
+		f.faults = append(f.faults, err)
+	}
+}
+
+// over is what is told of the look: nil when something is ready, or when nobody wants it any more.
+func (f *firstLook) over(ctx context.Context, ready bool) error {
+	f.done = true
+	if ready || ctx.Err() != nil {
+		return nil
+	}
+	return errors.Join(append([]error{errNothing}, f.faults...)...)
+}
+
+func (s *Server) logReady(took time.Duration) {
+	for _, e := range s.router.Entries() {
+		s.log.Info("ready", "model", e.Name, "version", e.Version, "platform", e.Meta().Platform, "took", took.Round(time.Millisecond).String())
+	}
+}
+
+// inForce tells that a configuration is in force; who reads the generation may rely on it.
+func (s *Server) inForce(src Source, c router.Config, ignored []string) {
+	s.metrics.keepOnly(s.current())
+	var models []string
+	for _, e := range s.router.Entries() {
+		models = append(models, e.Name+"/"+e.Version)
+		if m := e.Meta(); m.Measure != "" {
+			s.metrics.accuracy.WithLabelValues(e.Version).Set(m.Accuracy)
 		}
-	}()
-	return func() { <-done }
-}
-
-// look reads the settings once. It goes by content: a mounted ConfigMap changes by moving a link, and
-// what its files say of their times is no guide.
-func (f *follower) look() {
-	data, err := f.read()
-	if err != nil {
-		f.fail(err)
-		return
 	}
-	to, ignored, err := ParseSettings(data, f.server.cfg.Limits)
-	if err != nil {
-		f.fail(err)
-		return
-	}
-	f.fault = ""
-	if f.inForce != nil && bytes.Equal(data, f.inForce) {
-		return
-	}
-	f.inForce = data
-	f.mention(ignored)
-	f.server.apply(to, f.source)
-}
-
-// fail keeps what is in force. A fault that lasts is told once.
-func (f *follower) fail(err error) {
-	if err.Error() == f.fault {
-		return
-	}
-	f.fault = err.Error()
-	f.server.metrics.configFailures.Inc()
-	f.server.log.Error("settings stay as they were", "file", f.source, "err", strings.ReplaceAll(f.fault, "\n", "; "))
-}
-
-// mention names keys that do nothing here, each once.
-func (f *follower) mention(keys []string) {
-	keys = slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return slices.Contains(f.named, k) })
-	if len(keys) == 0 {
-		return
-	}
-	f.named = append(f.named, keys...)
-	f.server.log.Info("settings that this server has no use for are ignored", "file", f.source, "keys", strings.Join(keys, ", "))
-}
-
-// apply puts s in force, the queue first: who reads the generation may rely on it.
-func (s *Server) apply(to Settings, source string) {
-	s.engine.limit(to.Limits)
 	s.metrics.configSince.Store(time.Now().UnixNano())
-	s.metrics.generation.Set(float64(to.Generation))
-	s.log.Info("settings are in force", "file", source, "generation", to.Generation,
-		KeyBatchSize, to.Limits.MaxBatchSize, KeyMaxDelay, to.Limits.MaxQueueDelay.String())
+	s.metrics.generation.Set(float64(c.Generation))
+	if len(ignored) > 0 {
+		s.log.Info("settings that this server has no use for are ignored", "file", src.Name, "keys", strings.Join(ignored, ", "))
+	}
+	s.log.Info("settings are in force", "file", src.Name, "generation", c.Generation, "models", strings.Join(models, " "))
+}
+
+// stays tells that a configuration could not be used: the one before stays in force.
+func (s *Server) stays(src Source, err error) {
+	s.metrics.configFailures.Inc()
+	s.log.Error("settings stay as they were", "file", src.Name, "err", strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// current says which labels stay: those of the flags, of versions in the table or kept for a rollback, and of
+// chains of such versions.
+func (s *Server) current() func(labels) bool {
+	stay, versions, chains := map[labels]bool{{s.cfg.Name, s.cfg.Version}: true}, []string{}, map[string]bool{}
+	for _, m := range s.router.Models() {
+		chains[m.Name] = m.Kind == router.KindChain
+		for _, v := range slices.Concat(m.Versions, m.Old) {
+			stay[labels{m.Name, v}] = true
+			versions = append(versions, v)
+		}
+	}
+	return func(l labels) bool { return stay[l] || chains[l.model] && joined(l.version, versions) }
+}
+
+// joined reports whether text is one of the parts, or several with a + between. A part may have one in it.
+func joined(text string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool {
+		rest, more := strings.CutPrefix(text, p+"+")
+		return text == p || more && joined(rest, parts)
+	})
 }

@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,47 +10,63 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
+
+	"trimtab.dev/trimtab/serving/router"
 )
 
-// file stands for the settings file: tests change what it says.
-type file struct {
-	mu   sync.Mutex
-	text string
-	err  error
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func standingNothing() (router.Standing, error) {
+	st := standing(testConfig())
+	st.Models = nil
+	return st, nil
 }
 
-func (f *file) says(text string) { f.mu.Lock(); defer f.mu.Unlock(); f.text, f.err = text, nil }
-func (f *file) fails(err error)  { f.mu.Lock(); defer f.mu.Unlock(); f.err = err }
-
-func (f *file) read() ([]byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return []byte(f.text), f.err
-}
-
-// following is a server whose engine runs m and that follows f, looking every second, and its log. It
-// must be called in a bubble, and stop before the bubble ends.
-func following(t *testing.T, m *doubler, f *file) (s *Server, log *bytes.Buffer, stop func()) {
+// following is a server that follows f, looking every second, and its log. It must be called in a bubble,
+// and stop before the bubble ends. The flags say a batch of 4, a delay of 5 ms, and sim as the model.
+func following(t *testing.T, f *file) (s *Server, log *lines, stop func()) {
 	t.Helper()
-	log = new(bytes.Buffer)
-	s, err := New(testConfig(), NewRegistry(), slog.New(slog.NewTextHandler(log, nil)))
+	log = new(lines)
+	cfg := testConfig()
+	cfg.Open, cfg.Named = openSim, func(string) bool { return true }
+	s, err := New(cfg, NewRegistry(), slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	st := standing(cfg)
+	st.Models[0].Versions[0].File = "sim:linear:10ms+0s"
 	ctx, cancel := context.WithCancel(context.Background())
-	go s.engine.run(ctx, m)
-	wait := s.Follow(ctx, "model_config.json", f.read, time.Second)
-	return s, log, func() { cancel(); wait(); synctest.Wait() }
+	looked, done := make(chan error, 1), make(chan bool)
+	go func() {
+		defer close(done)
+		s.follow(ctx, Source{Name: "model_config.json", Read: f.read, Standing: func() (router.Standing, error) { return st, nil }, Every: time.Second}, looked)
+	}()
+	if err := <-looked; err != nil {
+		t.Fatal(err)
+	}
+	return s, log, func() {
+		cancel()
+		<-done
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// metricsOf is what /metrics says.
+func metricsOf(s *Server) string {
+	w := httptest.NewRecorder()
+	MetricsHandler(s.registry).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
 }
 
 // shown is the lines of /metrics whose names begin with modelserver_config, without their labels.
 func shown(s *Server) string {
-	w := httptest.NewRecorder()
-	MetricsHandler(s.registry).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	var out []string
-	for line := range strings.Lines(w.Body.String()) {
+	for line := range strings.Lines(metricsOf(s)) {
 		if rest, ok := strings.CutPrefix(line, "modelserver_config_"); ok {
 			out = append(out, strings.TrimSpace(strings.Replace(rest, `{model="m",version="v1"}`, "", 1)))
 		}
@@ -59,14 +74,14 @@ func shown(s *Server) string {
 	return strings.Join(out, ", ")
 }
 
-// TestFollow walks through what can happen to a settings file, second by second. The settings of the
-// flags are a batch of 4 and a delay of 5 ms.
+// TestFollow walks through what can happen to a settings file, second by second.
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &file{text: `{"batch_size": 2, "generation": 1, "temperature": 0.7}`}
-		s, log, stop := following(t, &doubler{}, f)
+		s, log, stop := following(t, f)
 		defer stop()
-		time.Sleep(time.Second / 2) // between the looks
+		const second = `{"batch_size": 8, "generation": 2, "temperature": 0.8}`
+		const v2 = `{"generation": 6, "models": [{"name": "m", "versions": [{"version": "v2", "file": "sim:linear:0s+0s"}]}]}`
 		steps := []struct {
 			name   string
 			change func()
@@ -75,123 +90,181 @@ func TestFollow(t *testing.T) {
 			size   int
 			says   string // new in the log; empty: nothing new
 		}{
-			{"in force at once", func() {}, 0, "age_seconds 0.5, generation 1, reload_failures_total 0", 2, "generation=1 batch_size=2 max_delay=5ms"},
-			{"unchanged", func() {}, 3, "age_seconds 3.5, generation 1, reload_failures_total 0", 2, ""},
-			{"changed", func() { f.says(`{"batch_size": 8, "generation": 2, "temperature": 0.8}`) }, 1, "age_seconds 0.5, generation 2, reload_failures_total 0", 8, "generation=2 batch_size=8"},
-			{"broken: the old stay", func() { f.says(`{"batch_size": 0, "generation": 3}`) }, 1, "age_seconds 1.5, generation 2, reload_failures_total 1", 8, "max batch size is 0 rows"},
-			{"still broken: told once", func() {}, 5, "age_seconds 6.5, generation 2, reload_failures_total 1", 8, ""},
-			{"broken otherwise", func() { f.says(`{"batch`) }, 1, "age_seconds 7.5, generation 2, reload_failures_total 2", 8, "not a JSON object"},
-			{"gone", func() { f.fails(errors.New("read settings: no such file")) }, 2, "age_seconds 9.5, generation 2, reload_failures_total 3", 8, "no such file"},
-			{"back as it was: nothing begins anew", func() { f.says(`{"batch_size": 8, "generation": 2, "temperature": 0.8}`) }, 1, "age_seconds 10.5, generation 2, reload_failures_total 3", 8, ""},
-			{"a key less: the flag holds", func() { f.says(`{"generation": 4}`) }, 1, "age_seconds 0.5, generation 4, reload_failures_total 3", 4, "generation=4 batch_size=4"},
+			{"in force at once", func() {}, 0, "generation 1, reload_failures_total 0", 2, "generation=1 models=m/v1"},
+			{"unchanged", func() {}, 3, "generation 1, reload_failures_total 0", 2, ""},
+			{"changed", func() { f.says(second) }, 1, "generation 2, reload_failures_total 0", 8, "generation=2 "},
+			{"broken: the old stay", func() { f.says(`{"batch_size": 0, "generation": 3}`) }, 1, "generation 2, reload_failures_total 1", 8, "batch_size"},
+			{"still broken: told once", func() {}, 5, "generation 2, reload_failures_total 1", 8, ""},
+			{"broken otherwise", func() { f.says(`{"batch`) }, 1, "generation 2, reload_failures_total 2", 8, "settings stay as they were"},
+			{"gone", func() { f.fails(errors.New("read settings: no such file")) }, 2, "generation 2, reload_failures_total 3", 8, "no such file"},
+			{"back as it was: nothing begins anew", func() { f.says(second) }, 1, "generation 2, reload_failures_total 3", 8, ""},
+			{"a key less: the flag holds", func() { f.says(`{"generation": 4}`) }, 1, "generation 4, reload_failures_total 3", 4, "generation=4 "},
+			{"a model that cannot be opened: all stays", func() { f.says(strings.Replace(v2, "sim:", "some:", 1)) }, 1, "generation 4, reload_failures_total 4", 4, "no model"},
+			{"a model swapped", func() { f.says(v2) }, 1, "generation 6, reload_failures_total 4", 4, "models=m/v2"},
 		}
 		for _, step := range steps {
-			written := log.Len()
+			written := len(log.String())
 			if step.name == "in force at once" {
 				written = 0
 			}
 			step.change()
-			time.Sleep(time.Duration(step.after) * time.Second)
+			time.Sleep(time.Duration(step.after)*time.Second + time.Millisecond)
 			synctest.Wait()
-			if got := shown(s); got != step.shows {
+			if got := shown(s); !strings.HasSuffix(got, step.shows) {
 				t.Errorf("%s: shows %s, want %s", step.name, got, step.shows)
 			}
 			if got := log.String()[written:]; !strings.Contains(got, step.says) || step.says == "" && got != "" {
 				t.Errorf("%s: the log says %q, want %q in it", step.name, got, step.says)
 			}
-			if got := batchesOf(t, s, 9); got[0] != min(step.size, 9) {
-				t.Errorf("%s: 9 rows ran in batches of %v, want %d in one", step.name, got, step.size)
+			if got := s.router.Entries()[0].Engine.Limits().MaxBatchSize; got != step.size {
+				t.Errorf("%s: batches of %d rows, want %d", step.name, got, step.size)
 			}
-		}
-		if n := strings.Count(log.String(), "keys=temperature"); n != 1 {
-			t.Errorf("the ignored key is named %d times, want once:\n%s", n, log)
 		}
 	})
 }
 
-// batchesOf cuts rows into batches under the server's limits, without its worker.
-func batchesOf(t *testing.T, s *Server, rows int) (sizes []int) {
-	t.Helper()
-	s.engine.mu.Lock()
-	defer s.engine.mu.Unlock()
-	if !s.engine.queue.Push(&call{rows: rows}, rows, time.Now()) {
-		t.Fatal("the queue is not empty")
-	}
-	for s.engine.queue.Rows() > 0 {
-		n := 0
-		for _, span := range s.engine.queue.Take() {
-			n += span.Rows()
-		}
-		sizes = append(sizes, n)
-	}
-	return sizes
-}
-
-// TestRequestsInFlightSurviveAReload: requests wait for a batch of 4 that only the new settings complete:
-// one that asks for batches of 2, and one whose delay is over already.
-func TestRequestsInFlightSurviveAReload(t *testing.T) {
-	for _, tt := range []struct {
-		name, to string
-		answered time.Duration
-	}{
-		{"smaller batches", `{"batch_size": 2, "max_delay": "1h"}`, time.Second},
-		{"a delay that is over", `{"batch_size": 4, "max_delay": "1ms"}`, time.Second},
-		{"a delay that is not over", `{"batch_size": 4, "max_delay": "90s"}`, 90 * time.Second},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			f := &file{text: `{"batch_size": 4, "max_delay": "1h"}`}
-			m := &doubler{}
-			s, _, stop := following(t, m, f)
-			begun := time.Now()
-			var all sync.WaitGroup
-			for i := range 2 {
-				all.Go(func() {
-					out, err := s.engine.infer(t.Context(), []float32{float32(i)}, 1)
-					if took := time.Since(begun); err != nil || out[0][0] != float32(2*i) || took != tt.answered {
-						t.Errorf("%s: request %d: %v, %v after %s; want %d after %s", tt.name, i, out, err, took, 2*i, tt.answered)
-					}
-				})
+// TestConfigAge: it begins anew when settings come in force, and not when they fail.
+func TestConfigAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &file{text: `{"generation": 1}`}
+		s, _, stop := following(t, f)
+		defer stop()
+		for _, step := range []struct{ text, want string }{
+			{`{"generation": 1}`, "age_seconds 2.5"},
+			{`{"generation"`, "age_seconds 5"},
+			{`{"generation": 2}`, "age_seconds 1.5"}, // said at 5 s, seen at 6, asked at 7.5
+		} {
+			f.says(step.text)
+			time.Sleep(2500 * time.Millisecond)
+			synctest.Wait()
+			if got, _, _ := strings.Cut(shown(s), ","); got != step.want {
+				t.Errorf("%s: %s, want %s", step.text, got, step.want)
 			}
-			f.says(tt.to)
-			all.Wait()
-			stop()
-		})
-	}
+		}
+	})
 }
 
-// TestReloadUnderTraffic changes the batch size all the time while requests of every size run through a
-// real server: each is answered, and with its own rows. The race detector watches.
-func TestReloadUnderTraffic(t *testing.T) {
+// TestNothingToServe: a server without a model says why and ends.
+func TestNothingToServe(t *testing.T) {
+	r := starts(t, `{}`, func(c *Config, _ *Server) { c.Open = nil })
+	_ = r.stop()
 	cfg := testConfig()
-	cfg.Limits.MaxQueueRows, cfg.MaxInflight, cfg.RequestTimeout = 4096, 64, time.Minute
-	s, err := New(cfg, NewRegistry(), slog.New(slog.DiscardHandler))
+	s, err := New(cfg, NewRegistry(), discard())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	f := &file{text: `{"batch_size": 1}`}
-	wait := s.Follow(ctx, "model_config.json", f.read, time.Millisecond/4)
-	var worker sync.WaitGroup
-	worker.Go(func() { s.engine.run(ctx, &doubler{takes: 50 * time.Microsecond}) })
-	var clients sync.WaitGroup
-	for c := range 8 {
-		clients.Go(func() {
-			for i := range 60 {
-				rows := 1 + (7*c+i)%13
-				in := slices.Repeat([]float32{float32(1000*c + i)}, rows)
-				out, err := s.engine.infer(ctx, in, rows)
-				if err != nil || !slices.Equal(out[0], slices.Repeat([]float32{2 * in[0]}, rows)) {
-					t.Errorf("client %d, request %d: %v, %v", c, i, out, err)
+	f := &file{text: `{"batch_size": "many"}`}
+	err = s.Serve(t.Context(), loopback(t), nil, Source{Read: f.read, Standing: standingNothing, Every: time.Second})
+	if !errors.Is(err, errNothing) || !strings.Contains(err.Error(), "batch_size") {
+		t.Errorf("serve: %v", err)
+	}
+}
+
+// TestSeriesOfGoneVersions: a version that can come back keeps its series, one that cannot loses them, and
+// one that comes back has them anew.
+func TestSeriesOfGoneVersions(t *testing.T) {
+	config := func(version, chained string) string {
+		return fmt.Sprintf(`{"feature_columns": ["x"], "models": [
+		  {"name": "a", "default": true, "versions": [{"version": %q, "file": "sim:linear:0s+0s"}]}, {"name": "b", "versions": [{"version": %q, "file": "sim:linear:0s+0s"}]}],
+		  "chains": [{"name": "c", "steps": ["a", "b"]}]}`, version, chained)
+	}
+	r := serves(t, config("1", "x"))
+	ask := func(version string) {
+		t.Helper()
+		for range 500 {
+			if e := r.s.router.Entries(); len(e) == 2 && e[0].Version == version {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		r.is("chain", r.does("POST", "/v2/models/c/infer", infer("[1,1]", "FP32", "[2]")), 200, "")
+		r.is("predict", r.does("POST", "/predict", `{"x":1}`), 200, "")
+	}
+	series := func() (out []string) {
+		for line := range strings.Lines(metricsOf(r.s)) {
+			for _, name := range []string{"modelserver_requests_total", "modelserver_executions_total", `model_prediction_latency_seconds_count{endpoint="predict"`} {
+				if strings.HasPrefix(line, name) && !strings.Contains(line, `model="m"`) {
+					_, labels, _ := strings.Cut(line, "{")
+					out = append(out, strings.NewReplacer(`code="200",`, "", `endpoint="predict",`, "", `model=`, "", `version=`, "", `model_`, "", `"`, "", "\n", "").Replace(labels))
 				}
-				f.says(fmt.Sprintf(`{"batch_size": %d, "max_delay": "%dus", "generation": %d}`, 1+i%9, 100*(i%3), i))
+			}
+		}
+		slices.Sort(out)
+		return slices.Compact(out)
+	}
+	want := func(what, lines string) {
+		t.Helper()
+		if got := strings.Join(series(), ", "); got != lines {
+			t.Errorf("%s:\n%s, want\n%s", what, got, lines)
+		}
+	}
+	ask("1")
+	want("at first", "1} 1, a,1} 1, a,1} 2, b,x} 0, b,x} 1, c,1+x} 1, x} 0")
+	r.text.says(config("2", "x"))
+	ask("2")
+	r.text.says(config("3", "x"))
+	ask("3")
+	want("2 is kept for a rollback, 1 is gone", "2} 1, 3} 1, a,2} 1, a,2} 2, a,3} 1, a,3} 2, b,x} 0, b,x} 3, c,2+x} 1, c,3+x} 1, x} 0")
+	r.text.says(`{"models": [{"name": "b", "versions": [{"version": "x", "file": "sim:linear:0s+0s"}]}]}`)
+	for range 500 {
+		if len(r.s.router.Entries()) == 1 && !strings.Contains(metricsOf(r.s), `model="a"`) {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	want("only b is left", "b,x} 0, b,x} 3, x} 0")
+	r.text.says(config("3", "x"))
+	ask("3")
+	want("3 came back, with the engine that it had", "3} 1, a,3} 1, a,3} 2, b,x} 0, b,x} 4, c,3+x} 1, x} 0")
+}
+
+// TestMachine: instances follow the limits of the control group as they change.
+func TestMachine(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "off") // a test changes nothing of the process
+	r := serves(t, pairs)
+	root := fstest.MapFS{"sys/fs/cgroup/cpu.max": {Data: []byte("100000 100000")}, "sys/fs/cgroup/memory.max": {Data: []byte("1000")}}
+	m := machine{server: r.s, root: root}
+	for _, tt := range []struct {
+		quota string
+		want  int
+	}{{"100000 100000", 1}, {"50000 100000", 1}, {"200000 100000", 2}, {"max 100000", instancesOf(m.last)}, {"100000 100000", 1}, {"nonsense", instancesOf(m.last)}} {
+		root["sys/fs/cgroup/cpu.max"].Data = []byte(tt.quota)
+		m.look()
+		if got := r.s.router.Entries()[0].Engine.Stats().Instances; got != min(tt.want, instancesOf(m.last)) {
+			t.Errorf("cpu.max %s: %d instances, want %d", tt.quota, got, tt.want)
+		}
+	}
+	if !strings.Contains(r.log.String(), "limits of the control group are not understood") {
+		t.Error("nonsense is not in the log")
+	}
+	if heapOf(m.last) != 900 {
+		t.Errorf("heap limit %d of 1000, want 900", heapOf(m.last))
+	}
+}
+
+// TestReloadUnderLoad: 64 clients ask on every way in for a second while settings change all the time and
+// models are swapped. Each is answered with its own rows.
+func TestReloadUnderLoad(t *testing.T) {
+	r := serves(t, several)
+	conns := []string{r.url, r.own}
+	stop := time.Now().Add(time.Second)
+	var all sync.WaitGroup
+	for c := range 64 {
+		conn := dial(t, conns[c%2])
+		all.Go(func() {
+			for i := 0; time.Now().Before(stop); i++ {
+				if err := r.once(conn, c, i); err != nil {
+					t.Errorf("client %d, request %d: %v", c, i, err)
+					return
+				}
 			}
 		})
 	}
-	clients.Wait()
-	cancel()
-	wait()
-	worker.Wait()
-	if n := s.engine.waiting(); n != 0 {
-		t.Errorf("%v rows wait at the end", n)
+	for i := 0; time.Now().Before(stop); i++ {
+		text := strings.ReplaceAll(several, `"1"`, fmt.Sprintf(`"%d"`, 1+i%3))
+		r.text.says(strings.Replace(text, "{", fmt.Sprintf(`{"generation": %d, "batch_size": %d, "max_delay": "%dus",`, i+1, 1+i%9, 500*(i%3)), 1))
+		time.Sleep(20 * time.Millisecond)
 	}
+	all.Wait()
+	r.shows(`modelserver_inflight_requests{model="m",version="v1"} 0`, `modelserver_config_reload_failures_total{model="m",version="v1"} 0`)
 }

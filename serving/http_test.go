@@ -10,32 +10,96 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/serving/batch"
+	"trimtab.dev/trimtab/serving/router"
 	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/runtime/builtin"
+	"trimtab.dev/trimtab/serving/runtime/examples"
 )
 
-// listen serves m on loopback until the test ends and returns its address and a stop.
-func listen(t *testing.T, cfg Config, open func() (runtime.Model, error)) (url string, stop func() error) {
+// doubler is a model of one value in and one out that takes a fixed time a batch.
+type doubler struct {
+	takes time.Duration
+	fails error
+	later *atomic.Int64 // nanoseconds that it takes more; nil: none
+}
+
+func (d doubler) Meta() runtime.Meta {
+	one := func(name string) runtime.Spec { return runtime.Spec{Name: name, Type: runtime.FP32, Shape: []int{1}} }
+	return runtime.Meta{Platform: "trimtab_doubler", Inputs: []runtime.Spec{one("x")}, Features: []string{"x"},
+		Outputs: []runtime.Spec{one("y"), one(runtime.Confidence)}, Accuracy: 0.75, Measure: "r2"}
+}
+
+func (d doubler) Bytes() int64                      { return 8 }
+func (d doubler) Session() (runtime.Session, error) { return d, nil }
+func (d doubler) Close() error                      { return nil }
+
+func (d doubler) Run(in []runtime.Tensor, rows int) ([]runtime.Tensor, error) {
+	time.Sleep(d.takes)
+	if d.later != nil {
+		time.Sleep(time.Duration(d.later.Load()))
+	}
+	y, sure := make([]float32, rows), make([]float32, rows)
+	for i, v := range runtime.Values[float32](in[0].Data)[:rows] {
+		y[i], sure[i] = 2*v, 0.5
+	}
+	shape := []int{rows, 1}
+	return []runtime.Tensor{{Type: runtime.FP32, Shape: shape, Data: runtime.Data(y)}, {Type: runtime.FP32, Shape: shape, Data: runtime.Data(sure)}}, d.fails
+}
+
+func testConfig() Config {
+	return Config{Name: "m", Version: "v1", MaxBody: 1 << 16, MaxInflight: 8, RequestTimeout: time.Second, DrainTimeout: time.Second}
+}
+
+// standing is one model under name and version with batches of 4 rows, and 10 that may wait.
+func standing(cfg Config) router.Standing {
+	return router.Standing{
+		Models: []router.ModelConfig{{Name: cfg.Name, Versions: []router.VersionConfig{{Version: cfg.Version, File: "it", Runtime: "auto"}}}},
+		Limits: batch.Limits{MaxBatchSize: 4, MaxQueueDelay: 5 * time.Millisecond, MaxQueueRows: 10},
+	}
+}
+
+// listen serves what open gives on loopback until the test ends and returns its address and a stop.
+func listen(t *testing.T, cfg Config, open func() (runtime.Model, error), change ...func(*router.Standing)) (url string, stop func() error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Open = func(string, string, []byte) (runtime.Model, error) { return open() }
+	cfg.Named = func(string) bool { return true }
 	s, err := New(cfg, NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	st := standing(cfg)
+	for _, c := range change {
+		c(&st)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, ln, open) }()
+	src := Source{Name: "flags", Standing: func() (router.Standing, error) { return st, nil }, Every: time.Second}
+	go func() { done <- s.Serve(ctx, ln, nil, src) }()
 	stop = func() error { cancel(); return <-done }
 	t.Cleanup(func() { cancel() })
 	return "http://" + ln.Addr().String(), stop
 }
 
-func openDoubler() (runtime.Model, error) { return &doubler{}, nil }
+func openDoubler() (runtime.Model, error) { return doubler{}, nil }
+
+func openExample(name string) func() (runtime.Model, error) {
+	return func() (runtime.Model, error) {
+		data, err := examples.Export(name)
+		if err != nil {
+			return nil, err
+		}
+		return builtin.Open(data)
+	}
+}
 
 // ask sends one request and returns the status, the body and the header.
 func ask(t *testing.T, method, url, body string) (int, string, http.Header) {
@@ -81,15 +145,15 @@ func TestProtocol(t *testing.T) {
 		code               int
 		want               string
 	}{
-		{"GET", "/v2", "", 200, `{"extensions":[],"name":"trimtab-modelserver","version":""}`},
+		{"GET", "/v2", "", 200, `{"name":"trimtab-modelserver","version":"","extensions":["binary_tensor_data",`},
 		{"GET", "/v2/health/live", "", 200, `{"live":true}`},
 		{"HEAD", "/v2/health/live", "", 200, ``},
 		{"GET", "/v2/health/ready", "", 200, `{"ready":true}`},
-		{"GET", model, "", 200, `{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,1]}],"name":"m","outputs":[{"name":"y","datatype":"FP32","shape":[-1,1]},{"name":"confidence","datatype":"FP32","shape":[-1,1]}],"platform":"trimtab_doubler","versions":["v1"]}`},
+		{"GET", model, "", 200, `{"name":"m","versions":["v1"],"platform":"trimtab_doubler","inputs":[{"name":"x","datatype":"FP32","shape":[-1,1]}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,1]},{"name":"confidence","datatype":"FP32","shape":[-1,1]}]}`},
 		{"GET", model + "/ready", "", 200, `{"name":"m","ready":true}`},
 		{"GET", model + "/versions/v1/ready", "", 200, `{"name":"m","ready":true}`},
 		{"GET", model + "/versions/v2", "", 404, `no version`},
-		{"GET", "/v2/models/other", "", 404, `no model`},
+		{"GET", "/v2/models/other", "", 404, `no such model`},
 		{"GET", "/nothing", "", 404, `nothing at`},
 		{"GET", model + "/infer", "", 405, `use POST`},
 		{"POST", "/v2/health/live", "", 405, `use GET`},
@@ -99,15 +163,15 @@ func TestProtocol(t *testing.T) {
 		{"POST", model + "/infer", infer("[9,1]", "FP64", "[1,2,3,4,5,6,7,8,9]"), 200, `"data":[2,4,6,8,10,12,14,16,18]`},
 		{"POST", model + "/infer", `{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[1]}],"outputs":[{"name":"confidence"}]}`, 200, `"outputs":[{"name":"confidence","shape":[1,1],"datatype":"FP32","data":[0.5]}]}`},
 		{"POST", model + "/infer", `{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[1]}],"outputs":[{"name":"z"}]}`, 400, `not one of the model's`},
-		{"POST", model + "/infer", infer("[1,1]", "INT64", "[1.5]"), 400, `not integers`},
+		{"POST", model + "/infer", infer("[1,1]", "INT64", "[1.5]"), 400, `not an integer`},
 		{"POST", model + "/infer", infer("[1,1]", "BYTES", "[1]"), 400, `datatype`},
 		{"POST", model + "/infer", infer("[2,1]", "FP32", "[1]"), 400, `shape [2 1] and 1 values`},
 		{"POST", model + "/infer", infer("[2]", "FP32", "[1,2]"), 400, `the model takes [rows]`},
 		{"POST", model + "/infer", infer("[-1,1]", "FP32", "[1]"), 400, `the model takes [rows]`},
 		{"POST", model + "/infer", infer("[0,1]", "FP32", "[]"), 400, `the model takes [rows]`},
-		{"POST", model + "/infer", infer("[9223372036854775807,1]", "FP32", "[1]"), 400, `and 1 values`},
+		{"POST", model + "/infer", infer("[9223372036854775807,1]", "FP32", "[1]"), 400, `whole number of elements`},
 		{"POST", model + "/infer", infer("[2,1]", "FP32", "[[1,2]]"), 400, `nested as [1 2]`},
-		{"POST", model + "/infer", infer("[11,1]", "FP32", "[1,1,1,1,1,1,1,1,1,1,1]"), 413, `at most 10`},
+		{"POST", model + "/infer", infer("[11,1]", "FP32", "[1,1,1,1,1,1,1,1,1,1,1]"), 413, `request has 11 rows`},
 		{"POST", model + "/infer", `{"inputs":[]}`, 400, `0 inputs`},
 		{"POST", model + "/infer", `{`, 400, `as JSON`},
 		{"POST", model + "/infer", strings.Repeat(" ", 1<<16+1), 413, `larger than 65536`},
@@ -134,9 +198,10 @@ func TestProtocol(t *testing.T) {
 }
 
 func TestBuiltinModelOverHTTP(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.Name = "property-valuation"
-	url, _ := listen(t, cfg, func() (runtime.Model, error) { return runtime.Open("valuation") })
+	url, _ := listen(t, cfg, openExample("valuation"))
 	untilReady(t, url)
 	_, near, _ := ask(t, "POST", url+"/predict", `{"area_m2":80,"rooms":3,"bathrooms":1,"age_years":20,"centre_km":2,"floor":3,"energy_class":3,"property_type":0}`)
 	_, far, _ := ask(t, "POST", url+"/predict", `{"area_m2":80,"rooms":3,"bathrooms":1,"age_years":20,"centre_km":20,"floor":3,"energy_class":3,"property_type":0}`)
@@ -153,8 +218,8 @@ func TestLoadingAndShedding(t *testing.T) {
 	cfg := testConfig()
 	cfg.MaxInflight = 1
 	cfg.RequestTimeout = 100 * time.Millisecond
-	load := make(chan bool)
-	url, _ := listen(t, cfg, func() (runtime.Model, error) { <-load; return &doubler{takes: 300 * time.Millisecond}, nil })
+	load, later := make(chan bool), new(atomic.Int64)
+	url, _ := listen(t, cfg, func() (runtime.Model, error) { <-load; return doubler{later: later}, nil })
 	for path, want := range map[string]int{"/v2/health/live": 200, "/v2/health/ready": 503, "/v2/models/m/ready": 503, "/v2/models/m": 503} {
 		if code, body, _ := ask(t, "GET", url+path, ""); code != want {
 			t.Errorf("%s while loading: %d %s, want %d", path, code, body, want)
@@ -166,6 +231,7 @@ func TestLoadingAndShedding(t *testing.T) {
 	}
 	close(load)
 	untilReady(t, url)
+	later.Store(int64(300 * time.Millisecond)) // the server has learnt that it is quick, and takes what it cannot do
 	first := make(chan int)
 	go func() { code, _, _ := ask(t, "POST", url+"/predict", `{"x":1}`); first <- code }()
 	waitForMetric(t, url, `modelserver_inflight_requests{model="m",version="v1"} 1`)
@@ -183,9 +249,8 @@ func TestLoadingAndShedding(t *testing.T) {
 
 func TestClientGoesAway(t *testing.T) {
 	cfg := testConfig()
-	cfg.Limits.MaxQueueDelay = 10 * time.Second
 	cfg.RequestTimeout = 20 * time.Second
-	url, _ := listen(t, cfg, openDoubler)
+	url, _ := listen(t, cfg, openDoubler, func(st *router.Standing) { st.Limits.MaxQueueDelay, st.Batching = 10*time.Second, router.Static })
 	untilReady(t, url)
 	ctx, cancel := context.WithCancel(context.Background())
 	req, _ := http.NewRequestWithContext(ctx, "POST", url+"/predict", strings.NewReader(`{"x":1}`))
@@ -210,7 +275,14 @@ func waitForMetric(t *testing.T, url, line string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("no line %s in\n%s", line, body)
+	name, _, _ := strings.Cut(line, "{")
+	var near []string
+	for l := range strings.Lines(body) {
+		if strings.HasPrefix(l, name) {
+			near = append(near, l)
+		}
+	}
+	t.Fatalf("no line %s in\n%s", line, strings.Join(near, ""))
 }
 
 func TestMetrics(t *testing.T) {
@@ -243,7 +315,7 @@ func TestMetrics(t *testing.T) {
 
 func TestConfigFaultsAllAtOnce(t *testing.T) {
 	_, err := New(Config{}, NewRegistry(), slog.New(slog.DiscardHandler))
-	for _, want := range []string{"name", "version", "max batch size", "max body", "max inflight", "request timeout", "drain timeout"} {
+	for _, want := range []string{"name", "version", "max body", "max inflight", "request timeout", "drain timeout"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no fault about %s in: %v", want, err)
 		}
@@ -253,9 +325,10 @@ func TestConfigFaultsAllAtOnce(t *testing.T) {
 // TestDrain: readiness goes at once, requests are still answered and told to close, and one that
 // runs when the listener closes is finished.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
-	cfg.DrainDelay = 300 * time.Millisecond
-	url, stop := listen(t, cfg, func() (runtime.Model, error) { return &doubler{takes: 400 * time.Millisecond}, nil })
+	cfg.DrainDelay = 100 * time.Millisecond
+	url, stop := listen(t, cfg, func() (runtime.Model, error) { return doubler{takes: 200 * time.Millisecond}, nil })
 	untilReady(t, url)
 	if _, _, header := ask(t, "GET", url+"/v2", ""); header.Get("Connection") == "close" {
 		t.Error("connections are closed before the drain")
@@ -275,7 +348,7 @@ func TestDrain(t *testing.T) {
 	if quick, err := http.Get(url + "/v2"); err != nil || quick.StatusCode != 200 || !quick.Close {
 		t.Errorf("a quick request while draining: %+v, %v; want 200 and a closed connection", quick, err)
 	}
-	res, err := http.Post(url+"/predict", "application/json", bytes.NewBufferString(`{"x":1}`)) // ends 400 ms on, after the delay
+	res, err := http.Post(url+"/predict", "application/json", bytes.NewBufferString(`{"x":1}`)) // ends 200 ms on, after the delay
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,8 +365,9 @@ func TestDrain(t *testing.T) {
 }
 
 func TestModelThatDoesNotLoad(t *testing.T) {
-	_, stop := listen(t, testConfig(), func() (runtime.Model, error) { return runtime.Open("nothing") })
-	if err := stop(); err == nil || !strings.Contains(err.Error(), "load model m") {
+	_, stop := listen(t, testConfig(), func() (runtime.Model, error) { return nil, fmt.Errorf("no such weights") })
+	time.Sleep(50 * time.Millisecond)
+	if err := stop(); err == nil || !strings.Contains(err.Error(), "no such weights") {
 		t.Errorf("serve ended with %v", err)
 	}
 }

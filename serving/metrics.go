@@ -2,6 +2,7 @@ package serving
 
 import (
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ const (
 	// MetricLatency is the article's histogram of seconds from a request's header to its answer, of
 	// requests answered 200 only: a quick refusal must not flatter it; labels model_version and endpoint.
 	MetricLatency = "model_prediction_latency_seconds"
-	// MetricAccuracy is the article's gauge, measured on held-out rows at start; label model_version.
+	// MetricAccuracy is the article's gauge, what the model says of itself; label model_version.
 	MetricAccuracy = "model_prediction_accuracy"
 	// MetricRequests counts inference requests by their HTTP status, label code.
 	MetricRequests = "modelserver_requests_total"
@@ -26,18 +27,49 @@ const (
 	MetricExecutions = "modelserver_executions_total"
 	// MetricQueueRows is the number of rows that wait for a batch.
 	MetricQueueRows = "modelserver_queue_rows"
+	// MetricQueueBytes is the memory of the rows that wait.
+	MetricQueueBytes = "modelserver_queue_bytes"
 	// MetricBatchRows is the histogram of rows in a batch.
 	MetricBatchRows = "modelserver_batch_rows"
 	// MetricCompute is the histogram of seconds that the model took for a batch.
 	MetricCompute = "modelserver_compute_seconds"
+	// MetricQueue is the histogram of seconds that a request waited for its first batch to begin.
+	MetricQueue = "modelserver_queue_seconds"
+	// MetricSlack is the histogram of seconds that were left of a request's deadline (its own, or the SLO's)
+	// when its answer was there; requests that were late are in the bucket le="0".
+	MetricSlack = "modelserver_slack_seconds"
+	// MetricBusy counts seconds in which batches were computed, summed over the workers.
+	MetricBusy = "modelserver_busy_seconds_total"
+	// MetricComputeCPU counts the CPU seconds of these batches: what is left of the process's CPU is protocol.
+	MetricComputeCPU = "modelserver_compute_cpu_seconds_total"
+	// MetricDepartures counts batches by why they did not wait for more rows, label reason.
+	MetricDepartures = "modelserver_departures_total"
 	// MetricShed counts requests that were not computed to the end, label reason.
 	MetricShed = "modelserver_shed_total"
+	// MetricCurveFixed and MetricCurveRow are the fitted service curve: seconds of a batch and of each of
+	// its rows; labels resource (wall or cpu) and form (linear: fixed + row·rows, hinge: the larger of both).
+	MetricCurveFixed = "modelserver_curve_fixed_seconds"
+	MetricCurveRow   = "modelserver_curve_row_seconds"
+	// MetricCurveError is the median relative error of the curve.
+	MetricCurveError = "modelserver_curve_error_ratio"
+	// MetricCurveSamples is the number of batches that the curve rests on.
+	MetricCurveSamples = "modelserver_curve_samples"
+	// MetricCurveAge is for how many seconds the curve has seen no batch.
+	MetricCurveAge = "modelserver_curve_age_seconds"
+	// MetricBatchLimit, MetricDelayLimit and MetricSLO are the limits in force; the SLO is 0 where there is none.
+	MetricBatchLimit = "modelserver_batch_limit_rows"
+	MetricDelayLimit = "modelserver_delay_limit_seconds"
+	MetricSLO        = "modelserver_slo_seconds"
+	// MetricInstances is the number of batches that may be computed at once.
+	MetricInstances = "modelserver_instances"
+	// MetricModelBytes is the memory that a loaded model holds.
+	MetricModelBytes = "modelserver_model_bytes"
 	// MetricConfigGeneration is the generation that the settings in force say they are of; 0: none said one.
 	MetricConfigGeneration = "modelserver_config_generation"
 	// MetricConfigAge is for how many seconds these settings are in force: an age and not a time, for
 	// it is judged by a machine with another clock.
 	MetricConfigAge = "modelserver_config_age_seconds"
-	// MetricConfigFailures counts settings that could not be read or used; those before stay in force.
+	// MetricConfigFailures counts settings or models that could not be read or used; those before stay in force.
 	MetricConfigFailures = "modelserver_config_reload_failures_total"
 	// MetricInflight is the number of inference requests read, waiting or computed.
 	MetricInflight = "modelserver_inflight_requests"
@@ -47,11 +79,14 @@ const (
 const (
 	EndpointInfer   = "infer"
 	EndpointPredict = "predict"
+	EndpointV1      = "v1"
+	EndpointGRPC    = "grpc"
 )
 
 // Values of the label reason of MetricShed.
 const (
 	ShedQueueFull = "queue-full" // the rows did not fit into the queue
+	ShedTooLate   = "too-late"   // the answer would have come after the deadline
 	ShedInflight  = "inflight"   // too many requests at once
 	ShedLoading   = "loading"    // the model is not loaded yet
 	ShedTimeout   = "timeout"    // the request's time was over before its batch was done
@@ -68,64 +103,57 @@ func NewRegistry() *prometheus.Registry {
 
 // MetricsHandler shows reg, to a few at a time.
 func MetricsHandler(reg *prometheus.Registry) http.Handler {
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
 }
 
+// metrics are those of the whole server, and the vectors from which each version of a model takes its own.
 type metrics struct {
-	latency                prometheus.ObserverVec
-	accuracy, inflight     prometheus.Gauge
-	generation             prometheus.Gauge
-	configFailures         prometheus.Counter
-	configSince            atomic.Int64 // unix nanoseconds: since when the settings are in force
-	requests, shed         *prometheus.CounterVec
-	inferences, executions prometheus.Counter
-	batchRows, compute     prometheus.Histogram
+	latency        *prometheus.HistogramVec
+	accuracy       *prometheus.GaugeVec
+	inflight       prometheus.Gauge
+	generation     prometheus.Gauge
+	configFailures prometheus.Counter
+	configSince    atomic.Int64 // unix nanoseconds: since when the settings are in force
+
+	requests, shed, departures           *prometheus.CounterVec
+	inferences, executions, busy, cpu    *prometheus.CounterVec
+	versions                             sync.Map // from labels to *version: all that ever had series
+	batchRows, compute, queueTime, slack *prometheus.HistogramVec
 }
 
-// newMetrics registers all metrics of the server. Counters whose labels are known begin at
-// zero: absent would not be zero.
-func newMetrics(reg *prometheus.Registry, cfg Config, queueRows func() float64) *metrics {
-	ours := prometheus.WrapRegistererWith(prometheus.Labels{"model": cfg.Name, "version": cfg.Version}, reg)
+// newMetrics registers the metrics. Those of the whole server have the labels of the model that the flags name.
+func newMetrics(reg *prometheus.Registry, cfg Config) *metrics {
 	m := &metrics{
-		inferences: counter(ours, MetricInferences, "Rows computed."),
-		executions: counter(ours, MetricExecutions, "Batches computed."),
-		inflight:   gauge(ours, MetricInflight, "Inference requests read, waiting or computed."),
-		requests:   counters(ours, MetricRequests, "Inference requests by HTTP status.", "code"),
-		shed:       counters(ours, MetricShed, "Requests not computed to the end, by reason.", "reason"),
-		batchRows:  histogram(ours, MetricBatchRows, "Rows in a batch.", prometheus.ExponentialBuckets(1, 2, 11)),
-		compute:    histogram(ours, MetricCompute, "Time that the model took for a batch.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
+		requests:   counters(reg, MetricRequests, "Inference requests by HTTP status.", "model", "version", "code"),
+		shed:       counters(reg, MetricShed, "Requests not computed to the end, by reason.", "model", "version", "reason"),
+		departures: counters(reg, MetricDepartures, "Batches by why they did not wait for more rows.", "model", "version", "reason"),
+		inferences: counters(reg, MetricInferences, "Rows computed.", "model", "version"),
+		executions: counters(reg, MetricExecutions, "Batches computed.", "model", "version"),
+		busy:       counters(reg, MetricBusy, "Time in which batches were computed, over all workers.", "model", "version"),
+		cpu:        counters(reg, MetricComputeCPU, "CPU time of the batches.", "model", "version"),
+		batchRows:  histograms(reg, MetricBatchRows, "Rows in a batch.", prometheus.ExponentialBuckets(1, 2, 11)),
+		compute:    histograms(reg, MetricCompute, "Time that the model took for a batch.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
+		queueTime:  histograms(reg, MetricQueue, "Time that a request waited for its first batch to begin.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
+		slack:      histograms(reg, MetricSlack, "Time left of a request's deadline when its answer was there.", []float64{0, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 5, 30}),
 	}
-	ours.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: MetricQueueRows, Help: "Rows that wait for a batch."}, queueRows))
-	m.config(ours)
-	for _, reason := range []string{ShedCancelled, ShedInflight, ShedLoading, ShedQueueFull, ShedTimeout} {
-		m.shed.WithLabelValues(reason)
-	}
-	m.requests.WithLabelValues("200")
-	m.article(reg, cfg.Version)
+	m.latency = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: MetricLatency, Help: "Time spent on model predictions.",
+		Buckets: []float64{.001, .0025, .005, .01, .02, .03, .05, .075, .1, .15, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"model_version", "endpoint"})
+	m.accuracy = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: MetricAccuracy, Help: "Model prediction accuracy on held-out rows."}, []string{"model_version"})
+	reg.MustRegister(m.latency, m.accuracy)
+	m.server(prometheus.WrapRegistererWith(prometheus.Labels{"model": cfg.Name, "version": cfg.Version}, reg))
 	return m
 }
 
-// config registers what tells which settings are in force.
-func (m *metrics) config(reg prometheus.Registerer) {
+// server registers what there is one of.
+func (m *metrics) server(reg prometheus.Registerer) {
+	m.inflight = gauge(reg, MetricInflight, "Inference requests read, waiting or computed.")
 	m.generation = gauge(reg, MetricConfigGeneration, "Generation of the settings in force.")
-	m.configFailures = counter(reg, MetricConfigFailures, "Settings that could not be read or used.")
+	m.configFailures = counter(reg, MetricConfigFailures, "Settings or models that could not be read or used.")
 	m.configSince.Store(time.Now().UnixNano())
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: MetricConfigAge, Help: "For how long the settings in force are so."},
 		func() float64 { return time.Since(time.Unix(0, m.configSince.Load())).Seconds() }))
-}
-
-// article registers the two metrics of the article, under its own label.
-func (m *metrics) article(reg *prometheus.Registry, version string) {
-	v := prometheus.Labels{"model_version": version}
-	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: MetricLatency, Help: "Time spent on model predictions.", ConstLabels: v,
-		Buckets: []float64{.001, .0025, .005, .01, .02, .03, .05, .075, .1, .15, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"endpoint"})
-	m.latency = latency
-	m.accuracy = prometheus.NewGauge(prometheus.GaugeOpts{Name: MetricAccuracy, Help: "Model prediction accuracy on held-out rows.", ConstLabels: v})
-	reg.MustRegister(latency, m.accuracy)
-	latency.WithLabelValues(EndpointInfer)
-	latency.WithLabelValues(EndpointPredict)
 }
 
 func counter(reg prometheus.Registerer, name, help string) prometheus.Counter {
@@ -134,8 +162,8 @@ func counter(reg prometheus.Registerer, name, help string) prometheus.Counter {
 	return c
 }
 
-func counters(reg prometheus.Registerer, name, help, label string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+func counters(reg prometheus.Registerer, name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	reg.MustRegister(c)
 	return c
 }
@@ -148,6 +176,12 @@ func gauge(reg prometheus.Registerer, name, help string) prometheus.Gauge {
 
 func histogram(reg prometheus.Registerer, name, help string, buckets []float64) prometheus.Histogram {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	reg.MustRegister(h)
+	return h
+}
+
+func histograms(reg prometheus.Registerer, name, help string, buckets []float64) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"model", "version"})
 	reg.MustRegister(h)
 	return h
 }

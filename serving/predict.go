@@ -1,118 +1,82 @@
 package serving
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
-	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/protocol"
 )
 
-// prediction is the article's answer: numbers for one row of named features, arrays for instances.
-type prediction struct {
-	Prediction   any    `json:"prediction"`
-	ModelVersion string `json:"model_version"`
-	Confidence   any    `json:"confidence"`
-}
-
-// predict is the article's POST /predict. The body is {"instances": [[...], ...]} or one flat object
-// of features by name.
-func (s *Server) predict(w http.ResponseWriter, q *http.Request) error {
-	var body map[string]json.RawMessage
-	if err := s.decode(w, q, &body); err != nil {
+// predict is the article's POST /predict, for the model that is the default or that a route chooses.
+func (s *Server) predict(w http.ResponseWriter, q *http.Request, a *asked) error {
+	x, back := s.exchange()
+	defer back()
+	fields := s.router.Fields()
+	if err := s.find(w, q, a, x, "", ""); err != nil {
 		return err
 	}
-	meta := *s.meta.Load()
-	instances, several := body["instances"]
-	if !several {
-		row, err := flatRow(body, meta.Features)
-		if err != nil {
-			return err
-		}
-		out, err := s.compute(q, row, 1)
-		if err != nil {
-			return err
-		}
-		p, sure := shaped(out, meta)
-		return writeJSON(w, http.StatusOK, prediction{p[0], s.cfg.Version, first(sure)})
+	if now := s.router.Fields(); !slices.Equal(now, fields) { // settings changed meanwhile: either is right
+		fields = slices.Concat(fields, now)
 	}
-	in, rows, err := instanceRows(instances, meta.Input)
+	meta := a.target.Meta()
+	several, err := protocol.DecodePredict(x.body.Bytes(), meta, meta.Features, fields, &x.in)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "%w", err)
+	}
+	out, err := s.compute(q.Context(), a, &x.in)
 	if err != nil {
 		return err
 	}
-	out, err := s.compute(q, in, rows)
+	answer := protocol.Answer{Model: a.model, Version: a.version, Specs: meta.Outputs, Outputs: out, Wanted: x.in.Outputs}
+	x.out = protocol.AppendPredict(x.out[:0], answer, several)
+	writeBody(w, http.StatusOK, x.out)
+	return nil
+}
+
+// predictV1 is KServe's POST /v1/models/{name}:predict.
+func (s *Server) predictV1(w http.ResponseWriter, q *http.Request, a *asked) error {
+	name, ok := strings.CutSuffix(q.PathValue("call"), ":predict")
+	if !ok {
+		return refuse(http.StatusNotFound, "nothing at %.100q; a model predicts at /v1/models/NAME:predict", q.URL.Path)
+	}
+	x, back := s.exchange()
+	defer back()
+	if err := s.find(w, q, a, x, name, ""); err != nil {
+		return err
+	}
+	meta := a.target.Meta()
+	if err := protocol.DecodeV1(x.body.Bytes(), meta, meta.Features, &x.in); err != nil {
+		return refuse(http.StatusBadRequest, "%w", err)
+	}
+	out, err := s.compute(q.Context(), a, &x.in)
 	if err != nil {
 		return err
 	}
-	p, sure := shaped(out, meta)
-	return writeJSON(w, http.StatusOK, prediction{p, s.cfg.Version, sure})
+	x.out = protocol.AppendV1(x.out[:0], protocol.Answer{Model: a.model, Version: a.version, Specs: meta.Outputs, Outputs: out, Wanted: x.in.Outputs})
+	writeBody(w, http.StatusOK, x.out)
+	return nil
 }
 
-// instanceRows reads an array of rows; each is nested as the input's shape or flat.
-func instanceRows(text json.RawMessage, want runtime.Tensor) ([]float32, int, error) {
-	var t tensor
-	if err := json.Unmarshal(text, &t); err != nil {
-		return nil, 0, refuse(http.StatusBadRequest, "read instances: %w", err)
+// listV1 is GET /v1/models.
+func (s *Server) listV1(w http.ResponseWriter, _ *http.Request) error {
+	var names []string
+	for _, m := range s.router.Models() {
+		names = append(names, m.Name)
 	}
-	rows := t.dims[0]
-	nested := slices.Equal(t.dims[1:], want.Shape) || slices.Equal(t.dims[1:], []int{want.Width()})
-	if rows < 1 || !nested || len(t.values) != rows*want.Width() {
-		return nil, 0, refuse(http.StatusBadRequest, "instances are %v; the model takes [rows]+%v", t.dims, want.Shape)
-	}
-	return t.values, rows, nil
+	writeBody(w, http.StatusOK, protocol.V1Models(names))
+	return nil
 }
 
-// flatRow reads one row of named features. All faults are told at once.
-func flatRow(body map[string]json.RawMessage, features []string) ([]float32, error) {
-	if len(features) == 0 {
-		return nil, refuse(http.StatusBadRequest, `the model's features have no names; send {"instances": [...]}`)
+// readyV1 is GET /v1/models/{name}, which shares its path with predictV1's.
+func (s *Server) readyV1(w http.ResponseWriter, q *http.Request) error {
+	name := q.PathValue("call")
+	if err := s.unready(); err != nil {
+		return err
 	}
-	var faults []string
-	row := make([]float32, len(features))
-	for i, name := range features {
-		text, ok := body[name]
-		if !ok {
-			faults = append(faults, name+" is missing")
-		} else if string(text) == "null" || json.Unmarshal(text, &row[i]) != nil {
-			faults = append(faults, name+" is not a number")
-		}
+	if err := s.known(name, ""); err != nil {
+		return err
 	}
-	for name := range body {
-		if !slices.Contains(features, name) {
-			faults = append(faults, fmt.Sprintf("%.50q is not a feature", name))
-		}
-	}
-	if len(faults) > 0 {
-		slices.Sort(faults)
-		return nil, refuse(http.StatusBadRequest, "%s", strings.Join(faults, "; "))
-	}
-	return row, nil
-}
-
-// shaped returns the prediction of each row, a number or an array after the first output's width,
-// and the confidence of each, nil if the model gives none.
-func shaped(out [][]float32, meta runtime.Meta) (predictions []any, confidence []float32) {
-	width := meta.Outputs[0].Width()
-	for row := range slices.Chunk(out[0], width) {
-		if width == 1 {
-			predictions = append(predictions, row[0])
-			continue
-		}
-		predictions = append(predictions, row)
-	}
-	i := slices.IndexFunc(meta.Outputs, func(t runtime.Tensor) bool { return t.Name == runtime.Confidence })
-	if i < 0 {
-		return predictions, nil
-	}
-	return predictions, out[i]
-}
-
-// first is the first value, or nil: absent is not zero.
-func first(x []float32) any {
-	if len(x) == 0 {
-		return nil
-	}
-	return x[0]
+	writeBody(w, http.StatusOK, protocol.ModelReady(name, true))
+	return nil
 }

@@ -1,10 +1,10 @@
-// Package serving is the reference inference server: one model, its rows batched, spoken to over
-// the Open Inference Protocol v2 (REST) and over the article's POST /predict.
+// Package serving is the reference inference server: models, their rows batched, spoken to over the Open
+// Inference Protocol v2 (REST and gRPC), KServe's V1 protocol and the article's POST /predict.
 //
 // It knows nothing of the daemon that tunes it: they share only the names of metrics (metrics.go)
-// and of settings. A request goes one way: bytes, tensor (tensor.go), rows (protocol.go, predict.go),
-// queue and batch (engine.go), answer. The package reads no environment and no flags, and uses no
-// global registry, mux or logger.
+// and of settings (package router). A request goes one way: bytes and tensors (package protocol), model and
+// version (router), queue and batch (engine), answer. The package reads no environment but GOMEMLIMIT, no
+// flags, and uses no global registry, mux or logger.
 package serving
 
 import (
@@ -14,31 +14,39 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 
-	"trimtab.dev/trimtab/serving/batch"
+	"trimtab.dev/trimtab/serving/engine"
+	"trimtab.dev/trimtab/serving/router"
 	"trimtab.dev/trimtab/serving/runtime"
 )
 
-// Config is all that a server can be told.
+// Config is what a server is told once; what it can be told anew is router.Config.
 type Config struct {
-	Name           string // of the model, in paths and in metrics
-	Version        string // of the model
-	Build          string // version of the server itself; may be empty
-	Limits         batch.Limits
-	MaxBody        int64         // bytes of one request
-	MaxInflight    int           // inference requests read, waiting or computed at once
-	RequestTimeout time.Duration // longest time in the queue and in the model
-	DrainDelay     time.Duration // how long it still accepts after its readiness went
-	DrainTimeout   time.Duration // how long the requests in flight may then take
+	Name           string // of the model that the flags name: in metrics of the whole server
+	Version        string
+	Build          string          // version of the server itself; may be empty
+	MaxBody        int64           // bytes of one request
+	MaxBodies      int64           // bytes of the bodies of all requests at once; 0: 256 MiB, or one body if that is more
+	MaxInflight    int             // inference requests read, waiting or computed at once
+	RequestTimeout time.Duration   // longest time in the queue and in the model
+	DrainDelay     time.Duration   // how long it still accepts after its readiness went
+	DrainTimeout   time.Duration   // how long the requests in flight may then take
+	Keys           func() []string // API keys, any of which lets in; nil or none: everybody may ask
+	LogRequests    bool            // a line for each inference request, without its values
+	// Open makes a model of a file's content; Named says that a name is no file but something Open knows.
+	Open  func(runtimeName, file string, data []byte) (runtime.Model, error)
+	Named func(file string) bool
 }
 
 // Check returns every fault of the config, joined, or nil.
 func (c Config) Check() error {
-	faults := []error{c.Limits.Check()}
+	var faults []error
 	for _, v := range []struct {
 		is    bool
 		fault string
@@ -58,16 +66,29 @@ func (c Config) Check() error {
 	return errors.Join(faults...)
 }
 
-// Server serves one model. It is made by New, gets its model from Serve, and is used once.
+// Server serves models. It is made by New, gets its models from Serve, and is used once.
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	metrics  *metrics
-	engine   *engine
-	inflight chan struct{}
-	meta     atomic.Pointer[runtime.Meta] // nil until the model is loaded
-	draining atomic.Bool
+	cfg       Config
+	pool      *engine.Pool
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	metrics   *metrics
+	router    *router.Router
+	keys      keyring
+	shared    *grpc.Server // gRPC on the HTTP listener; one with a listener of its own is another
+	patience  patience
+	exchanges sync.Pool // of *exchange
+	inflight  chan struct{}
+	bodies    atomic.Int64               // bytes that are reserved
+	draining  atomic.Pointer[drainOrder] // nil: in service
+}
+
+// patience is how long the server waits for a client.
+type patience struct {
+	header time.Duration // for a request's header, and for a connection's first words
+	body   time.Duration // for header and body together
+	answer time.Duration // for the client to take its answer
+	idle   time.Duration // for another request; longer than the usual proxy's, which then closes first
 }
 
 // New makes a server and registers its metrics with reg, which /metrics shows (see NewRegistry). It
@@ -76,99 +97,104 @@ func New(cfg Config, reg *prometheus.Registry, log *slog.Logger) (*Server, error
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: log, registry: reg, inflight: make(chan struct{}, cfg.MaxInflight)}
-	s.engine = newEngine(cfg.Limits)
-	s.metrics = newMetrics(reg, cfg, s.engine.waiting)
-	s.engine.metrics = s.metrics
-	return s, nil
+	if cfg.MaxBodies == 0 {
+		cfg.MaxBodies = max(256<<20, cfg.MaxBody)
+	}
+	if cfg.Keys == nil {
+		cfg.Keys = func() []string { return nil }
+	}
+	s := &Server{cfg: cfg, log: log, registry: reg, pool: engine.NewPool(1), keys: keyring{cfg.Keys}, inflight: make(chan struct{}, cfg.MaxInflight)}
+	s.patience = patience{header: 5 * time.Second, body: 30 * time.Second, answer: 30 * time.Second, idle: 2 * time.Minute}
+	s.metrics = newMetrics(reg, cfg)
+	s.router = router.New(router.Options{
+		Open: cfg.Open, Named: cfg.Named, Pool: s.pool, Log: log,
+		Observe: func(name, version string) engine.Observer { return s.metrics.of(name, version) },
+	})
+	reg.MustRegister(newSnapshot(s))
+	s.exchanges.New = func() any { return new(exchange) }
+	var err error
+	s.shared, err = s.newGRPC()
+	return s, err
 }
 
-// Serve answers on ln, loads the model with open and serves it until ctx ends; then it drains and
-// returns nil if no request was lost. Health is answered while the model still loads.
-func (s *Server) Serve(ctx context.Context, ln net.Listener, open func() (runtime.Model, error)) error {
-	srv := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      30*time.Second + s.cfg.RequestTimeout,
-		IdleTimeout:       2 * time.Minute, // longer than the usual proxy's, which then closes first
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
-	stop, err := s.load(open)
+// Source is where a server's settings come from.
+type Source struct {
+	Name     string                          // of the file, for the log
+	Read     func() ([]byte, error)          // the file's content; nil: there is none
+	Standing func() (router.Standing, error) // what holds where the file says nothing
+	Every    time.Duration                   // between looks
+}
+
+// Serve answers on ln, and gRPC also on its own listener if there is one (nil: only on ln, over HTTP/2
+// without TLS). It loads the models that src names and serves them until ctx ends; then it drains and returns
+// nil if no request was lost. Health is answered while the models still load. When nothing can be loaded, or
+// a listener ends, it finishes what is inside and returns why.
+func (s *Server) Serve(ctx context.Context, ln, grpcLn net.Listener, src Source) error {
+	srv := s.httpServer()
+	own, err := s.newGRPC()
 	if err != nil {
-		return errors.Join(fmt.Errorf("load model %s: %w", s.cfg.Name, err), srv.Close())
+		return err
 	}
+	var running sync.WaitGroup
+	ended, looked := make(chan error, 2), make(chan error, 1)
+	answer := func(ln net.Listener, serve func(net.Listener) error) {
+		running.Go(func() { ended <- fmt.Errorf("serve on %s: %w", ln.Addr(), serve(ln)) })
+	}
+	answer(ln, srv.Serve)
+	if grpcLn != nil {
+		answer(grpcLn, own.Serve)
+	}
+	following, stop := context.WithCancel(ctx)
 	defer stop()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
-	case <-ctx.Done():
+	running.Go(func() { s.follow(following, src, looked) })
+	err = until(ctx, ended, looked)
+	stop()
+	err = errors.Join(err, s.drain(srv, own, err == nil && s.router.Ready()), s.close())
+	if err == nil {
+		running.Wait() // after an error what is stuck may stay so
 	}
-	return s.drain(srv)
+	return err
 }
 
-// load makes the server ready. The function it returns stops the worker and waits for it.
-func (s *Server) load(open func() (runtime.Model, error)) (stop func(), err error) {
-	begun := time.Now()
-	m, err := open()
-	if err != nil {
-		return nil, err
+// until waits for the first reason to stop serving: nil is that ctx ended.
+func until(ctx context.Context, ended, looked <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ended:
+			return err
+		case err := <-looked:
+			if err != nil {
+				return err
+			}
+			looked = nil
+		}
 	}
-	meta := m.Meta()
-	s.metrics.accuracy.Set(meta.Accuracy)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.engine.run(ctx, m)
-	}()
-	s.meta.Store(&meta)
-	s.log.Info("ready", "model", s.cfg.Name, "version", s.cfg.Version, "took", time.Since(begun).Round(time.Millisecond).String(), meta.Measure, meta.Accuracy)
-	return func() { cancel(); <-done }, nil
 }
 
-// drain loses nobody: first readiness goes, then for a while requests are still served, each
-// connection told to close, so that load balancers learn of it; only then does the listener close.
-// Idle connections are left alone until then: closing one could cross with a request on its way.
-func (s *Server) drain(srv *http.Server) error {
-	s.draining.Store(true)
-	s.log.Info("draining", "delay", s.cfg.DrainDelay.String(), "timeout", s.cfg.DrainTimeout.String())
-	time.Sleep(s.cfg.DrainDelay)
+// close lets the models go. One that is still being loaded is not waited for longer than requests are.
+func (s *Server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("finish requests within %s: %w", s.cfg.DrainTimeout, err), srv.Close())
-	}
-	s.log.Info("drained")
-	return nil
+	return s.router.Close(ctx)
 }
 
-// Handler is the server's HTTP side.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, r := range s.routes() {
-		mux.Handle(r.path, s.wrap(r))
+func (s *Server) httpServer() *http.Server {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           s.Handler(),
+		Protocols:         p,
+		ReadHeaderTimeout: s.patience.header,
+		ReadTimeout:       s.patience.body,
+		WriteTimeout:      s.patience.body + s.cfg.RequestTimeout + s.patience.answer,
+		IdleTimeout:       s.patience.idle,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	mux.Handle("/metrics", MetricsHandler(s.registry))
-	return mux
 }
 
-func (s *Server) routes() []route {
-	const model, version = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
-	return []route{
-		{http.MethodGet, "/v2", "", s.aboutServer},
-		{http.MethodGet, "/v2/health/live", "", s.live},
-		{http.MethodGet, "/v2/health/ready", "", s.ready},
-		{http.MethodGet, model, "", s.aboutModel},
-		{http.MethodGet, version, "", s.aboutModel},
-		{http.MethodGet, model + "/ready", "", s.modelReady},
-		{http.MethodGet, version + "/ready", "", s.modelReady},
-		{http.MethodPost, model + "/infer", EndpointInfer, s.infer},
-		{http.MethodPost, version + "/infer", EndpointInfer, s.infer},
-		{http.MethodPost, "/predict", EndpointPredict, s.predict},
-		{"", "/", "", notFound},
-	}
-}
+// maxHeader is how many bytes a request's header may have.
+const maxHeader = 16 << 10

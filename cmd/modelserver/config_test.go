@@ -113,22 +113,3 @@ func TestSettingsFileOfAProcess(t *testing.T) {
 		t.Errorf("%d rows in %d batches: the larger sizes were never used", rows, batches)
 	}
 }
-
-func TestSettingsFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "model_config.json")
-	if _, err := settingsFile(name)(); err == nil || !strings.Contains(err.Error(), "read settings: open "+name) {
-		t.Errorf("a missing file: %v", err)
-	}
-	if err := os.WriteFile(name, make([]byte, mostSettings), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := settingsFile(name)(); err != nil || len(data) != mostSettings {
-		t.Errorf("the largest file: %d bytes, %v", len(data), err)
-	}
-	if err := os.WriteFile(name, make([]byte, mostSettings+1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := settingsFile(name)(); err == nil || !strings.Contains(err.Error(), "larger than") {
-		t.Errorf("a larger file: %v", err)
-	}
-}

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/serving"
-	"trimtab.dev/trimtab/serving/runtime"
 )
 
 // loadOptions are the flags of load.
@@ -37,7 +36,7 @@ type loadOptions struct {
 func (o *loadOptions) settings() *settings {
 	s := &settings{verb: "load"}
 	s.add("target", "TARGET", "", "URL of a server or a service, like http://localhost:8080; may be given several times", o.target)
-	s.add("model", "MODEL", "valuation", "builtin model whose input is sent: "+strings.Join(runtime.Names(), ", "), oneOf(&o.model, runtime.Names()...))
+	s.add("model", "MODEL", "valuation", "builtin model whose input is sent: "+strings.Join(exampleNames(), ", "), oneOf(&o.model, exampleNames()...))
 	s.add("name", "MODEL_NAME", "", "name that the model is served under; the builtin's if empty", text(&o.name))
 	s.add("endpoint", "", serving.EndpointInfer, "infer or predict", oneOf(&o.endpoint, serving.EndpointInfer, serving.EndpointPredict))
 	s.add("rate", "RATE", "1", "requests a second over all targets; at the peak with --diurnal", number(&o.rate, 1e5))

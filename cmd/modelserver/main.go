@@ -24,6 +24,8 @@ const usage = `modelserver serves a builtin model over the Open Inference Protoc
 verbs:
   serve     serve a model until SIGTERM, then drain
   load      send requests at a given rate, however slow the answers are
+  export    write an example model as an ONNX file
+  bench     measure a server: latency, goodput, CPU, in a closed or an open loop
   version   print the version
   help      print this, or the flags of a verb: help serve
 `
@@ -72,6 +74,10 @@ func (p program) verb(ctx context.Context, args []string) error {
 		return p.serve(ctx, rest)
 	case "load":
 		return p.load(ctx, rest)
+	case "export":
+		return p.export(rest)
+	case "bench":
+		return p.bench(ctx, rest)
 	case "version", "--version":
 		fmt.Fprintln(p.stdout, "modelserver", version())
 		return nil
@@ -92,8 +98,12 @@ func (p program) help(args []string) error {
 		new(serveOptions).settings().print(p.stdout)
 	case "load":
 		new(loadOptions).settings().print(p.stdout)
+	case "export":
+		new(exportOptions).settings().print(p.stdout)
+	case "bench":
+		new(benchOptions).settings().print(p.stdout)
 	default:
-		return faults{fmt.Sprintf("no flags of %q; help is for serve or load", args[0])}
+		return faults{fmt.Sprintf("no flags of %q; help is for serve, load or bench", args[0])}
 	}
 	return nil
 }

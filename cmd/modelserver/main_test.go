@@ -46,7 +46,7 @@ func TestVerbs(t *testing.T) {
 		{"load --target http://x --diurnal 24h:1", 2, "is not PERIOD:DEPTH"},
 		{"load --target http://x --rate 0", 2, "not a number above 0"},
 		{"load --target http://x --rate NaN", 2, "not a number above 0"},
-		{"serve --model nothing", 2, "is none of image, recommendation, valuation"},
+		{"serve --model nothing", 2, "is no file and none of the examples image"},
 		{"serve --listen nowhere", 2, "not an address"},
 		{"serve --listen 127.0.0.1:1 --port 2", 2, "both given"},
 		{"serve --name a/b", 2, "leave out the /"},
@@ -87,7 +87,7 @@ func TestArticleEnvironment(t *testing.T) {
 	if bad := o.parse(nil, func(k string) string { return env[k] }); len(bad) > 0 {
 		t.Fatal(bad)
 	}
-	l := o.cfg.Limits
+	l := o.standing.Limits
 	if o.cfg.Version != "v2.1.0" || l.MaxBatchSize != 32 || l.MaxQueueDelay != 5*time.Millisecond || l.MaxQueueRows != 16384 || o.listen != ":8080" {
 		t.Errorf("the options are %+v", o)
 	}
@@ -96,10 +96,10 @@ func TestArticleEnvironment(t *testing.T) {
 func TestFlagsBeforeEnvironment(t *testing.T) {
 	env := map[string]string{"BATCH_SIZE": "32", "MAX_QUEUE_DELAY": "7ms", "MODEL": "image"}
 	var o serveOptions
-	// 64 MiB hold 5461 images; 4 batches are 8192.
-	bad := o.parse([]string{"--batch-size=2048", "--port", "9"}, func(k string) string { return env[k] })
-	l := o.cfg.Limits
-	if len(bad) > 0 || l.MaxBatchSize != 2048 || l.MaxQueueDelay != 7*time.Millisecond || o.cfg.Name != "image" || l.MaxQueueRows != 8192 || o.listen != ":9" {
+	bad := o.parse([]string{"--batch-size=8192", // 4 batches are 32768 rows
+		"--port", "9"}, func(k string) string { return env[k] })
+	l := o.standing.Limits
+	if len(bad) > 0 || l.MaxBatchSize != 8192 || l.MaxQueueDelay != 7*time.Millisecond || o.cfg.Name != "image" || l.MaxQueueRows != 32768 || o.listen != ":9" {
 		t.Errorf("the options are %+v, %v", o, bad)
 	}
 }

@@ -155,7 +155,7 @@ func TestNoRequestIsLostOnSIGTERM(t *testing.T) {
 // TestFinishesWhatItAccepted: no drain delay and a slow request in flight: it is answered, and the
 // process ends with 0.
 func TestFinishesWhatItAccepted(t *testing.T) {
-	cmd, address := process(t, "--drain-delay", "0s", "--max-queue-delay", "800ms")
+	cmd, address := process(t, "--drain-delay", "0s", "--max-queue-delay", "800ms", "--batching", "static")
 	answered := make(chan int, 1)
 	go func() {
 		res, err := http.Post("http://"+address+"/predict", "application/json", strings.NewReader(`{"instances":[[80,3,1,20,2,3,3,0]]}`))

@@ -4,54 +4,80 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/serving"
-	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/router"
 )
 
 const (
 	standingListen = ":8080"
-	mostQueueRows  = 16384
-	mostQueueBytes = 64 << 20 // of input values
 	lookEvery      = time.Second
-	mostSettings   = 1 << 20 // bytes, as a ConfigMap
 )
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	model, listen, logFormat string
-	config                   string // settings file; empty: none
-	port                     int
-	cfg                      serving.Config
+	model, models, runtime, library string
+	listen, grpcListen, logFormat   string
+	config                          string // settings file; empty: none
+	apiKeys                         string
+	port                            int
+	cfg                             serving.Config
+	standing                        router.Standing
 }
 
 func (o *serveOptions) settings() *settings {
 	s := &settings{verb: "serve"}
-	s.add("model", "MODEL", "valuation", "builtin model: "+strings.Join(runtime.Names(), ", "), oneOf(&o.model, runtime.Names()...))
-	s.add("name", "MODEL_NAME", "", "name that the model is served under; the builtin's if empty", text(&o.cfg.Name))
+	l := &o.standing.Limits
+	s.add("model", "MODEL", "valuation", "ONNX file, or an example: "+strings.Join(exampleNames(), ", "), text(&o.model))
+	s.add("models", "MODELS", "", "folder of models instead: MODEL/VERSION/model.onnx, MODEL/model.onnx or model.onnx", text(&o.models))
+	s.add("name", "MODEL_NAME", "", "name that the model is served under; its own, or its file's, if empty", text(&o.cfg.Name))
 	s.add("model-version", "MODEL_VERSION", "unknown", "version of the model, in answers and metrics", text(&o.cfg.Version))
+	s.add("runtime", "RUNTIME", runtimeAuto, "auto, builtin (pure Go) or onnx (ONNX Runtime's shared library)", oneOf(&o.runtime, runtimeAuto, runtimeBuiltin, runtimeONNX))
+	s.add("onnxruntime", "ORT_LIBRARY", "", "ONNX Runtime's shared library; looked for beside the program and among the system's if empty", text(&o.library))
 	s.add("listen", "LISTEN", "", "address to serve on, like 127.0.0.1:8080; "+standingListen+" if empty", text(&o.listen))
 	s.add("port", "PORT", "", "port to serve on, on every address; instead of --listen", whole(&o.port, 1, 65535))
-	s.add("batch-size", "BATCH_SIZE", "32", "rows in one batch at most", whole(&o.cfg.Limits.MaxBatchSize, 1, 1<<20))
-	s.add("max-queue-delay", "MAX_QUEUE_DELAY", "5ms", "longest wait to fill a batch", span(&o.cfg.Limits.MaxQueueDelay, 0))
-	s.add("config", "CONFIG", "", "JSON file with batch_size, max_delay and generation, which win over the flags; read again when it changes", text(&o.config))
-	s.add("max-queue-rows", "MAX_QUEUE_ROWS", "", "rows that may wait; if empty 16384, or 64 MiB of input if that is less, and at least 4 batches", whole(&o.cfg.Limits.MaxQueueRows, 1, math.MaxInt32))
+	s.add("grpc-listen", "GRPC_LISTEN", "", "address for gRPC alone, which is faster there; it is served on --listen in any case", text(&o.grpcListen))
+	s.add("config", "CONFIG", "", "JSON file, as the ConfigMap model-config, whose keys win over the flags; read again when it changes", text(&o.config))
+	s.add("batch-size", "BATCH_SIZE", "32", "rows in one batch at most", whole(&l.MaxBatchSize, 1, 1<<20))
+	s.add("slo", "SLO", "0s", "time that a request should take from arrival to answer: batches wait within it, and what would be later is refused; 0s is none", span(&l.SLO, 0))
+	s.add("max-queue-delay", "MAX_QUEUE_DELAY", "", "longest wait to fill a batch; if empty the SLO, and 5ms without one", o.delay)
+	s.add("batching", "BATCHING", router.Adaptive.String(), "adaptive, static (waits the whole delay) or off (each request alone)", o.batchingOf)
+	s.add("instances", "INSTANCES", "0", "batches of a model computed at once; 0 follows the CPU limit", whole(&o.standing.Instances, 0, 1024))
+	s.add("max-sequence-length", "MAX_SEQUENCE_LENGTH", "0", "longest dynamic dimension of a request; 0 is any", whole(&o.standing.MaxLength, 0, 1<<30))
+	s.add("max-queue-rows", "MAX_QUEUE_ROWS", "", "rows that may wait; if empty 16384, and at least 4 batches", whole(&l.MaxQueueRows, 1, math.MaxInt32))
+	s.add("max-queue-bytes", "MAX_QUEUE_BYTES", "67108864", "bytes of input that may wait; 0 is any", whole(&l.MaxQueueBytes, 0, 1<<40))
 	s.add("max-body", "MAX_BODY", "16777216", "bytes of one request at most", whole(&o.cfg.MaxBody, 1, 1<<32))
-	s.add("max-inflight", "MAX_INFLIGHT", "128", "requests read, waiting or computed at once", whole(&o.cfg.MaxInflight, 1, 1<<20))
+	s.add("max-bodies", "MAX_BODIES", "268435456", "bytes of the bodies of all requests at once", whole(&o.cfg.MaxBodies, 1, 1<<40))
+	s.add("max-inflight", "MAX_INFLIGHT", "1024", "requests read, waiting or computed at once", whole(&o.cfg.MaxInflight, 1, 1<<20))
 	s.add("request-timeout", "REQUEST_TIMEOUT", "30s", "longest time of a request in queue and model", span(&o.cfg.RequestTimeout, time.Millisecond))
 	s.add("drain-delay", "DRAIN_DELAY", "5s", "after SIGTERM: how long to serve on while not ready", span(&o.cfg.DrainDelay, 0))
 	s.add("drain-timeout", "DRAIN_TIMEOUT", "20s", "after that: how long requests in flight may take", span(&o.cfg.DrainTimeout, time.Millisecond))
+	s.add("api-key-file", "API_KEY_FILE", "", "file with API keys, a line each, as a Secret mounts it; read again when it changes. API_KEY is one more", text(&o.apiKeys))
 	s.add("log-format", "LOG_FORMAT", "json", "json or text", oneOf(&o.logFormat, "json", "text"))
+	s.toggle("log-requests", "log a line for each inference request, without its values", &o.cfg.LogRequests)
 	return s
+}
+
+func (o *serveOptions) delay(v string) error {
+	o.standing.DelayGiven = true
+	return span(&o.standing.Limits.MaxQueueDelay, 0)(v)
+}
+
+func (o *serveOptions) batchingOf(v string) error {
+	b, ok := router.ParseBatching(v)
+	if !ok {
+		return errors.New("is none of adaptive, static, off")
+	}
+	o.standing.Batching = b
+	return nil
 }
 
 // parse reads the flags and fills what follows from others.
@@ -65,78 +91,96 @@ func (o *serveOptions) parse(args []string, env func(string) string) faults {
 	case o.listen == "":
 		o.listen = standingListen
 	}
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		bad = append(bad, fmt.Sprintf("--listen: %.80q is not an address, like 127.0.0.1:8080", o.listen))
+	for flag, address := range map[string]string{"listen": o.listen, "grpc-listen": o.grpcListen} {
+		if _, _, err := net.SplitHostPort(address); err != nil && address != "" {
+			bad = append(bad, fmt.Sprintf("--%s: %.80q is not an address, like 127.0.0.1:8080", flag, address))
+		}
 	}
 	if o.cfg.Name == "" {
-		o.cfg.Name = o.model
+		o.cfg.Name = nameOf(o.model)
 	}
 	if strings.Contains(o.cfg.Name+o.cfg.Version, "/") {
 		bad = append(bad, "--name and --model-version stand in paths; leave out the /")
 	}
-	if o.cfg.Limits.MaxQueueRows == 0 {
-		o.cfg.Limits.MaxQueueRows = queueRows(o.model, o.cfg.Limits.MaxBatchSize)
+	if o.models == "" && !named(o.model) {
+		if _, err := os.Stat(o.model); err != nil {
+			bad = append(bad, fmt.Sprintf("--model: %.80q is no file and none of the examples %s", o.model, strings.Join(exampleNames(), ", ")))
+		}
 	}
-	if err := o.cfg.Check(); err != nil {
-		bad = append(bad, strings.Split(err.Error(), "\n")...)
+	if !o.standing.DelayGiven {
+		o.standing.Limits.MaxQueueDelay = 5 * time.Millisecond
+	}
+	if l := &o.standing.Limits; l.MaxQueueRows == 0 {
+		l.MaxQueueRows = max(16384, 4*l.MaxBatchSize)
+	}
+	o.standing.Models = []router.ModelConfig{{Name: o.cfg.Name, Versions: []router.VersionConfig{{Version: o.cfg.Version, File: o.model, Runtime: o.runtime}}}}
+	for _, err := range []error{o.cfg.Check(), o.standing.Limits.Check()} {
+		if err != nil {
+			bad = append(bad, strings.Split(err.Error(), "\n")...)
+		}
 	}
 	return bad
 }
 
-// queueRows is how many rows may wait when nobody says: small rows by number, large ones by memory.
-func queueRows(model string, batchSize int) int {
-	input, _, err := runtime.Sample(model, 0, 0)
-	if err != nil {
-		return 4 * batchSize
+// nameOf is the name of a model that nobody named: its file's without the ending.
+func nameOf(model string) string {
+	if strings.HasPrefix(model, "sim:") {
+		return "sim"
 	}
-	return max(min(mostQueueRows, mostQueueBytes/(4*input.Width())), 4*batchSize)
+	return strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
 }
 
-// serve serves a model until ctx ends, then drains.
+// standing is what the flags say; models of a folder come and go.
+func (o *serveOptions) standingNow() (router.Standing, error) {
+	if o.models == "" {
+		return o.standing, nil
+	}
+	models, err := router.Scan(o.models)
+	s := o.standing
+	s.Models = models
+	return s, err
+}
+
+// serve serves models until ctx ends, then drains.
 func (p program) serve(ctx context.Context, args []string) error {
 	o := serveOptions{cfg: serving.Config{Build: version()}}
 	if bad := o.parse(args, p.env); len(bad) > 0 {
 		return bad
 	}
 	log := p.logger(o.logFormat)
+	open := opener{library: o.library, log: log.Info}
+	o.cfg.Open, o.cfg.Named = open.open, named
+	o.cfg.Keys = p.keys(o.apiKeys, log)
 	server, err := serving.New(o.cfg, serving.NewRegistry(), log)
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", o.listen)
+	ln, grpcLn, err := o.open()
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", o.listen, err)
+		return err
 	}
+	src := serving.Source{Name: o.config, Standing: o.standingNow, Every: lookEvery}
 	if o.config != "" {
-		following, stop := context.WithCancel(ctx)
-		wait := server.Follow(following, o.config, settingsFile(o.config), lookEvery)
-		defer func() { stop(); wait() }()
+		src.Read = router.ReadFile(o.config)
 	}
-	log.Info("listening", "address", ln.Addr().String(), "model", o.cfg.Name, "batch_size", o.cfg.Limits.MaxBatchSize, "max_queue_delay", o.cfg.Limits.MaxQueueDelay.String())
-	return server.Serve(ctx, ln, func() (runtime.Model, error) { return runtime.Open(o.model) })
+	log.Info("listening", "address", ln.Addr().String(), "model", o.cfg.Name)
+	return server.Serve(ctx, ln, grpcLn, src)
 }
 
-// settingsFile reads a settings file. It tries twice: a ConfigMap that changes in between takes the file
-// away from under the first try.
-func settingsFile(name string) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		f, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			f, err = os.Open(name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read settings: %w", err)
-		}
-		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, mostSettings+1))
-		if err == nil && len(data) > mostSettings {
-			err = fmt.Errorf("%s is larger than %d bytes", name, mostSettings)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read settings: %w", err)
-		}
-		return data, nil
+// open opens the listeners; the second is nil where gRPC has none of its own.
+func (o *serveOptions) open() (ln, grpcLn net.Listener, err error) {
+	ln, err = net.Listen("tcp", o.listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen on %s: %w", o.listen, err)
 	}
+	if o.grpcListen == "" {
+		return ln, nil, nil
+	}
+	grpcLn, err = net.Listen("tcp", o.grpcListen)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("listen on %s: %w", o.grpcListen, err), ln.Close())
+	}
+	return ln, grpcLn, nil
 }
 
 func (p program) logger(format string) *slog.Logger {

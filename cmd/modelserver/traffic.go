@@ -10,6 +10,7 @@ import (
 
 	"trimtab.dev/trimtab/serving"
 	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/runtime/examples"
 )
 
 // diurnal is a day's curve: of the full rate, how much is sent at which time. The zero value is flat.
@@ -86,13 +87,13 @@ const (
 func bodies(model, endpoint string, rows int, seed uint64) ([][]byte, error) {
 	var out [][]byte
 	for i, size := 0, 0; i < mostBodies && (i < 2 || size < mostBodiesSize); i++ {
-		input, values, err := runtime.Sample(model, seed+uint64(i), rows)
+		input, values, err := examples.Sample(model, seed+uint64(i), rows)
 		if err != nil {
 			return nil, err
 		}
 		b := inferBody(input, values, rows)
 		if endpoint == serving.EndpointPredict {
-			b = predictBody(values, input.Width())
+			b = predictBody(values, len(values)/rows)
 		}
 		out = append(out, b)
 		size += len(b)
@@ -100,7 +101,7 @@ func bodies(model, endpoint string, rows int, seed uint64) ([][]byte, error) {
 	return out, nil
 }
 
-func inferBody(input runtime.Tensor, values []float32, rows int) []byte {
+func inferBody(input runtime.Spec, values []float32, rows int) []byte {
 	b := fmt.Appendf(nil, `{"inputs":[{"name":%q,"shape":[%d`, input.Name, rows)
 	for _, d := range input.Shape {
 		b = fmt.Appendf(b, ",%d", d)

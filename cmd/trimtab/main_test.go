@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,6 +25,9 @@ import (
 	"trimtab.dev/trimtab/recommender"
 	"trimtab.dev/trimtab/serving"
 	"trimtab.dev/trimtab/serving/batch"
+	"trimtab.dev/trimtab/serving/router"
+	modelruntime "trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/runtime/sim"
 )
 
 // run is what a person sees: output, error text and exit code.
@@ -236,23 +240,58 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestContract: what the model server exports is what the scraper keeps. The server may not import its
-// tuner, so this is the one place where both are seen.
-func TestContract(t *testing.T) {
-	reg := serving.NewRegistry()
+// serveModel serves a simulated model as m until the test ends.
+func serveModel(t *testing.T) (url string) {
+	t.Helper()
 	server, err := serving.New(serving.Config{
-		Name: "m", Version: "v1", Limits: batch.Limits{MaxBatchSize: 4, MaxQueueRows: 16}, MaxBody: 1 << 20, MaxInflight: 4,
-		RequestTimeout: time.Second, DrainTimeout: time.Second,
-	}, reg, slog.New(slog.DiscardHandler))
+		Name: "m", Version: "v1", MaxBody: 1 << 20, MaxInflight: 4, RequestTimeout: time.Second, DrainTimeout: time.Second,
+		Open:  func(string, string, []byte) (modelruntime.Model, error) { return sim.Parse("linear:1us+1us") },
+		Named: func(string) bool { return true },
+	}, serving.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(server.Handler())
-	defer srv.Close()
-	if _, err := http.Post(srv.URL+"/v2/models/m/infer", "application/json", strings.NewReader("{}")); err != nil {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, body := get(t, srv.URL+"/metrics")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	standing := router.Standing{
+		Models: []router.ModelConfig{{Name: "m", Versions: []router.VersionConfig{{Version: "v1", File: "sim", Runtime: "sim"}}}},
+		Limits: batch.Limits{MaxBatchSize: 4, MaxQueueRows: 16},
+	}
+	go func() {
+		done <- server.Serve(ctx, ln, nil, serving.Source{Standing: func() (router.Standing, error) { return standing, nil }, Every: time.Second})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	url = "http://" + ln.Addr().String()
+	for range 500 {
+		if res, err := http.Get(url + "/v2/health/ready"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return url
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the model server is not ready after 5 s")
+	return ""
+}
+
+// TestContract: what the model server exports is what the scraper keeps. The server may not import its
+// tuner, so this is the one place where both are seen.
+func TestContract(t *testing.T) {
+	url := serveModel(t)
+	if _, err := http.Post(url+"/v2/models/m/infer", "application/json", strings.NewReader("{}")); err != nil {
+		t.Fatal(err)
+	}
+	_, body := get(t, url+"/metrics")
 	for name, family := range map[string]string{ // as the scraper keeps it: as the server declares it
 		"modelserver_requests_total":              "modelserver_requests_total",
 		"model_prediction_latency_seconds_sum":    "model_prediction_latency_seconds",

@@ -2,7 +2,6 @@ package managed
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +14,10 @@ import (
 
 	"trimtab.dev/trimtab/serving"
 	"trimtab.dev/trimtab/serving/batch"
+	"trimtab.dev/trimtab/serving/router"
 	"trimtab.dev/trimtab/serving/runtime"
+	"trimtab.dev/trimtab/serving/runtime/builtin"
+	"trimtab.dev/trimtab/serving/runtime/examples"
 )
 
 // good is the least that a server shows.
@@ -172,29 +174,41 @@ func TestTheRealServer(t *testing.T) {
 // realServer serves the valuation model under the settings of the server's ConfigMap.
 func (r *rig) realServer() (web *httptest.Server, stop func()) {
 	r.Helper()
+	standing := router.Standing{
+		Models: []router.ModelConfig{{Name: "valuation", Versions: []router.VersionConfig{{Version: "v1", File: "valuation", Runtime: "builtin"}}}},
+		Limits: batch.Limits{MaxBatchSize: 32, MaxQueueDelay: time.Millisecond, MaxQueueRows: 1024},
+	}
 	s, err := serving.New(serving.Config{
-		Name: "valuation", Version: "v1", Limits: batch.Limits{MaxBatchSize: 32, MaxQueueDelay: time.Millisecond, MaxQueueRows: 1024},
-		MaxBody: 1 << 20, MaxInflight: 64, RequestTimeout: time.Minute, DrainTimeout: time.Second,
+		Name: "valuation", Version: "v1", MaxBody: 1 << 20, MaxInflight: 64, RequestTimeout: time.Minute, DrainTimeout: time.Second,
+		Named: func(string) bool { return true }, Open: openExample,
 	}, serving.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	wait := s.Follow(ctx, "model_config.json", func() ([]byte, error) {
-		m, err := r.client.CoreV1().ConfigMaps("a").Get(ctx, "quotes"+ConfigSuffix, metav1.GetOptions{})
-		if err != nil {
-			return nil, err
-		}
-		return []byte(m.Data[configKey]), nil
-	}, 10*time.Millisecond)
+	src := serving.Source{Name: "model_config.json", Every: 10 * time.Millisecond,
+		Standing: func() (router.Standing, error) { return standing, nil },
+		Read: func() ([]byte, error) {
+			m, err := r.client.CoreV1().ConfigMaps("a").Get(ctx, "quotes"+ConfigSuffix, metav1.GetOptions{})
+			if err != nil {
+				return nil, err
+			}
+			return []byte(m.Data[configKey]), nil
+		}}
 	web = httptest.NewUnstartedServer(s.Handler())
 	done := make(chan error, 1)
-	go func() {
-		done <- s.Serve(ctx, web.Listener, func() (runtime.Model, error) { return runtime.Open("valuation") })
-	}()
+	go func() { done <- s.Serve(ctx, web.Listener, nil, src) }()
 	web.URL = "http://" + web.Listener.Addr().String()
 	r.untilReady(web.URL)
-	return web, func() { cancel(); wait(); <-done }
+	return web, func() { cancel(); <-done }
+}
+
+func openExample(_, name string, _ []byte) (runtime.Model, error) {
+	data, err := examples.Export(name)
+	if err != nil {
+		return nil, err
+	}
+	return builtin.Open(data)
 }
 
 func (r *rig) untilReady(url string) {
@@ -220,10 +234,17 @@ func TestSettingsAreTheServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, ignored, err := serving.ParseSettings([]byte(m.Data[configKey]), batch.Limits{MaxBatchSize: 99, MaxQueueDelay: time.Hour, MaxQueueRows: 100})
-	want := fmt.Sprint(serving.Settings{Limits: batch.Limits{MaxBatchSize: 1, MaxQueueDelay: 5 * time.Millisecond, MaxQueueRows: 100}, Generation: 1})
-	if err != nil || len(ignored) > 0 || fmt.Sprint(s) != want {
-		t.Errorf("%v, ignored %v, %v; want %s", s, ignored, err, want)
+	standing := router.Standing{
+		Models: []router.ModelConfig{{Name: "m", Versions: []router.VersionConfig{{Version: "v1", File: "f", Runtime: "auto"}}}},
+		Limits: batch.Limits{MaxBatchSize: 99, MaxQueueDelay: time.Hour, MaxQueueRows: 100},
+	}
+	c, ignored, err := router.ParseConfig([]byte(m.Data[configKey]), standing)
+	if err != nil || len(ignored) > 0 || c.Generation != 1 {
+		t.Fatalf("generation %d, ignored %v, %v", c.Generation, ignored, err)
+	}
+	want := batch.Limits{MaxBatchSize: 1, MaxQueueDelay: 5 * time.Millisecond, MaxQueueRows: 100}
+	if got := c.Models[0].Versions[0].Limits; got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 	for a, b := range map[string]string{
 		metricLatency: serving.MetricLatency, metricRequests: serving.MetricRequests,
