@@ -27,6 +27,7 @@ type line struct {
 type bench struct {
 	root string
 	file *os.File
+	args []string // after the family's name
 }
 
 // family is a set of figures measured together.
@@ -53,6 +54,7 @@ func families() []family {
 		{"demo", "make demo from empty Go caches (Debian packages stay), then again from built binaries: about 15 minutes", demo},
 		{"plan", "trimtab plan against the running demo, 20 times", plan},
 		{"test", "make test with the caches that are there: run it after a make test; about 10 minutes", test},
+		{"serving", "the inference server beside other batchers: about 12 minutes; BENCH=\"serving --quick\" tries it", serving},
 		{"upstream", "our admission answers beside those of Kubernetes' own code, 300,000 cases: 20 seconds once it is compiled", upstream},
 	}
 }
@@ -69,7 +71,7 @@ func run(args []string) error {
 	}
 	for _, f := range families() {
 		if f.name == fs.Arg(0) {
-			return measure(f, abs)
+			return measure(f, abs, fs.Args()[1:])
 		}
 	}
 	fmt.Fprintln(os.Stderr, "Name a family: make bench BENCH=name")
@@ -79,12 +81,12 @@ func run(args []string) error {
 	return errUsage
 }
 
-func measure(f family, root string) error {
+func measure(f family, root string, args []string) error {
 	file, err := os.OpenFile(filepath.Join(root, "bench.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.run(bench{root, file}), file.Close())
+	return errors.Join(f.run(bench{root, file, args}), file.Close())
 }
 
 // record writes one figure and shows it.
