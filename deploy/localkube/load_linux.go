@@ -63,24 +63,22 @@ func loadOne(ctx context.Context, spec cluster.Spec, what string, entry []string
 	return nil
 }
 
-// fillArchive packs REF=BINARY, or copies an archive that somebody else packed.
+// fillArchive packs REF=BINARY[,LIBRARY...], or copies an archive that somebody else packed.
 func fillArchive(w io.Writer, what string, entry []string) error {
 	ref, file, pack := strings.Cut(what, "=")
 	if !pack {
 		return copyFile(w, what)
 	}
-	binary, err := os.ReadFile(file)
+	files := strings.Split(file, ",")
+	binary, err := os.ReadFile(files[0])
 	if err != nil {
 		return remedy{fmt.Errorf("read binary: %w; write REF=BINARY", err)}
-	}
-	if err := image.CheckStatic(binary); err != nil {
-		return remedy{fmt.Errorf("pack %s: %w", file, err)}
 	}
 	ref = image.FullRef(ref)
 	buffered := bufio.NewWriterSize(w, 1<<20)
 	name := strings.Split(path.Base(ref), ":")[0]
-	if err := image.Pack(buffered, image.Spec{Ref: ref, Name: name, Binary: binary, Entrypoint: entry}); err != nil {
-		return err
+	if err := image.Pack(buffered, image.Spec{Ref: ref, Name: name, Binary: binary, Libraries: files[1:], Entrypoint: entry}); err != nil {
+		return remedy{err}
 	}
 	return buffered.Flush()
 }

@@ -26,7 +26,8 @@ const usage = `localkube runs a real Kubernetes on this machine, without a regis
   localkube build                       build the binaries, once
   localkube up [flags]                  start the cluster, or say that it is up
   localkube status                      what runs
-  localkube load REF=BINARY|IMAGE.tar   pack a static binary and give it to the nodes
+  localkube load REF=BINARY|IMAGE.tar   pack a binary and give it to the nodes; REF=BINARY,LIBRARY...
+                                        adds libraries that it opens when it runs
   localkube kubectl ARGS...             kubectl on the cluster
   localkube exec PROGRAM ARGS...        run a program in the cluster's namespaces
   localkube down                        stop it and remove all of it

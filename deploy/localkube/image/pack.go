@@ -1,5 +1,7 @@
-// Package image packs one static binary into an image archive that containerd
-// imports. It talks to no registry and the same input gives the same bytes.
+// Package image packs one program into an image archive that containerd
+// imports: a static one alone, a dynamic one with this machine's loader and the
+// libraries that it needs. It talks to no registry and the same input gives the
+// same bytes.
 package image
 
 import (
@@ -12,6 +14,7 @@ import (
 	"io"
 	"path"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -23,7 +26,8 @@ const User = "65532:65532"
 type Spec struct {
 	Ref        string   // full reference, such as localhost/trimtab/modelserver:dev
 	Name       string   // file name of the program inside the image
-	Binary     []byte   // a static executable
+	Binary     []byte   // an executable
+	Libraries  []string // files of shared libraries that the program opens when it runs; they lie in /lib
 	Entrypoint []string // default: the program itself
 }
 
@@ -32,23 +36,27 @@ func Pack(w io.Writer, s Spec) error {
 	if s.Ref == "" || s.Name == "" || len(s.Binary) == 0 {
 		return fmt.Errorf("pack image %q: a reference, a name and a binary are needed; write NAME=BINARY", s.Ref)
 	}
-	layer, err := layerOf(s)
+	needed, err := needs(s.Binary, s.Libraries, hostDirs())
+	if err != nil {
+		return fmt.Errorf("pack image %s: %w; a program built with GOOS=linux CGO_ENABLED=0 needs nothing", s.Ref, err)
+	}
+	layer, err := layerOf(s, needed)
 	if err != nil {
 		return fmt.Errorf("pack image %s: %w", s.Ref, err)
 	}
 	diff := digest(layer)
-	config, err := configOf(s, diff)
+	config, err := configOf(s, diff, len(needed) > 0)
 	if err != nil {
 		return fmt.Errorf("describe image %s: %w", s.Ref, err)
 	}
 	return writeArchive(w, s.Ref, diff, config, layer)
 }
 
-func layerOf(s Spec) ([]byte, error) {
+func layerOf(s Spec, needed []File) ([]byte, error) {
 	var out bytes.Buffer
 	out.Grow(len(s.Binary) + 1<<16)
 	t := tar.NewWriter(&out)
-	for _, dir := range []string{"dev/", "etc/", "proc/", "sys/"} {
+	for _, dir := range append([]string{"dev/", "etc/", "proc/", "sys/"}, folders(needed)...) {
 		if err := t.WriteHeader(header(dir, 0o755, 0)); err != nil {
 			return nil, err
 		}
@@ -59,11 +67,32 @@ func layerOf(s Spec) ([]byte, error) {
 	if err := writeFile(t, path.Base(s.Name), 0o755, s.Binary); err != nil {
 		return nil, err
 	}
+	for _, f := range needed {
+		if err := writeFile(t, f.Path, 0o755, f.Data); err != nil {
+			return nil, err
+		}
+	}
 	err := t.Close()
 	return out.Bytes(), err
 }
 
-func configOf(s Spec, diff string) ([]byte, error) {
+// folders are those of the files, each after the one that it is in.
+func folders(files []File) []string {
+	var all []string
+	for _, f := range files {
+		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+			all = append(all, dir+"/")
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func configOf(s Spec, diff string, dynamic bool) ([]byte, error) {
+	env := []string{"PATH=/", "HOME=/tmp"}
+	if dynamic {
+		env = append(env, "LD_LIBRARY_PATH=/"+libraries)
+	}
 	entry := s.Entrypoint
 	if len(entry) == 0 {
 		entry = []string{"/" + path.Base(s.Name)}
@@ -73,7 +102,7 @@ func configOf(s Spec, diff string) ([]byte, error) {
 		"os":           "linux",
 		"config": map[string]any{
 			"Entrypoint": entry,
-			"Env":        []string{"PATH=/", "HOME=/tmp"},
+			"Env":        env,
 			"User":       User,
 			"WorkingDir": "/",
 		},
