@@ -12,6 +12,7 @@ const (
 	pause    = time.Second             // longer gaps count as this: a night does not outvote the morning
 	prior    = 0.2                     // arrivals that each level is thought to have seen, at the overall rate
 	cells    = 160
+	shrink   = 1e-100
 	long     = 4 // mean gaps; a longer gap counts as this in their evenness
 )
 
@@ -26,6 +27,7 @@ type arrivals struct {
 	last   time.Duration // of the newest event
 	moved  time.Duration // of the newest arrival or leave: since then nothing happened
 	weight float64       // of what is seen now
+	era    int           // how often all weights were shrunk, so that they stay numbers
 
 	cells       [cells]struct{ came, time float64 } // arrivals and seconds
 	count, time moments
@@ -68,8 +70,9 @@ func (a *arrivals) advance(now time.Duration) {
 	if a.count.n > 0 {
 		span = max(span, remember*a.time.n/a.count.n)
 	}
-	if a.weight *= math.Exp(s / span); a.weight > 1e100 {
-		a.scale(1 / a.weight)
+	if a.weight *= math.Exp(s / span); a.weight > 1/shrink {
+		a.scale(shrink)
+		a.era++
 	}
 }
 

@@ -84,6 +84,7 @@ type Request[T comparable] struct {
 	Class    Class
 	Arrived  time.Time // now, to Push
 	Deadline time.Time // when the answer is worth nothing any more, and is not computed; zero: never
+	Due      time.Time // when it should be there, if that is earlier: nobody waits longer for others, or is refused for it; zero: the SLO says it
 }
 
 // Span is a run of one request's rows in a batch: rows From (included) to To (excluded).

@@ -12,6 +12,8 @@ const (
 	share    = 0.05  // a batch is large enough when more rows would save less than this share of a row
 	gain     = 1.2   // batching pays where a row of the largest batch is so much cheaper than one alone
 	chance   = 0.2   // waiting pays while somebody comes in time with this probability
+	dear     = 50    // seconds of waiting for the next, on average, that a second of CPU is worth
+	most     = 1.5   // how much more than usual is reserved at most
 	silence  = 6     // expected gaps without an arrival after which nobody is expected any more
 )
 
@@ -43,7 +45,7 @@ func planOf(l Limits, c curve.Curve) plan {
 // budget is a request's time; never where there is no such end.
 type budget struct {
 	expires  time.Duration // its own deadline: after it nothing is computed
-	deadline time.Duration // the earlier of that and the SLO
+	deadline time.Duration // the earliest of that, the SLO and what was asked for
 	due      time.Duration // when its batch should have run: the rest is for the way back, and for surprises
 }
 
@@ -57,8 +59,18 @@ func (q *Queue[T]) budget(deadline time.Time, now time.Duration) budget {
 		b.deadline = min(b.deadline, now+q.limits.SLO)
 	}
 	if b.deadline < never {
-		b.due = b.deadline - reserve(b.deadline-now)
+		b.due = b.deadline - q.reserve(b.deadline-now)
 	}
+	return b
+}
+
+// aimed is b for a request that should be answered by due, if it may take as long as that at all.
+func (q *Queue[T]) aimed(b budget, due time.Time, now time.Duration) budget {
+	if due.IsZero() || q.limits.Static || q.since(due) >= b.deadline {
+		return b
+	}
+	b.deadline = q.since(due)
+	b.due = b.deadline - q.reserve(b.deadline-now)
 	return b
 }
 
@@ -67,6 +79,22 @@ func (q *Queue[T]) budget(deadline time.Time, now time.Duration) budget {
 //	2 ms: 0.5 ms   5 ms: 1 ms   20 ms: 4 ms
 func reserve(budget time.Duration) time.Duration {
 	return max(0, min(max(time.Millisecond, budget/5), budget/4))
+}
+
+// reserve is what is kept of a budget: more than reserve where answers came late, at most a half.
+func (q *Queue[T]) reserve(budget time.Duration) time.Duration {
+	return min(time.Duration(float64(reserve(budget))*(1+q.caution)), max(0, budget/2))
+}
+
+// learn makes the queue more careful after a batch that ended with less left than a quarter of what was reserved:
+// predictions are too good, as on a core that others share. It settles where one batch in twenty does so.
+func (q *Queue[T]) learn(left time.Duration) {
+	const step, rare = 0.1, 20
+	if left < reserve(q.limits.SLO)/4 {
+		q.caution = min(q.caution+step, most)
+		return
+	}
+	q.caution = max(0, q.caution-step/rare)
 }
 
 // wall is how long a batch of rows rows should run, 0 without a curve.
@@ -135,7 +163,11 @@ func (q *Queue[T]) hope(l *lane[T], end, now time.Duration) (until time.Duration
 	}
 	part := 1.0
 	if len(q.lanes) > 1 {
+		l.catchUp(q.inside.era)
 		part = min(1, l.seen/q.inside.count.n)
+	}
+	if q.curve.Known() && q.saves(l.rows)*dear*q.inside.overall()*part < 1 {
+		return now, false // what one more would save is too little for so long a wait
 	}
 	rate := q.inside.rate() * part
 	if q.inside.elastic() && float64(l.requests) > rate*q.saves(l.rows) {

@@ -254,3 +254,46 @@ func TestLateIsAnswered(t *testing.T) {
 		t.Errorf("40 ms late: %q, expired %v", show(b.Spans), b.Expired)
 	}
 }
+
+// TestPartOfShape: after a quarter of an hour, in which all weights are shrunk several times, a seldom shape
+// still counts as the fiftieth of the load that it is.
+func TestPartOfShape(t *testing.T) {
+	q := New[int](slo(20*time.Millisecond), 1)
+	q.SetCurve(largeMLP())
+	worst := 0.0
+	for i := range 900_000 {
+		r := Request[int]{Of: i, Rows: 1, Shape: "usual", Arrived: ms(float64(i))}
+		if i%50 == 0 {
+			r.Shape = "seldom"
+		}
+		q.Push(r)
+		for {
+			b, ready, _ := q.Next(ms(float64(i)))
+			if !ready {
+				break
+			}
+			q.Done(b.ID, ms(float64(i)))
+		}
+		if l := q.byShape["seldom"]; i > 10_000 && i%50 == 0 {
+			l.catchUp(q.inside.era)
+			worst = max(worst, l.seen/q.inside.count.n)
+		}
+	}
+	if q.inside.era == 0 || worst > 0.03 {
+		t.Errorf("after %d eras the fiftieth part was at most %.3g", q.inside.era, worst)
+	}
+}
+
+// TestCheapModel: where a row costs microseconds, a batch saves next to nothing and nobody is made to wait
+// milliseconds for it, however large the SLO; at a rate at which others come soon anyway, it waits.
+func TestCheapModel(t *testing.T) {
+	for rate, most := range map[float64]time.Duration{20: time.Millisecond, 100: time.Millisecond, 5000: 100 * time.Millisecond} {
+		r := Simulate(Trial{Limits: slo(100 * time.Millisecond), Curve: linear(2.2e-6, 2.7e-6), Next: poisson(random(4), rate, 5_000)})
+		if p50 := r.Quantile(0.5); p50 > most {
+			t.Errorf("at %.0f: p50 %s, want at most %s", rate, p50, most)
+		}
+		if rate == 5000 && r.MeanBatch() < 10 {
+			t.Errorf("at %.0f: %.1f rows in a batch, want 10 or more", rate, r.MeanBatch())
+		}
+	}
+}

@@ -12,7 +12,8 @@ type lane[T comparable] struct {
 	due      time.Duration // no entry's is before it
 	stale    bool          // due is of an entry that left
 	newest   time.Duration // arrival of the newest
-	seen     float64       // weight of the arrivals here, on the scale of arrivals
+	seen     float64       // weight of the arrivals here, on the scale that arrivals had in the era
+	era      int
 }
 
 // fifo is a queue in a slice whose memory is used again.
@@ -66,6 +67,14 @@ func (f *fifo[T]) pop() {
 			f.entries = nil // a burst's memory is not kept
 		}
 	}
+}
+
+// catchUp shrinks what was seen as arrivals did since.
+func (l *lane[T]) catchUp(era int) {
+	for ; l.era < era && l.seen > 0; l.era++ {
+		l.seen *= shrink
+	}
+	l.era = era
 }
 
 func (l *lane[T]) push(r Request[T], now time.Duration, b budget) {

@@ -31,6 +31,7 @@ type Queue[T comparable] struct {
 	running []running
 	id      uint64
 	probe   probe
+	caution float64 // how much more than usual is reserved
 	why     Why
 }
 
@@ -39,6 +40,7 @@ type running struct {
 	id   uint64
 	ends int           // requests that leave with it
 	end  time.Duration // predicted
+	slo  time.Duration // when the SLO of its oldest request is over
 }
 
 // New returns an empty queue whose batches are run by instances workers at once. The limits must have
@@ -80,12 +82,14 @@ func (q *Queue[T]) Push(r Request[T]) error {
 	now := q.since(r.Arrived)
 	q.inside.advance(now)
 	q.inside.arrive()
-	if refusal := q.refuse(need{r.Rows, r.Bytes, r.Class, r.Shape}, q.budget(r.Deadline, now), now); refusal != nil {
+	own := q.budget(r.Deadline, now)
+	if refusal := q.refuse(need{r.Rows, r.Bytes, r.Class, r.Shape}, own, now); refusal != nil {
 		return refusal
 	}
 	l := q.lane(r.Shape)
+	l.catchUp(q.inside.era)
 	l.seen += q.inside.weight
-	l.push(r, now, q.budget(r.Deadline, now))
+	l.push(r, now, q.aimed(own, r.Due, now))
 	q.waiting[r.Class] += r.Rows
 	q.bytes += r.Bytes
 	q.inside.enter()
@@ -180,7 +184,7 @@ func (q *Queue[T]) take(l *lane[T], why Why, now time.Duration, b *Batch[T]) {
 	}
 	q.id++
 	b.ID, b.Shape, b.Oldest, b.Deadline, b.Why = q.id, l.shape, q.time(oldest), q.time(cut.deadline), why
-	q.running = append(q.running, running{id: q.id, ends: cut.ends, end: now + q.wall(b.Rows)})
+	q.running = append(q.running, running{id: q.id, ends: cut.ends, end: now + q.wall(b.Rows), slo: oldest + q.limits.SLO})
 	q.why = why
 	q.probe.went(why, q.inside.came)
 }
@@ -194,6 +198,9 @@ func (q *Queue[T]) Done(id uint64, now time.Time) {
 	}
 	for range q.running[i].ends {
 		q.inside.leave()
+	}
+	if q.limits.SLO > 0 && !q.limits.Static {
+		q.learn(q.running[i].slo - q.since(now))
 	}
 	q.running = slices.Delete(q.running, i, i+1)
 }

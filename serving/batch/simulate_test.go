@@ -351,3 +351,14 @@ func TestSimulateLargeRequests(t *testing.T) {
 		t.Errorf("%d answered, %d in time, %d expired, shed %v of 1000", len(r.Latencies), r.Within, r.Expired, r.Shed)
 	}
 }
+
+// TestPredictionsTooGood: batches take a third longer than the curve says, as on a core that others share.
+// The queue grows careful: of three times what can be done, nearly all that is possible is done in time.
+func TestPredictionsTooGood(t *testing.T) {
+	c := largeMLP()
+	capacity := 64 / (1.35 * c.Wall.At(64))
+	got := Simulate(Trial{Limits: slo(20 * time.Millisecond), Curve: c, Next: poisson(random(2), 3*capacity, 100_000), Jitter: func() float64 { return 1.35 }})
+	if share := float64(got.Within) / got.Span.Seconds() / capacity; share < 0.9 {
+		t.Errorf("goodput %.3f of capacity, want at least 0.9; %d answered, %d in time", share, len(got.Latencies), got.Within)
+	}
+}
