@@ -42,7 +42,8 @@ type Request struct {
 	Inputs   []runtime.Tensor // have passed Meta.Check; the engine reads them until Infer returns
 	Rows     int
 	Class    batch.Class
-	Deadline time.Time // zero: the context's
+	Deadline time.Time // when the answer is worth nothing any more; zero: the context's
+	Due      time.Time // when it should be there, if that is earlier: batches do not wait beyond it; zero: the SLO says it
 }
 
 // Engine serves one version of a model. It is safe for concurrent use.

@@ -118,7 +118,7 @@ func (e *Engine) push(c *call) error {
 	}
 	c.arrived = time.Now() // under the mutex, so that the queue sees times in order
 	err := e.queue.Push(batch.Request[*call]{
-		Of: c, Rows: c.Rows, Bytes: bytes, Shape: e.shape(key), Class: c.Class, Arrived: c.arrived, Deadline: c.Deadline,
+		Of: c, Rows: c.Rows, Bytes: bytes, Shape: e.shape(key), Class: c.Class, Arrived: c.arrived, Deadline: c.Deadline, Due: c.Due,
 	})
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 // Observer hears what an engine does; metrics hang here. Its methods are called by many goroutines at once,
 // outside the engine's locks, and should take well under a microsecond.
 type Observer interface {
-	// Batch is called after every batch, also after one that failed. The slices in it are good during the call.
+	// Batch is called after every run of the model, also after one that failed. The slices in it are good during the call.
 	Batch(BatchSeen)
 	// Request is called when a request was answered or its batch failed.
 	Request(RequestSeen)
@@ -25,7 +25,7 @@ const (
 	ShedClosed    = "closed"    // the engine no longer takes any
 )
 
-// BatchSeen is one batch.
+// BatchSeen is one run of the model: a batch, or a request of one that failed, computed alone.
 type BatchSeen struct {
 	Rows, Requests int
 	Waits          []time.Duration // of each request: from its arrival until the batch began
@@ -35,6 +35,7 @@ type BatchSeen struct {
 	Slack          time.Duration   // what was left at the end until the tightest deadline; with HasDeadline only
 	HasDeadline    bool
 	Why            batch.Why // it did not wait for more rows
+	Again          bool      // the batch had failed, and was told before
 	Err            error     // of the model
 }
 

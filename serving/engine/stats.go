@@ -16,9 +16,9 @@ type Sum struct {
 	Took  time.Duration
 }
 
-func (s *Sum) add(count int, each time.Duration) {
-	s.Count += int64(count)
-	s.Took += time.Duration(count) * each
+func (s *Sum) add(took time.Duration) {
+	s.Count++
+	s.Took += took
 }
 
 // Size is what batches of one size took.
@@ -34,14 +34,14 @@ type Stats struct {
 	Batches, Rows int64         // computed with success
 	Panics        int64         // of the model
 	Sizes         []Size        // by rows
-	// Each request counts with the whole time of the batches that its last rows were in, as the Open
+	// Each request counts once, with the whole time of the batch that its last rows were in, as the Open
 	// Inference Protocol's statistics have it.
 	Success, Failed                 Sum // from arrival to answer
 	Queue, Gather, Compute, Scatter Sum
 	Shed                            map[string]int64 // requests by reason
 	Last                            time.Time        // when the last batch ended; zero: none did
 
-	Instances, Running int   // workers, and those that compute
+	Instances, Running int   // batches that may compute at once, here and in the pool, and those that do
 	Inflight           int   // requests inside
 	QueueRows          int   // rows that wait
 	QueueBytes         int64 // bytes of the requests that they are of
@@ -68,7 +68,7 @@ func (e *Engine) Stats() Stats {
 		s.Sizes = append(s.Sizes, *size)
 	}
 	slices.SortFunc(s.Sizes, func(a, b Size) int { return cmp.Compare(a.Rows, b.Rows) })
-	s.Instances, s.Running, s.Inflight = e.workers, e.workers-len(e.idle), e.inside
+	s.Instances, s.Running, s.Inflight = e.parallel(), e.workers-len(e.idle), e.inside
 	s.QueueRows, s.QueueBytes = e.queue.Rows(), e.queue.Bytes()
 	s.Curve, s.Batcher = e.curve, e.queue.Explain()
 	return s
@@ -120,27 +120,27 @@ func (s *sums) add(r ran, end time.Time) {
 	}
 	t.Batches++
 	t.Rows += int64(r.rows)
-	t.Gather.add(r.requests, r.gather)
-	t.Compute.add(r.requests, r.wall)
-	t.Scatter.add(r.requests, r.scatter)
 	size := s.sizes[r.rows]
 	if size == nil {
 		size = &Size{Rows: r.rows}
 		s.sizes[r.rows] = size
 	}
-	size.Gather.add(1, r.gather)
-	size.Wall.add(1, r.wall)
-	size.CPU.add(1, r.cpu)
-	size.Scatter.add(1, r.scatter)
+	size.Gather.add(r.gather)
+	size.Wall.add(r.wall)
+	size.CPU.add(r.cpu)
+	size.Scatter.add(r.scatter)
 }
 
-// answered counts a call at its end.
-func (s *sums) answered(c *call, end time.Time) {
+// answered counts a call at its end, which came with r.
+func (s *sums) answered(c *call, r ran, end time.Time) {
 	took := end.Sub(c.arrived)
 	if c.err != nil {
-		s.stats.Failed.add(1, took)
+		s.stats.Failed.add(took)
 		return
 	}
-	s.stats.Success.add(1, took)
-	s.stats.Queue.add(1, c.queued)
+	s.stats.Success.add(took)
+	s.stats.Queue.add(c.queued)
+	s.stats.Gather.add(r.gather)
+	s.stats.Compute.add(r.wall)
+	s.stats.Scatter.add(r.scatter)
 }

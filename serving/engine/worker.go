@@ -25,6 +25,7 @@ type worker struct {
 	placed  []batch.Span[*call] // spans whose rows are in the batch, in its order
 	faults  []error             // of each span of the batch
 	ran     []ran
+	by      []int           // of each span: its place in ran, that of the last one with rows of it
 	end     time.Time       // of the last run
 	waits   []time.Duration // of each span
 	over    []*call
@@ -74,7 +75,7 @@ func (w *worker) shrink() {
 func (w *worker) execute(spans []batch.Span[*call]) {
 	begun := time.Now()
 	w.end = begun
-	w.faults, w.ran, w.waits = w.faults[:0], w.ran[:0], w.waits[:0]
+	w.faults, w.ran, w.by, w.waits = w.faults[:0], w.ran[:0], w.by[:0], w.waits[:0]
 	for _, s := range spans {
 		w.waits = append(w.waits, begun.Sub(s.Of.arrived))
 	}
@@ -85,6 +86,7 @@ func (w *worker) execute(spans []batch.Span[*call]) {
 		} else {
 			w.faults = append(w.faults, err)
 		}
+		w.by = append(w.by, len(w.ran)-1)
 	}
 }
 
@@ -269,10 +271,10 @@ func (w *worker) settle(b batch.Batch[*call]) {
 
 // tell reports the runs of a batch.
 func (w *worker) tell(b batch.Batch[*call], end time.Time) {
-	for _, r := range w.ran {
+	for i, r := range w.ran {
 		seen := BatchSeen{
 			Rows: r.rows, Requests: r.requests, Waits: r.waits, Gather: r.gather, Wall: r.wall, CPU: r.cpu,
-			Scatter: r.scatter, Why: b.Why, Err: r.err,
+			Scatter: r.scatter, Why: b.Why, Again: i > 0, Err: r.err,
 		}
 		if !b.Deadline.IsZero() {
 			seen.Slack, seen.HasDeadline = b.Deadline.Sub(end), true
@@ -296,7 +298,7 @@ func (w *worker) credit(i int, s batch.Span[*call], end time.Time) {
 	}
 	if c.running == 0 && (c.left == 0 || c.err != nil) {
 		e.end(c, c.err)
-		e.sums.answered(c, end)
+		e.sums.answered(c, w.ran[w.by[i]], end) // somebody is there to be answered, so there was a run
 		w.over = append(w.over, c)
 	}
 }

@@ -101,7 +101,11 @@ func (s *staging) stage(c Config) (*table, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return newTable(c, entries, s.before)
+	t, err := newTable(c, entries, s.before)
+	if err := errors.Join(s.alike(c, entries), err); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // entry is the version as it runs, as it ran before, or loaded anew.
@@ -149,7 +153,7 @@ func (s *staging) load(name string, v VersionConfig, key contentKey, data []byte
 		}
 		key.digest = digestOf(data)
 	}
-	s.r.makeRoom(int64(len(data)))
+	s.r.makeRoom(name, s.bytes()+max(int64(len(data)), s.like(name)))
 	m, err := s.r.o.Open(v.Runtime, v.File, data)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", v.File, err)
@@ -163,6 +167,25 @@ func (s *staging) load(name string, v VersionConfig, key contentKey, data []byte
 	s.r.o.Log.Info("model is loaded", "model", name, "version", v.Version, "digest", key.digest,
 		"bytes", h.bytes, "took", time.Since(begun).Round(time.Millisecond).String())
 	return h, nil
+}
+
+// bytes is the memory of what the table on its way has and none had before.
+func (s *staging) bytes() (sum int64) {
+	for _, h := range slices.Concat(s.fresh, s.back) {
+		sum += h.bytes
+	}
+	return sum
+}
+
+// like is the memory of the largest version of the model that runs: another will not be much smaller.
+func (s *staging) like(name string) (most int64) {
+	if s.before == nil || s.before.models[name] == nil {
+		return 0
+	}
+	for _, e := range s.before.models[name].entries {
+		most = max(most, e.held.bytes)
+	}
+	return most
 }
 
 func (r *Router) engineConfig(name string, v VersionConfig) engine.Config {

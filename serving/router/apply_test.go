@@ -76,9 +76,9 @@ func TestApply(t *testing.T) {
 	if n := len(r.files.seen); n != 0 { // the one in force has no file
 		t.Errorf("%d files are remembered", n)
 	}
-	r.DropOld()
+	r.SetMemory(1)
 	if !eventually(func() bool { return r.open.Load() == 1 }) {
-		t.Errorf("%d models are loaded after DropOld", r.open.Load())
+		t.Errorf("%d models are loaded when memory is short", r.open.Load())
 	}
 }
 
@@ -120,31 +120,6 @@ func TestKeep(t *testing.T) {
 		r.applies(one("3", "f3", ""))
 		at("two swaps", 2, "[2]")
 	})
-}
-
-// TestMemory: old versions go when all together are too large, and stay when they fit. A toy says that it
-// has 1000 bytes.
-func TestMemory(t *testing.T) {
-	for _, tt := range []struct{ memory, after, opening int64 }{{0, 2, 2}, {5000, 2, 2}, {2000, 2, 1}, {1500, 1, 1}} {
-		r := newRig(t, func(o *Options) { o.Memory = tt.memory })
-		for i := range 3 {
-			r.adds(fmt.Sprint("f", i), 10*i)
-		}
-		r.applies(one("0", "f0", ""))
-		r.applies(one("1", "f1", ""))
-		if !eventually(func() bool { return r.open.Load() == tt.after }) {
-			t.Errorf("%d bytes: %d models are loaded, want %d", tt.memory, r.open.Load(), tt.after)
-		}
-		open := r.o.Open
-		r.o.Open = func(runtimeName, file string, data []byte) (runtime.Model, error) {
-			if !eventually(func() bool { return r.open.Load() == tt.opening }) {
-				t.Errorf("%d bytes: %d models are loaded while another comes, want %d", tt.memory, r.open.Load(), tt.opening)
-			}
-			return open(runtimeName, file, data)
-		}
-		r.applies(one("2", "f2", ""))
-		r.answers("a", "", 21, "a 2")
-	}
 }
 
 // TestKeepsTheHeavier: of two versions that leave at once, the one with the greater weight stays.

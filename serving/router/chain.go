@@ -118,6 +118,16 @@ type run struct {
 	entries []*Entry
 }
 
+// newest is the chain of the newest versions. It holds none of them: it is good for what they say of themselves.
+func (c *chain) newest() *run {
+	r := &run{chain: c}
+	for _, s := range c.steps {
+		entries := s.entries()
+		r.entries = append(r.entries, entries[len(entries)-1])
+	}
+	return r
+}
+
 // hold takes one version of each step; false when one was let go meanwhile.
 func (c *chain) hold(key string) (*run, bool) {
 	r := &run{chain: c, entries: make([]*Entry, 0, len(c.steps))}
@@ -169,7 +179,7 @@ func (r *run) deadline(given, now time.Time) time.Time {
 	return given
 }
 
-// share is the instant until which step i should be done: of what is left at now, as much as its model's
+// share is the instant at which step i should be done: of what is left at now, as much as its model's
 // share of the computing that is left. So no step waits for a larger batch with the time of those after it.
 func (r *run) share(i, rows int, deadline, now time.Time) time.Time {
 	own, sum := r.entries[i].cost(rows), 0.0
@@ -187,16 +197,13 @@ func (r *run) latest(i, rows int, deadline time.Time) time.Time {
 	return deadline
 }
 
-// until is the deadline of step i: its share, or where its queue is too long for that, what it can have.
-func (r *run) until(i int, req engine.Request, deadline time.Time) time.Time {
-	if deadline.IsZero() || i == len(r.entries)-1 {
-		return deadline
+// until are the times of step i. Its share is only what it aims at: who is late there, behind a long queue,
+// has time as long as the steps after it leave some.
+func (r *run) until(i, rows int, deadline, now time.Time) (due, latest time.Time) {
+	if deadline.IsZero() {
+		return deadline, deadline
 	}
-	share := r.share(i, req.Rows, deadline, time.Now())
-	if r.entries[i].Room(req.Rows, req.Class, share) == nil {
-		return share
-	}
-	return r.latest(i, req.Rows, deadline)
+	return r.share(i, rows, deadline, now), r.latest(i, rows, deadline)
 }
 
 // cost is what the model will take for a batch of rows rows, in seconds; where nothing is known, 1 ms.
@@ -235,7 +242,7 @@ func (r *run) Infer(ctx context.Context, req engine.Request) ([]runtime.Tensor, 
 		if i > 0 {
 			req.Inputs = wired(out, r.chain.steps[i].wires[pair{r.entries[i-1], e}])
 		}
-		req.Deadline = r.until(i, req, deadline)
+		req.Due, req.Deadline = r.until(i, req.Rows, deadline, time.Now())
 		var err error
 		if out, err = e.step(ctx, req, i > 0); err != nil {
 			return nil, fmt.Errorf("chain %s, step %d (%s %s): %w", r.chain.name, i+1, e.Name, e.Version, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,17 +152,17 @@ func TestChainShare(t *testing.T) {
 			t.Errorf("step %d of 4 gets %s of 80ms, at most %s; want %+v", i, share, latest, want)
 		}
 	}
-	if got := r.until(0, engine.Request{Rows: 1}, time.Time{}); !got.IsZero() {
-		t.Errorf("no deadline is %s", got)
+	if due, latest := r.until(0, 1, time.Time{}, at); !due.IsZero() || !latest.IsZero() {
+		t.Errorf("no deadline is %s, at most %s", due, latest)
 	}
-	// A share cannot be had where nothing fits: the engine tells so in its own words.
-	if got := r.until(0, engine.Request{Rows: 1 << 20}, deadline); !got.Equal(at.Add(77 * time.Millisecond)) {
-		t.Errorf("where the share is too short, step 0 has to be done at %s", got.Sub(at))
+	if due, latest := r.until(0, 1, deadline, at); due.Sub(at) != 20*time.Millisecond || latest.Sub(at) != 77*time.Millisecond {
+		t.Errorf("step 0 should be done at %s, at most %s", due.Sub(at), latest.Sub(at))
 	}
 }
 
-// TestChainSlack: three steps of 10 ms and 100 ms for all. Each gets its share of what is left: 33 of 100,
-// 45 of 90, 80 of 80.
+// TestChainSlack: three steps of 10 ms and 100 ms for all. Each batch aims at its share of what is left: 33 of
+// 100, 45 of 90, 80 of 80. The request is late only when the steps after it, of 1 ms each as nothing is known of
+// them, cannot be in time: at 98, 99 and 100.
 func TestChainSlack(t *testing.T) {
 	const slow = `"mul": 1, "takes": 10000000, ` + givesX2
 	for _, byContext := range []bool{false, true} {
@@ -187,11 +188,42 @@ func TestChainSlack(t *testing.T) {
 				t.Error(err)
 			}
 			synctest.Wait()
-			if got := fmt.Sprint(s.slack); got != "[m0 v0 batch 23ms m1 v1 batch 35ms m2 v2 batch 70ms]" {
+			if got := fmt.Sprint(s.aims); got != "[m0 v0 23ms m1 v1 35ms m2 v2 70ms]" {
+				t.Errorf("by the context %t: slack of the batches %s", byContext, got)
+			}
+			if got := fmt.Sprint(s.slack); got != "[m0 v0 batch 88ms m1 v1 batch 79ms m2 v2 batch 70ms]" {
 				t.Errorf("by the context %t: slack %s", byContext, got)
 			}
 		})
 	}
+}
+
+// TestChainBehindAQueue: steps of 35, 10 and 10 ms. The second request waits 35 ms for the first one, which is
+// more than a third of 100 ms, and is still in time: its share of the deadline is nothing that it dies of.
+func TestChainBehindAQueue(t *testing.T) {
+	const slow = `"mul": 1, "takes": %d000000, ` + givesX2
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		defer r.end()
+		r.applies(chained("", fmt.Sprintf(slow, 35), fmt.Sprintf(slow, 10), fmt.Sprintf(slow, 10)))
+		to, release, err := r.Pick("c", "", Hint{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		var both sync.WaitGroup
+		for _, want := range []time.Duration{55 * time.Millisecond, 90 * time.Millisecond} {
+			begun := time.Now()
+			both.Go(func() {
+				req := engine.Request{Inputs: []runtime.Tensor{row(1, 2)}, Rows: 1, Deadline: begun.Add(100 * time.Millisecond)}
+				if _, err := to.Infer(t.Context(), req); err != nil || time.Since(begun) != want {
+					t.Errorf("after %s, want %s: %v", time.Since(begun), want, err)
+				}
+			})
+			synctest.Wait()
+		}
+		both.Wait()
+	})
 }
 
 // TestChainHold: a step that was let go meanwhile leaves nothing held.

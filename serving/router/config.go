@@ -97,7 +97,8 @@ type Standing struct {
 	Batching   Batching
 	Instances  int
 	MaxLength  int
-	DelayGiven bool // somebody chose MaxQueueDelay: an SLO does not take its place
+	Runtime    string // of versions that name none; empty: auto
+	DelayGiven bool   // somebody chose MaxQueueDelay: an SLO does not take its place
 }
 
 // Config is a configuration without a fault in itself. Whether its files can be loaded, its features fit
@@ -121,7 +122,7 @@ type ModelConfig struct {
 type VersionConfig struct {
 	Version string
 	File    string // or whatever else the router's Open knows
-	Runtime string // auto, builtin, onnx or sim
+	Runtime string // auto, builtin, onnx or sim; empty in Standing: its own
 	Weight  int64  // share, of the sum over the model's versions, of the requests that name no version; at most 10,000,000
 	Settings
 }

@@ -18,6 +18,7 @@ type Following struct {
 	Every    time.Duration            // between two looks
 	Applied  func(Config, []string)   // a configuration is in force; with the keys that mean nothing
 	Failed   func(error)              // one could not be read or applied; a fault that lasts is told once
+	Mended   func()                   // a look found no fault after one that did
 	Looked   func()                   // the first look is over
 }
 
@@ -60,6 +61,7 @@ type follower struct {
 	tried   time.Time // when it was last
 
 	unread, unapplied string // faults of the last look; empty: none
+	faulty            bool   // the look before had one
 }
 
 func (w *follower) look(ctx context.Context) {
@@ -68,6 +70,10 @@ func (w *follower) look(ctx context.Context) {
 	if w.has && (w.fresh || again || w.r.outdated(w.wanted)) {
 		w.apply(ctx)
 	}
+	if was := w.faulty; was && w.unread == "" && w.unapplied == "" && w.f.Mended != nil {
+		w.f.Mended()
+	}
+	w.faulty = w.unread != "" || w.unapplied != ""
 }
 
 // read finds out what is wanted. It goes by content: a mounted ConfigMap changes by moving a link, and what

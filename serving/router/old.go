@@ -24,9 +24,7 @@ func (r *Router) retire(left []*held) {
 		o.timer = time.AfterFunc(r.o.Keep, func() { r.expire(o) })
 		r.old = append(r.old, o)
 	}
-	if r.o.Memory > 0 && r.bytes() > r.o.Memory {
-		r.letGo(func(*retired) bool { return true })
-	}
+	r.fit(0)
 }
 
 func (r *Router) expire(o *retired) {
@@ -64,14 +62,33 @@ func (r *Router) revive(name, version string, key contentKey) *held {
 	return nil
 }
 
-// makeRoom lets go of the old versions when more bytes would be too many.
-func (r *Router) makeRoom(more int64) {
+// SetMemory changes how many bytes models may hold before old versions are let go; 0: any.
+func (r *Router) SetMemory(bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.o.Memory > 0 && r.bytes()+more > r.o.Memory {
+	r.memory = bytes
+	r.fit(0)
+}
+
+// makeRoom lets go of old versions when more bytes would be too many: before a version of the model name is
+// loaded, so that not three of it are in memory at once. That model's old version goes first.
+func (r *Router) makeRoom(name string, more int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over(more) {
+		r.letGo(func(o *retired) bool { return o.name == name })
+	}
+	r.fit(more)
+}
+
+// fit lets go of all old versions when they and more bytes are too many. It is called with the lock held.
+func (r *Router) fit(more int64) {
+	if r.over(more) {
 		r.letGo(func(*retired) bool { return true })
 	}
 }
+
+func (r *Router) over(more int64) bool { return r.memory > 0 && r.bytes()+more > r.memory }
 
 // kept are the old versions of a model.
 func (r *Router) kept(name string) (versions []string) {
@@ -85,14 +102,7 @@ func (r *Router) kept(name string) (versions []string) {
 	return versions
 }
 
-// DropOld lets go of all versions that are kept for a rollback: memory is short.
-func (r *Router) DropOld() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.letGo(func(*retired) bool { return true })
-}
-
-// bytes is the memory of all models that are loaded.
+// bytes is the memory of all models that are loaded and not on their way into a table.
 func (r *Router) bytes() (sum int64) {
 	for _, e := range r.Entries() {
 		sum += e.held.bytes

@@ -123,7 +123,7 @@ func (r *reading) flags(general said) {
 		for i := range m.Versions {
 			v := &m.Versions[i]
 			v.Settings = r.standing.settle(general, said{}, said{})
-			v.Runtime = cmp.Or(v.Runtime, "auto")
+			v.Runtime = cmp.Or(v.Runtime, r.standing.Runtime, "auto")
 			weights += v.Weight
 		}
 		if n := len(m.Versions); weights == 0 && n > 0 {
@@ -166,7 +166,7 @@ func (r *reading) model(p place, general said) {
 
 // version reads a version, and counts 1 if it has a weight.
 func (r *reading) version(p place, general, model said) (v VersionConfig, weighted int) {
-	v.Runtime = "auto"
+	v.Runtime = cmp.Or(r.standing.Runtime, "auto")
 	var own said
 	known := r.settings(&own)
 	known["version"] = func(p place) { v.Version = r.text(p) }

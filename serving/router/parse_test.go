@@ -288,3 +288,28 @@ func TestReadFile(t *testing.T) {
 		}
 	}
 }
+
+// TestRuntime: the flag's runtime is that of all versions that name none, in the file or in a folder.
+func TestRuntime(t *testing.T) {
+	const file = `{"models": [{"name": "a", "versions": [{"version": "1", "file": "f"}, {"version": "2", "file": "g", "runtime": "builtin"}, {"version": "3", "file": "g", "runtime": "auto"}]}]}`
+	for _, tt := range []struct{ flag, text, want string }{
+		{"", `{}`, "auto"},
+		{"onnx", `{}`, "onnx"},
+		{"", file, "auto builtin auto"},
+		{"onnx", file, "onnx builtin auto"},
+	} {
+		s := flags()
+		s.Runtime = tt.flag
+		c, _, err := ParseConfig([]byte(tt.text), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range c.Models[0].Versions {
+			got = append(got, v.Runtime)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("--runtime %q with %s: %s, want %s", tt.flag, tt.text, got, tt.want)
+		}
+	}
+}

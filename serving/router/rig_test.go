@@ -211,6 +211,7 @@ type seen struct {
 	rows  map[string]int
 	who   []string
 	slack []string // of each request with a deadline, with who and its class
+	aims  []string // slack of each batch with a deadline, with who
 }
 
 func (s *seen) String() string {
@@ -238,6 +239,9 @@ func (o observer) Batch(b engine.BatchSeen) {
 		o.seen.rows = map[string]int{}
 	}
 	o.seen.rows[o.of] += b.Rows
+	if b.HasDeadline {
+		o.seen.aims = append(o.seen.aims, fmt.Sprint(o.of, " ", b.Slack.Truncate(time.Millisecond)))
+	}
 }
 
 func (o observer) Request(r engine.RequestSeen) {

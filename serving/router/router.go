@@ -37,7 +37,7 @@ type Options struct {
 	Instances int           // of versions whose settings say 0; below 1 is 1
 	Profile   time.Duration // as engine.Config's
 	Keep      time.Duration // of a version that left, for a rollback; 0: DefaultKeep; below 0: not at all
-	Memory    int64         // bytes that models may hold before old versions are let go; 0: any
+	Memory    int64         // bytes that models may hold before old versions are let go; 0: any. SetMemory changes it
 	Log       *slog.Logger  // nil: none
 }
 
@@ -56,6 +56,7 @@ type Router struct {
 	mu        sync.Mutex // guards all below; it is never held for long
 	old       []*retired // the latest last
 	instances int
+	memory    int64 // as Options.Memory
 	draining  bool
 	closed    bool
 	faults    []error // of engines that were not closed
@@ -70,7 +71,7 @@ func New(o Options) *Router {
 	if o.Named == nil {
 		o.Named = func(string) bool { return false }
 	}
-	r := &Router{o: o, instances: max(o.Instances, 1), files: files{named: o.Named, seen: map[string]sight{}}}
+	r := &Router{o: o, instances: max(o.Instances, 1), memory: o.Memory, files: files{named: o.Named, seen: map[string]sight{}}}
 	r.closing, r.abandon = context.WithCancel(context.Background())
 	return r
 }
@@ -97,6 +98,36 @@ func (r *Router) Pick(name, version string, h Hint) (to Target, release func(), 
 		}
 		// What was found was let go since: there is a newer table.
 	}
+}
+
+// Known says why no request to a name and a version (empty: any) would be answered: ErrUnknownModel,
+// ErrUnknownVersion or ErrLoading. It takes nobody's turn. Where a rule goes by the request, the name is known.
+func (r *Router) Known(name, version string) error {
+	if _, _, err := r.About(name, version); !errors.Is(err, ErrNoRule) {
+		return err
+	}
+	return nil
+}
+
+// About is what Pick's target says of itself, without a turn taken for it: all versions that may answer, and
+// what the newest takes and gives that has a share of the requests. Errors are Pick's.
+func (r *Router) About(name, version string) (versions []string, meta runtime.Meta, err error) {
+	t := r.table.Load()
+	if t == nil {
+		return nil, meta, ErrLoading
+	}
+	f, e, c, err := t.resolve(name, version, Hint{})
+	switch {
+	case err != nil:
+		return nil, meta, r.unless(name, err)
+	case c != nil:
+		run := c.newest()
+		_, version = run.About()
+		return []string{version}, run.Meta(), nil
+	case f != nil:
+		return f.versions(), f.newest().meta, nil
+	}
+	return []string{e.Version}, e.meta, nil
 }
 
 // unless makes err ErrLoading for a model that is on its way.
@@ -170,10 +201,7 @@ func (r *Router) Models() []Listed {
 	}
 	var out []Listed
 	for name, f := range t.models {
-		l := Listed{Name: name, Kind: KindModel, Old: r.kept(name)}
-		for _, e := range f.entries {
-			l.Versions = append(l.Versions, e.Version)
-		}
+		l := Listed{Name: name, Kind: KindModel, Versions: f.versions(), Old: r.kept(name)}
 		out = append(out, l)
 	}
 	for name := range t.chains {

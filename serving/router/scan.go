@@ -26,7 +26,7 @@ const (
 // Models come by name and versions from old to new, by number where they are numbers: the last takes the
 // requests that name none. Passed over are names that begin with a dot, as those by which a volume is
 // swapped, and folders without a model, which may be on their way. It is an error when there is no model at
-// all or when one has both forms.
+// all or when one has both forms. Their runtime is for Standing to say.
 func Scan(dir string) ([]ModelConfig, error) {
 	if exists(filepath.Join(dir, modelFile)) {
 		whole, err := filepath.Abs(dir)
@@ -80,7 +80,7 @@ func scanModel(dir, name string) (ModelConfig, error) {
 }
 
 func scanned(version, dir string) VersionConfig {
-	return VersionConfig{Version: version, File: filepath.Join(dir, modelFile), Runtime: "auto"}
+	return VersionConfig{Version: version, File: filepath.Join(dir, modelFile)}
 }
 
 // byVersion puts numbers in their order, before other names.

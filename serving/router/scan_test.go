@@ -40,7 +40,7 @@ func TestScan(t *testing.T) {
 			var versions []string
 			for _, v := range m.Versions {
 				versions = append(versions, v.Version)
-				if _, err := os.Stat(v.File); err != nil || v.Runtime != "auto" {
+				if _, err := os.Stat(v.File); err != nil || v.Runtime != "" {
 					t.Errorf("%s: %+v, %v", tt.files, v, err)
 				}
 			}

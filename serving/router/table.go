@@ -83,6 +83,23 @@ func (f *family) version(version string) *Entry {
 	return nil
 }
 
+func (f *family) versions() (list []string) {
+	for _, e := range f.entries {
+		list = append(list, e.Version)
+	}
+	return list
+}
+
+// newest is the last entry that has a share.
+func (f *family) newest() *Entry {
+	for _, e := range slices.Backward(f.entries) {
+		if e.Weight > 0 {
+			return e
+		}
+	}
+	return f.entries[len(f.entries)-1] // unreachable unless bug: a sum of weights is never 0
+}
+
 // next is the entry of a request that names no version.
 func (f *family) next(key string) *Entry {
 	switch {
@@ -174,8 +191,17 @@ func (r rule) value(h Hint) (string, bool) {
 	return "", false
 }
 
-// find is the way from a name to its entry or its chain; one of the two is set.
+// find is the way from a name to its entry or its chain; one of the two is set. It takes the request's turn.
 func (t *table) find(name, version string, h Hint) (*Entry, *chain, error) {
+	f, e, c, err := t.resolve(name, version, h)
+	if f != nil {
+		return f.next(h.Key), nil, nil
+	}
+	return e, c, err
+}
+
+// resolve is find, up to the family of a request that is shared out by weight. It takes no turn.
+func (t *table) resolve(name, version string, h Hint) (*family, *Entry, *chain, error) {
 	if name == "" {
 		name = t.fallback
 	}
@@ -183,7 +209,7 @@ func (t *table) find(name, version string, h Hint) (*Entry, *chain, error) {
 	if rules, ok := t.rules[name]; ok && (version == "" || t.models[name] == nil) {
 		to, wants, err := ruled(rules, name, h)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		name = to
 		if version == "" {
@@ -192,21 +218,21 @@ func (t *table) find(name, version string, h Hint) (*Entry, *chain, error) {
 	}
 	if c := t.chains[name]; c != nil {
 		if version != "" {
-			return nil, nil, fmt.Errorf("%w: %q is a chain and has none; asked for %.80q", ErrUnknownVersion, name, version)
+			return nil, nil, nil, fmt.Errorf("%w: %q is a chain and has none; asked for %.80q", ErrUnknownVersion, name, version)
 		}
-		return nil, c, nil
+		return nil, nil, c, nil
 	}
 	f := t.models[name]
 	if f == nil {
-		return nil, nil, fmt.Errorf("%w: %.80q", ErrUnknownModel, asked)
+		return nil, nil, nil, fmt.Errorf("%w: %.80q", ErrUnknownModel, asked)
 	}
 	if version == "" {
-		return f.next(h.Key), nil, nil
+		return f, nil, nil, nil
 	}
 	if e := f.version(version); e != nil {
-		return e, nil, nil
+		return nil, e, nil, nil
 	}
-	return nil, nil, fmt.Errorf("%w: model %q has no version %.80q", ErrUnknownVersion, name, version)
+	return nil, nil, nil, fmt.Errorf("%w: model %q has no version %.80q", ErrUnknownVersion, name, version)
 }
 
 // ruled is the target of the first rule that has one for the request.

@@ -232,3 +232,51 @@ func BenchmarkPick(b *testing.B) {
 		}
 	})
 }
+
+// TestAboutTakesNoTurn: a client that looks before each of its requests gets the versions in their shares.
+func TestAboutTakesNoTurn(t *testing.T) {
+	r := newRig(t, nil)
+	if err := r.Known("a", ""); !errors.Is(err, ErrLoading) {
+		t.Errorf("before the first table: %v", err)
+	}
+	r.adds("f", 1)
+	r.applies(`{"models": [{"name": "a", "versions": [{"version": "1", "file": "$/f", "weight": 50}, {"version": "2", "file": "$/f", "weight": 50}, {"version": "3", "file": "$/f", "weight": 0}]},
+		{"name": "x", "versions": [{"version": "1", "file": "toy:{\"mul\": 1, \"out\": [{\"Name\": \"x\", \"Type\": 12, \"Shape\": [2]}]}"}]}],
+		"routes": [{"model": "by", "header": "H", "is": {"1": "a/1"}}, {"model": "else", "header": "H", "is": {}, "otherwise": "a/1"}],
+		"chains": [{"name": "c", "steps": ["x", "a"]}]}`)
+	got := map[string]int{}
+	for range 10 {
+		for _, name := range []string{"a", "c"} {
+			if err := r.Known(name, ""); err != nil {
+				t.Error(err)
+			}
+		}
+		_, by, err := r.asks("a", "", Hint{}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[by]++
+	}
+	if got["a 1"] != 5 || got["a 2"] != 5 {
+		t.Errorf("shares %v, want 5 and 5", got)
+	}
+	for _, tt := range []struct {
+		name, version string
+		known, err    error
+		versions      string
+	}{
+		{"a", "", nil, nil, "[1 2 3]"},
+		{"a", "3", nil, nil, "[3]"},
+		{"a", "4", ErrUnknownVersion, ErrUnknownVersion, "[]"},
+		{"b", "", ErrUnknownModel, ErrUnknownModel, "[]"},
+		{"by", "", nil, ErrNoRule, "[]"},
+		{"else", "", nil, nil, "[1]"},
+		{"c", "", nil, nil, "[1+2]"},
+		{"c", "1", ErrUnknownVersion, ErrUnknownVersion, "[]"},
+	} {
+		versions, meta, err := r.About(tt.name, tt.version)
+		if known := r.Known(tt.name, tt.version); !errors.Is(known, tt.known) || !errors.Is(err, tt.err) || fmt.Sprint(versions) != tt.versions || err == nil && len(meta.Inputs) != 1 {
+			t.Errorf("%s %s: known %v, %v, versions %v", tt.name, tt.version, known, err, versions)
+		}
+	}
+}
