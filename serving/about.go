@@ -31,19 +31,11 @@ func (s *Server) metadata(name, version string) (protocol.Model, error) {
 	if err := s.known(name, version); err != nil {
 		return protocol.Model{}, err
 	}
-	to, release, err := s.router.Pick(name, version, router.Hint{})
+	versions, meta, err := s.router.About(name, version)
 	if err != nil { // an alias, whose models differ: they have metadata, it has none
 		return protocol.Model{}, refuse(http.StatusNotFound, "%w", err)
 	}
-	defer release()
-	_, ver := to.About()
-	versions := []string{ver}
-	for _, m := range s.router.Models() {
-		if m.Name == name && version == "" && len(m.Versions) > 0 {
-			versions = m.Versions
-		}
-	}
-	return protocol.About(name, versions, to.Meta()), nil
+	return protocol.About(name, versions, meta), nil
 }
 
 // aboutModel is GET /v2/models/{name}.
@@ -149,7 +141,9 @@ func (s *Server) indexed() []protocol.Indexed {
 func (s *Server) index(w http.ResponseWriter, q *http.Request) error {
 	x, back := s.exchange()
 	defer back()
-	if err := s.read(w, q, &asked{begun: time.Now()}, &x.body); err != nil {
+	a := &asked{begun: time.Now()}
+	defer s.free(a)
+	if err := s.read(w, q, a, &x.body); err != nil {
 		return err
 	}
 	if _, err := protocol.DecodeIndex(x.body.Bytes()); err != nil {

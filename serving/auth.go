@@ -19,10 +19,16 @@ func (k keyring) allows(get func(string) string) bool {
 	if len(keys) == 0 {
 		return true
 	}
-	sent := get("X-Api-Key")
-	if kind, token, ok := strings.Cut(get("Authorization"), " "); ok && strings.EqualFold(kind, "Bearer") {
-		sent = token
+	kind, token, _ := strings.Cut(get("Authorization"), " ")
+	if !strings.EqualFold(kind, "Bearer") {
+		token = ""
 	}
+	// Both count: the token may be for a gateway on the way, which passes it on.
+	return among(keys, token)|among(keys, get("X-Api-Key")) == 1
+}
+
+// among is 1 if sent is one of the keys, else 0.
+func among(keys []string, sent string) int {
 	hash, right := sha256.Sum256([]byte(sent)), 0
 	for _, key := range keys {
 		if key == "" {
@@ -31,7 +37,7 @@ func (k keyring) allows(get func(string) string) bool {
 		want := sha256.Sum256([]byte(key))
 		right |= subtle.ConstantTimeCompare(hash[:], want[:])
 	}
-	return right == 1
+	return right
 }
 
 // errKey refuses a request without a key.

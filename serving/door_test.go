@@ -39,6 +39,12 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
+	// A token for somebody else, a gateway perhaps, hides no key; nor the other way round.
+	for _, tt := range [][3]string{{"Bearer other", "first", "200"}, {"Bearer first", "other", "200"}, {"Bearer other", "another", "401"}, {"Basic first", "second", "200"}} {
+		if got := r.does("GET", "/v2", "", "Authorization", tt[0], "X-Api-Key", tt[1]); fmt.Sprint(got.code) != tt[2] {
+			t.Errorf("%s and the key %s: %d, want %s", tt[0], tt[1], got.code, tt[2])
+		}
+	}
 	for _, path := range []string{"/v2/health/live", "/v2/health/ready", "/v2/models/m/ready", "/v1/models/m", "/metrics"} {
 		if got := r.does("GET", path, ""); got.code != 200 {
 			t.Errorf("%s without a key: %d", path, got.code)
@@ -119,6 +125,7 @@ func TestStatuses(t *testing.T) {
 		{"PUT", "/v2/models/m/infer", "", nil, 405, "Allow", "POST"},
 		{"DELETE", "/v2/models/m", "", nil, 405, "Allow", "GET"},
 		{"GET", "/drain", "", nil, 405, "Allow", "POST"},
+		{"PUT", "/v1/models/m", "", nil, 405, "Allow", "GET, POST"},
 		{"GET", "/", "", nil, 404, "Content-Type", "application/json"},
 		{"POST", "/v2/models/m/infer", strings.Repeat(" ", 1001), nil, 413, "Content-Type", "application/json"},
 		{"POST", "/v2/models/m/infer", pair, []string{"Content-Encoding", "gzip"}, 415, "", ""},
@@ -140,6 +147,10 @@ func TestStatuses(t *testing.T) {
 		if got.code != tt.code || tt.header != "" && got.header.Get(tt.header) != tt.value {
 			t.Errorf("%s %s %v: %d %s %v, want %d %s %s", tt.method, tt.path, tt.headers, got.code, got.body, got.header, tt.code, tt.header, tt.value)
 		}
+	}
+	r.shows(`modelserver_requests_total{code="413",model="m",version="v1"} 1`)
+	if strings.Contains(metricsOf(r.s), `code="405"`) {
+		t.Error("a wrong method is counted as an inference request")
 	}
 	// 1 byte too much, of a length that nobody said.
 	req := httptest.NewRequest("POST", r.url+"/v2/models/m/infer", io.MultiReader(strings.NewReader(strings.Repeat(" ", 1001))))
@@ -245,7 +256,8 @@ func TestPoisonedRequest(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		r.shows(fmt.Sprintf(`modelserver_requests_total{code="500",model=%q,version="v1"} 1`, model))
+		r.shows(fmt.Sprintf(`modelserver_requests_total{code="500",model=%q,version="v1"} 1`, model),
+			fmt.Sprintf(`modelserver_inferences_total{model=%q,version="v1"} 15`, model))
 	}
 }
 
@@ -268,8 +280,7 @@ func TestPanics(t *testing.T) {
 	if statusOf(err) != 500 || r.s.inside() != 0 {
 		t.Errorf("gRPC: %v, %d inside", err, r.s.inside())
 	}
-	read := func(any) error { return nil }
-	_, err = r.s.method("Oh", func(context.Context, []byte) ([]byte, error) { panic("oh") }).Handler(nil, t.Context(), read, nil)
+	err = r.s.aside(aside{call: func(context.Context, []byte) ([]byte, error) { panic("oh") }})(nil, &oneMessage{ctx: t.Context()})
 	if status.Code(err) != codes.Internal {
 		t.Errorf("gRPC: %v", err)
 	}
@@ -316,7 +327,7 @@ func TestClaimedLength(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		io.WriteString(c, "POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nContent-Length: 60000000\r\n\r\n{")
+		io.WriteString(c, "POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nContent-Length: 7000000\r\n\r\n{")
 		clients = append(clients, c)
 	}
 	r.shows(fmt.Sprintf(`modelserver_inflight_requests{model="m",version="v1"} %d`, len(clients)))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -84,10 +85,26 @@ func (s *Server) mayDrain(q *http.Request) error {
 		}
 		return nil
 	}
-	host, _, _ := net.SplitHostPort(q.RemoteAddr)
-	proxied := q.Header.Get("X-Forwarded-For") != "" || q.Header.Get("Forwarded") != ""
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || proxied {
+	if !local(q.RemoteAddr) || proxied(q.Header) {
 		return refuse(http.StatusForbidden, "draining is for this machine only, as the server has no API key")
 	}
 	return nil
+}
+
+// local reports whether an address is one of the two that programs on this machine come from. Of the other
+// loopback addresses some are proxies': a service mesh brings requests from elsewhere from 127.0.0.6.
+func local(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback)
+}
+
+// proxied reports whether a proxy left its mark, even an empty one.
+func proxied(h http.Header) bool {
+	for name := range h {
+		if name == "Forwarded" || name == "Via" || strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Envoy-") {
+			return true
+		}
+	}
+	return false
 }

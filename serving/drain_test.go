@@ -3,7 +3,6 @@ package serving
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -124,13 +123,16 @@ func TestDrainNow(t *testing.T) {
 // TestWhoMayDrain: who is on this machine, or has the key.
 func TestWhoMayDrain(t *testing.T) {
 	for _, tt := range []struct {
-		from, forwarded, key string
-		keys                 []string
-		code                 int
+		from, proxy, key string
+		keys             []string
+		code             int
 	}{
 		{"127.0.0.1:9", "", "", nil, 200}, {"[::1]:9", "", "", nil, 200},
 		{"10.0.0.1:9", "", "", nil, 403}, {"nonsense", "", "", nil, 403},
-		{"127.0.0.1:9", "10.0.0.1", "", nil, 403}, // through a proxy on this machine
+		{"127.0.0.6:9", "", "", nil, 403}, {"127.0.0.2:9", "", "", nil, 403}, // a mesh's sidecar
+		{"127.0.0.1:9", "X-Forwarded-For", "", nil, 403}, {"127.0.0.1:9", "Forwarded", "", nil, 403}, // a proxy on this machine
+		{"[::1]:9", "X-Forwarded-Client-Cert", "", nil, 403}, {"127.0.0.1:9", "X-Envoy-External-Address", "", nil, 403},
+		{"127.0.0.1:9", "X-Envoy-Internal", "k", []string{"k"}, 200},
 		{"127.0.0.1:9", "", "", []string{"k"}, 401}, {"10.0.0.1:9", "", "k", []string{"k"}, 200},
 	} {
 		cfg := testConfig()
@@ -141,7 +143,9 @@ func TestWhoMayDrain(t *testing.T) {
 		}
 		q, w := httptest.NewRequest("POST", "/drain", nil), httptest.NewRecorder()
 		q.RemoteAddr = tt.from
-		q.Header.Set("X-Forwarded-For", tt.forwarded)
+		if tt.proxy != "" {
+			q.Header.Set(tt.proxy, "")
+		}
 		q.Header.Set("X-Api-Key", tt.key)
 		s.Handler().ServeHTTP(w, q)
 		if w.Code != tt.code || (s.draining.Load() != nil) != (tt.code == 200) {
@@ -237,7 +241,5 @@ func TestDrainUnderLoad(t *testing.T) {
 		t.Errorf("after %d requests: %v", sent.Load(), err)
 	}
 	r.transport.CloseIdleConnections()
-	if n := fmt.Sprint(r.s.inside()); n != "0" {
-		t.Errorf("%s are inside", n)
-	}
+	leftNothing(t, r.s)
 }

@@ -54,18 +54,8 @@ type asked struct {
 	target         router.Target // nil: it was refused before one was chosen
 	model, version string        // as in the answer
 	rows           int
-	reserved       int64 // bytes, see reserve
+	reserved       int64 // bytes of memory, see reserve
 	release        func()
-}
-
-// reserve takes n bytes of those that the bodies of all requests may have together, until the request is over.
-func (s *Server) reserve(a *asked, n int64) error {
-	if s.bodies.Add(n) > s.cfg.MaxBodies {
-		s.bodies.Add(-n)
-		return shed(ShedInflight, 0)
-	}
-	a.reserved += n
-	return nil
 }
 
 // pick chooses the model; field reads one of the body, nil where there are none.
@@ -192,26 +182,25 @@ func (s *Server) read(w http.ResponseWriter, q *http.Request, a *asked, into *by
 	if q.ContentLength > s.cfg.MaxBody {
 		return refuse(http.StatusRequestEntityTooLarge, "body is larger than %d bytes; send it in parts", s.cfg.MaxBody)
 	}
-	most := q.ContentLength
-	if most < 0 {
-		most = s.cfg.MaxBody
-	}
-	if err := s.reserve(a, most); err != nil {
+	if err := s.reserve(a, max(q.ContentLength, 0)); err != nil {
 		return err
 	}
 	if q.ContentLength > 0 {
 		into.Grow(int(min(q.ContentLength, firstRead)) + bytes.MinRead)
 	}
-	if _, err := into.ReadFrom(http.MaxBytesReader(w, q.Body, s.cfg.MaxBody)); err != nil {
+	if _, err := into.ReadFrom(&metered{from: http.MaxBytesReader(w, q.Body, s.cfg.MaxBody), server: s, of: a}); err != nil {
 		return s.unreadable(q, a, err)
 	}
-	return nil
+	return s.keep(a, int64(into.Len()))
 }
 
 // unreadable says why a body could not be read.
 func (s *Server) unreadable(q *http.Request, a *asked, err error) error {
 	var tooLarge *http.MaxBytesError
+	var f fault
 	switch {
+	case errors.As(err, &f):
+		return err
 	case errors.As(err, &tooLarge):
 		return refuse(http.StatusRequestEntityTooLarge, "body is larger than %d bytes; send it in parts", tooLarge.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):

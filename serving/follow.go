@@ -29,6 +29,10 @@ func (s *Server) follow(ctx context.Context, src Source, looked chan<- error) {
 			first.failed(err)
 			s.stays(src, err)
 		},
+		Mended: func() {
+			s.metrics.configGood.Set(1)
+			s.log.Info("settings are as the file says again", "file", src.Name)
+		},
 		Looked: func() {
 			looked <- first.over(ctx, s.router.Ready())
 			s.logReady(time.Since(begun))
@@ -75,6 +79,7 @@ func (s *Server) inForce(src Source, c router.Config, ignored []string) {
 		}
 	}
 	s.metrics.configSince.Store(time.Now().UnixNano())
+	s.metrics.configGood.Set(1)
 	s.metrics.generation.Set(float64(c.Generation))
 	if len(ignored) > 0 {
 		s.log.Info("settings that this server has no use for are ignored", "file", src.Name, "keys", strings.Join(ignored, ", "))
@@ -85,6 +90,11 @@ func (s *Server) inForce(src Source, c router.Config, ignored []string) {
 // stays tells that a configuration could not be used: the one before stays in force.
 func (s *Server) stays(src Source, err error) {
 	s.metrics.configFailures.Inc()
+	s.metrics.configGood.Set(0)
+	if !s.router.Ready() {
+		s.log.Error("settings cannot be used, and there are none from before", "file", src.Name, "err", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
 	s.log.Error("settings stay as they were", "file", src.Name, "err", strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 

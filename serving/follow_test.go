@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -90,17 +91,17 @@ func TestFollow(t *testing.T) {
 			size   int
 			says   string // new in the log; empty: nothing new
 		}{
-			{"in force at once", func() {}, 0, "generation 1, reload_failures_total 0", 2, "generation=1 models=m/v1"},
-			{"unchanged", func() {}, 3, "generation 1, reload_failures_total 0", 2, ""},
-			{"changed", func() { f.says(second) }, 1, "generation 2, reload_failures_total 0", 8, "generation=2 "},
-			{"broken: the old stay", func() { f.says(`{"batch_size": 0, "generation": 3}`) }, 1, "generation 2, reload_failures_total 1", 8, "batch_size"},
-			{"still broken: told once", func() {}, 5, "generation 2, reload_failures_total 1", 8, ""},
-			{"broken otherwise", func() { f.says(`{"batch`) }, 1, "generation 2, reload_failures_total 2", 8, "settings stay as they were"},
-			{"gone", func() { f.fails(errors.New("read settings: no such file")) }, 2, "generation 2, reload_failures_total 3", 8, "no such file"},
-			{"back as it was: nothing begins anew", func() { f.says(second) }, 1, "generation 2, reload_failures_total 3", 8, ""},
-			{"a key less: the flag holds", func() { f.says(`{"generation": 4}`) }, 1, "generation 4, reload_failures_total 3", 4, "generation=4 "},
-			{"a model that cannot be opened: all stays", func() { f.says(strings.Replace(v2, "sim:", "some:", 1)) }, 1, "generation 4, reload_failures_total 4", 4, "no model"},
-			{"a model swapped", func() { f.says(v2) }, 1, "generation 6, reload_failures_total 4", 4, "models=m/v2"},
+			{"in force at once", func() {}, 0, "generation 1, last_reload_successful 1, reload_failures_total 0", 2, "generation=1 models=m/v1"},
+			{"unchanged", func() {}, 3, "generation 1, last_reload_successful 1, reload_failures_total 0", 2, ""},
+			{"changed", func() { f.says(second) }, 1, "generation 2, last_reload_successful 1, reload_failures_total 0", 8, "generation=2 "},
+			{"broken: the old stay", func() { f.says(`{"batch_size": 0, "generation": 3}`) }, 1, "generation 2, last_reload_successful 0, reload_failures_total 1", 8, "batch_size"},
+			{"still broken: told once", func() {}, 5, "generation 2, last_reload_successful 0, reload_failures_total 1", 8, ""},
+			{"broken otherwise", func() { f.says(`{"batch`) }, 1, "generation 2, last_reload_successful 0, reload_failures_total 2", 8, "settings stay as they were"},
+			{"gone", func() { f.fails(errors.New("read settings: no such file")) }, 2, "generation 2, last_reload_successful 0, reload_failures_total 3", 8, "no such file"},
+			{"back as it was: nothing begins anew", func() { f.says(second) }, 1, "generation 2, last_reload_successful 1, reload_failures_total 3", 8, "as the file says again"},
+			{"a key less: the flag holds", func() { f.says(`{"generation": 4}`) }, 1, "generation 4, last_reload_successful 1, reload_failures_total 3", 4, "generation=4 "},
+			{"a model that cannot be opened: all stays", func() { f.says(strings.Replace(v2, "sim:", "some:", 1)) }, 1, "generation 4, last_reload_successful 0, reload_failures_total 4", 4, "no model"},
+			{"a model swapped", func() { f.says(v2) }, 1, "generation 6, last_reload_successful 1, reload_failures_total 4", 4, "models=m/v2"},
 		}
 		for _, step := range steps {
 			written := len(log.String())
@@ -220,18 +221,25 @@ func TestSeriesOfGoneVersions(t *testing.T) {
 
 // TestMachine: instances follow the limits of the control group as they change.
 func TestMachine(t *testing.T) {
-	t.Setenv("GOMEMLIMIT", "off") // a test changes nothing of the process
+	t.Setenv("GOMEMLIMIT", "off") // a test changes nothing of the process, or puts it back
+	t.Setenv("GOMAXPROCS", "")
+	procs := runtime.GOMAXPROCS(0)
+	t.Cleanup(func() { runtime.GOMAXPROCS(procs) })
 	r := serves(t, pairs)
 	root := fstest.MapFS{"sys/fs/cgroup/cpu.max": {Data: []byte("100000 100000")}, "sys/fs/cgroup/memory.max": {Data: []byte("1000")}}
 	m := machine{server: r.s, root: root}
+	all := runtime.NumCPU()
 	for _, tt := range []struct {
 		quota string
 		want  int
-	}{{"100000 100000", 1}, {"50000 100000", 1}, {"200000 100000", 2}, {"max 100000", instancesOf(m.last)}, {"100000 100000", 1}, {"nonsense", instancesOf(m.last)}} {
+	}{{"many 100000", 1}, {"100000 100000", 1}, {"50000 100000", 1}, {"200000 100000", min(2, all)}, {"max 100000", all}, {"nonsense", all}, {"100000 100000", 1}, {"nonsense", 1}} {
 		root["sys/fs/cgroup/cpu.max"].Data = []byte(tt.quota)
 		m.look()
-		if got := r.s.router.Entries()[0].Engine.Stats().Instances; got != min(tt.want, instancesOf(m.last)) {
+		if got := r.s.router.Entries()[0].Engine.Stats().Instances; got != tt.want {
 			t.Errorf("cpu.max %s: %d instances, want %d", tt.quota, got, tt.want)
+		}
+		if got := runtime.GOMAXPROCS(0); m.known && got != tt.want+1 {
+			t.Errorf("cpu.max %s: GOMAXPROCS %d, want %d", tt.quota, got, tt.want+1)
 		}
 	}
 	if !strings.Contains(r.log.String(), "limits of the control group are not understood") {
@@ -239,6 +247,31 @@ func TestMachine(t *testing.T) {
 	}
 	if heapOf(m.last) != 900 {
 		t.Errorf("heap limit %d of 1000, want 900", heapOf(m.last))
+	}
+}
+
+// TestMemoryLimit: bodies may have a quarter of it and never more than the flag says; when it cannot be read,
+// what was before holds.
+func TestMemoryLimit(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "off")
+	t.Setenv("GOMAXPROCS", "1")
+	cfg := testConfig()
+	cfg.MaxBodies = 1 << 20
+	s, err := New(cfg, NewRegistry(), discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := fstest.MapFS{"sys/fs/cgroup/memory.max": {}}
+	m := machine{server: s, root: root}
+	for _, tt := range []struct {
+		limit string
+		want  int64
+	}{{"lots", 1 << 20}, {"400000", 100000}, {"lots", 100000}, {"200000", 50000}, {"1000000000", 1 << 20}, {"400000", 100000}, {"max", 1 << 20}} {
+		root["sys/fs/cgroup/memory.max"].Data = []byte(tt.limit)
+		m.look()
+		if got := s.mostBodies.Load(); got != tt.want {
+			t.Errorf("memory.max %s: bodies may have %d bytes, want %d", tt.limit, got, tt.want)
+		}
 	}
 }
 
@@ -267,4 +300,6 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	all.Wait()
 	r.shows(`modelserver_inflight_requests{model="m",version="v1"} 0`, `modelserver_config_reload_failures_total{model="m",version="v1"} 0`)
+	_ = r.stop()
+	leftNothing(t, r.s)
 }

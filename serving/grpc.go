@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
@@ -28,10 +27,14 @@ type call func(ctx context.Context, in []byte) ([]byte, error)
 // reader gives the message of a request.
 type reader func() ([]byte, error)
 
+// What a connection may send that nobody has asked for yet is mostStreams·streamWindow, 16 MiB. gRPC's own
+// guess at the windows would let each stream send as much.
 const (
-	mostStreams = 1024             // requests at once on one gRPC connection
-	pingsApart  = 10 * time.Second // clients may ask whether we are there, but not more often
-	pingAfter   = time.Minute      // we ask a silent client
+	mostStreams  = 256              // requests at once on one gRPC connection
+	streamWindow = 64 << 10         // bytes of a request that may come before its message is read
+	connWindow   = 1 << 20          // bytes of a connection that may be on their way
+	pingsApart   = 10 * time.Second // clients may ask whether we are there, but not more often
+	pingAfter    = time.Minute      // we ask a silent client
 )
 
 // newGRPC makes the gRPC side. Messages go through as bytes: package protocol reads and writes them, so
@@ -45,82 +48,63 @@ func (s *Server) newGRPC() (*grpc.Server, error) {
 		grpc.ForceServerCodecV2(raw{encoding.GetCodecV2("proto")}),
 		grpc.MaxRecvMsgSize(int(min(s.cfg.MaxBody, math.MaxInt32))), grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxHeaderListSize(maxHeader), grpc.MaxConcurrentStreams(mostStreams), grpc.WaitForHandlers(true),
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow), grpc.StreamInterceptor(s.fewSchemas),
 		grpc.ConnectionTimeout(s.patience.header), grpc.InTapHandle(s.bear),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsApart, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: s.patience.idle, Time: pingAfter}),
 	)
 	g.RegisterService(s.describe(), nil)
-	grpc_health_v1.RegisterHealthServer(g, health{server: s})
+	g.RegisterService(health{s}.describe(), nil)
 	files.reflect(g)
 	return g, nil
 }
 
 // bear ends streams that take too long: of a client that does not send its message, or does not take the answer.
-func (s *Server) bear(ctx context.Context, _ *tap.Info) (context.Context, error) {
+func (s *Server) bear(ctx context.Context, info *tap.Info) (context.Context, error) {
 	longest := s.patience.body + s.cfg.RequestTimeout + s.patience.answer
+	if isAside(info.FullMethodName) {
+		longest = s.patience.header
+	}
 	bounded, cancel := context.WithTimeout(ctx, longest)
 	_ = cancel // ctx ends with the stream, and that with it
 	return patient{bounded, ctx}, nil
 }
 
-// describe is the protocol's service. ModelInfer is, to the server, a stream of one message, which it reads
-// when it has room; on the wire that is the same.
+// describe is the protocol's service. Its methods are, to the server, streams of one message each, which is
+// read when there is a key and room for it; on the wire that is the same.
 func (s *Server) describe() *grpc.ServiceDesc {
 	d := &grpc.ServiceDesc{ServiceName: protocol.Service}
-	for method, c := range map[string]call{
-		"ServerLive": s.grpcLive, "ServerReady": s.grpcReady, "ModelReady": s.grpcModelReady,
-	} {
-		d.Methods = append(d.Methods, s.method(method, c))
-	}
-	for method, c := range map[string]call{
-		"ServerMetadata": s.grpcAbout, "ModelMetadata": s.grpcAboutModel, "ModelConfig": s.grpcModelConfig,
-		"ModelStatistics": s.grpcStatistics, "RepositoryIndex": s.grpcIndex,
-	} {
-		d.Methods = append(d.Methods, s.method(method, s.keyed(c)))
-	}
 	d.Streams = []grpc.StreamDesc{{StreamName: "ModelInfer", Handler: s.stream}}
+	for name, a := range map[string]aside{
+		"ServerLive":      {call: s.grpcLive, open: true, empty: true},
+		"ServerReady":     {call: s.grpcReady, open: true, empty: true},
+		"ModelReady":      {call: s.grpcModelReady, open: true},
+		"ServerMetadata":  {call: s.grpcAbout, empty: true},
+		"ModelMetadata":   {call: s.grpcAboutModel},
+		"ModelConfig":     {call: s.grpcModelConfig},
+		"ModelStatistics": {call: s.grpcStatistics},
+		"RepositoryIndex": {call: s.grpcIndex},
+	} {
+		d.Streams = append(d.Streams, grpc.StreamDesc{StreamName: name, Handler: s.aside(a)})
+	}
 	return d
-}
-
-// keyed is a call that needs an API key.
-func (s *Server) keyed(c call) call {
-	return func(ctx context.Context, in []byte) ([]byte, error) {
-		if !s.keys.allows(header(ctx)) {
-			return nil, errKey()
-		}
-		return c(ctx, in)
-	}
-}
-
-func (s *Server) method(name string, c call) grpc.MethodDesc {
-	guarded := func(ctx context.Context, in []byte) (out []byte, err error) {
-		defer s.recovered(&err)
-		return c(ctx, in)
-	}
-	return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var in []byte
-		if err := read(&in); err != nil {
-			return nil, err
-		}
-		out, err := guarded(ctx, in)
-		if err != nil {
-			return nil, grpcError(err)
-		}
-		return out, nil
-	}}
 }
 
 // stream is ModelInfer.
 func (s *Server) stream(_ any, stream grpc.ServerStream) error {
-	out, err := s.grpcInfer(stream.Context(), func() ([]byte, error) {
-		var in []byte
-		err := stream.RecvMsg(&in)
-		return in, unread(err)
+	out, err := s.grpcInfer(stream.Context(), func() (in []byte, err error) {
+		return in, receive(stream, &in)
 	})
 	if err != nil {
 		return grpcError(err)
 	}
 	return stream.SendMsg(out)
+}
+
+// receive reads the message of a stream.
+func receive(stream grpc.ServerStream, into any) error {
+	openGate(stream.Context())
+	return unread(stream.RecvMsg(into))
 }
 
 // unread makes a fault of a message that did not come, or not whole.

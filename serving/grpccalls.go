@@ -46,8 +46,14 @@ func (s *Server) grpcAdmitted(ctx context.Context, a *asked, read reader) (out [
 		return nil, err
 	}
 	defer s.leave()
+	if err := s.await(ctx, a); err != nil {
+		return nil, err
+	}
 	in, err := read()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.keep(a, int64(len(in))); err != nil {
 		return nil, err
 	}
 	return s.inferred(ctx, a, in)
@@ -62,9 +68,6 @@ func (s *Server) inferred(ctx context.Context, a *asked, in []byte) ([]byte, err
 		return nil, err
 	}
 	if err := s.room(a); err != nil {
-		return nil, err
-	}
-	if err := s.reserve(a, int64(len(in))); err != nil {
 		return nil, err
 	}
 	x, back := s.exchange()

@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -65,13 +64,26 @@ func (s schema) reflect(g *grpc.Server) {
 
 // health is gRPC's own health service, as Kubernetes probes it. Watch is not served: clients that want it
 // take that for healthy.
-type health struct {
-	grpc_health_v1.UnimplementedHealthServer
-	server *Server
+type health struct{ server *Server }
+
+// describe is the service; its message is read as those of the protocol are.
+func (h health) describe() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{ServiceName: "grpc.health.v1.Health", Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: h.stream}}}
 }
 
-// Check implements grpc_health_v1.HealthServer.
-func (h health) Check(_ context.Context, in *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+func (h health) stream(_ any, stream grpc.ServerStream) error {
+	in := new(grpc_health_v1.HealthCheckRequest)
+	if err := h.server.receiveAside(stream, in); err != nil {
+		return grpcError(err)
+	}
+	out, err := h.check(in)
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(out)
+}
+
+func (h health) check(in *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	if name := in.GetService(); name != "" && name != protocol.Service {
 		return nil, status.Errorf(codes.NotFound, "service %.80q is not served", name)
 	}

@@ -37,17 +37,14 @@ func (s *Server) unready() error {
 
 // known says why nothing answers to a name and a version (empty: any).
 func (s *Server) known(name, version string) error {
-	_, release, err := s.router.Pick(name, version, router.Hint{})
-	switch {
+	switch err := s.router.Known(name, version); {
 	case err == nil:
-		release()
-	case errors.Is(err, router.ErrNoRule): // it depends on the request
+		return nil
 	case errors.Is(err, router.ErrLoading):
 		return refuse(http.StatusServiceUnavailable, "%w", err)
 	default:
 		return refuse(http.StatusNotFound, "%w", err)
 	}
-	return nil
 }
 
 // modelReady is GET /v2/models/{name}/ready.

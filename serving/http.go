@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("/metrics", MetricsHandler(s.registry))
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.ProtoMajor == 2 && strings.HasPrefix(q.Header.Get("Content-Type"), "application/grpc") {
-			s.shared.ServeHTTP(w, q)
+			s.shared.ServeHTTP(w, s.gated(w, q))
 			return
 		}
 		mux.ServeHTTP(w, q)
@@ -53,7 +54,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodPost, path: "/v2/repository/index", handle: s.index},
 		get("/v1/models", false, s.listV1), get("/v1/models/{call}", true, s.readyV1),
 		infer(model+"/infer", EndpointInfer, s.infer), infer(version+"/infer", EndpointInfer, s.infer),
-		infer("/v1/models/{call}", EndpointV1, s.predictV1), infer("/predict", EndpointPredict, s.predict),
+		infer("/v1/models/{call}", EndpointV1, s.predictV1), infer("/predict", EndpointPredict, s.predict), infer("/predict/{name}", EndpointPredict, s.predict),
 		{method: http.MethodPost, path: "/drain", open: true, handle: s.drainNow},
 		{path: "/", open: true, handle: notFound},
 	}
@@ -69,31 +70,38 @@ func byPath(routes []route) map[string][]route {
 }
 
 // wrap is the one place that writes errors and counts requests. Of a path's routes the one with the request's
-// method answers, or the last refuses it.
+// method answers. A request with another method is none for inference, so it is not counted as one.
 func (s *Server) wrap(routes []route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		r := routes[len(routes)-1]
-		for _, other := range routes {
-			if other.takes(q.Method) {
-				r = other
-			}
-		}
 		if s.draining.Load() != nil {
 			w.Header().Set("Connection", "close")
 		}
-		if r.endpoint != "" {
-			s.serve(r, w, q)
+		i := slices.IndexFunc(routes, func(r route) bool { return r.takes(q.Method) })
+		if i < 0 {
+			writeError(w, wrongMethod(routes, w, q))
 			return
 		}
-		if err := s.handle(r, w, q); err != nil {
+		if r := routes[i]; r.endpoint != "" {
+			s.serve(r, w, q)
+		} else if err := s.handle(r, w, q); err != nil {
 			writeError(w, err)
 		}
 	})
 }
 
+// wrongMethod says which methods a path has.
+func wrongMethod(routes []route, w http.ResponseWriter, q *http.Request) error {
+	var methods []string
+	for _, r := range routes {
+		methods = append(methods, r.method)
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	return refuse(http.StatusMethodNotAllowed, "%.100q is not for %.20s; use %s", q.URL.Path, q.Method, strings.Join(methods, " or "))
+}
+
 func (s *Server) handle(r route, w http.ResponseWriter, q *http.Request) (err error) {
 	defer s.recovered(&err)
-	if err := s.checked(r, w, q); err != nil {
+	if err := s.checked(r, q); err != nil {
 		return err
 	}
 	return r.handle(w, q)
@@ -125,7 +133,7 @@ func (s *Server) serve(r route, w http.ResponseWriter, q *http.Request) {
 
 func (s *Server) admitted(r route, w http.ResponseWriter, q *http.Request, a *asked) (err error) {
 	defer s.recovered(&err)
-	if err := s.checked(r, w, q); err != nil {
+	if err := s.checked(r, q); err != nil {
 		return err
 	}
 	if err := s.admit(); err != nil {
@@ -169,7 +177,7 @@ func (s *Server) over(a *asked, err error) {
 	if a.release != nil {
 		a.release()
 	}
-	s.bodies.Add(-a.reserved)
+	s.free(a)
 	if a.target == nil {
 		a.model, a.version = s.cfg.Name, s.cfg.Version
 	}
@@ -188,12 +196,8 @@ func (s *Server) over(a *asked, err error) {
 	}
 }
 
-// checked refuses a wrong method and a missing key.
-func (s *Server) checked(r route, w http.ResponseWriter, q *http.Request) error {
-	if !r.takes(q.Method) {
-		w.Header().Set("Allow", r.method)
-		return refuse(http.StatusMethodNotAllowed, "%s is not for %s; use %s", q.URL.Path, q.Method, r.method)
-	}
+// checked refuses a missing key.
+func (s *Server) checked(r route, q *http.Request) error {
 	if !r.open && !s.keys.allows(q.Header.Get) {
 		return errKey()
 	}

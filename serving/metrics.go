@@ -33,7 +33,7 @@ const (
 	MetricBatchRows = "modelserver_batch_rows"
 	// MetricCompute is the histogram of seconds that the model took for a batch.
 	MetricCompute = "modelserver_compute_seconds"
-	// MetricQueue is the histogram of seconds that a request waited for its first batch to begin.
+	// MetricQueue is the histogram of seconds that a request waited until the last of its rows began to be computed.
 	MetricQueue = "modelserver_queue_seconds"
 	// MetricSlack is the histogram of seconds that were left of a request's deadline (its own, or the SLO's)
 	// when its answer was there; requests that were late are in the bucket le="0".
@@ -71,6 +71,9 @@ const (
 	MetricConfigAge = "modelserver_config_age_seconds"
 	// MetricConfigFailures counts settings or models that could not be read or used; those before stay in force.
 	MetricConfigFailures = "modelserver_config_reload_failures_total"
+	// MetricConfigGood is 1 while the settings and the models that they name are as the file says, 0 while
+	// others stay in force because it could not be read or used.
+	MetricConfigGood = "modelserver_config_last_reload_successful"
 	// MetricInflight is the number of inference requests read, waiting or computed.
 	MetricInflight = "modelserver_inflight_requests"
 )
@@ -112,6 +115,7 @@ type metrics struct {
 	accuracy       *prometheus.GaugeVec
 	inflight       prometheus.Gauge
 	generation     prometheus.Gauge
+	configGood     prometheus.Gauge
 	configFailures prometheus.Counter
 	configSince    atomic.Int64 // unix nanoseconds: since when the settings are in force
 
@@ -133,7 +137,7 @@ func newMetrics(reg *prometheus.Registry, cfg Config) *metrics {
 		cpu:        counters(reg, MetricComputeCPU, "CPU time of the batches.", "model", "version"),
 		batchRows:  histograms(reg, MetricBatchRows, "Rows in a batch.", prometheus.ExponentialBuckets(1, 2, 11)),
 		compute:    histograms(reg, MetricCompute, "Time that the model took for a batch.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
-		queueTime:  histograms(reg, MetricQueue, "Time that a request waited for its first batch to begin.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
+		queueTime:  histograms(reg, MetricQueue, "Time that a request waited until the last of its rows began to be computed.", prometheus.ExponentialBuckets(0.00005, 2, 17)),
 		slack:      histograms(reg, MetricSlack, "Time left of a request's deadline when its answer was there.", []float64{0, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 5, 30}),
 	}
 	m.latency = prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -151,6 +155,7 @@ func (m *metrics) server(reg prometheus.Registerer) {
 	m.inflight = gauge(reg, MetricInflight, "Inference requests read, waiting or computed.")
 	m.generation = gauge(reg, MetricConfigGeneration, "Generation of the settings in force.")
 	m.configFailures = counter(reg, MetricConfigFailures, "Settings or models that could not be read or used.")
+	m.configGood = gauge(reg, MetricConfigGood, "1 if the settings are as the file says, 0 if others stay in force because of a fault.")
 	m.configSince.Store(time.Now().UnixNano())
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: MetricConfigAge, Help: "For how long the settings in force are so."},
 		func() float64 { return time.Since(time.Unix(0, m.configSince.Load())).Seconds() }))

@@ -114,13 +114,18 @@ func (v *version) Batch(b engine.BatchSeen) {
 	if s == nil {
 		return
 	}
+	s.busy.Add(b.Wall.Seconds())
+	s.cpu.Add(b.CPU.Seconds())
+	if !b.Again {
+		s.departures[b.Why].Inc()
+	}
+	if b.Err != nil {
+		return // nobody got anything of it
+	}
 	s.batchRows.Observe(float64(b.Rows))
 	s.compute.Observe(b.Wall.Seconds())
 	s.executions.Inc()
 	s.inferences.Add(float64(b.Rows))
-	s.busy.Add(b.Wall.Seconds())
-	s.cpu.Add(b.CPU.Seconds())
-	s.departures[b.Why].Inc()
 }
 
 // Request implements engine.Observer.

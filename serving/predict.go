@@ -8,12 +8,13 @@ import (
 	"trimtab.dev/trimtab/serving/protocol"
 )
 
-// predict is the article's POST /predict, for the model that is the default or that a route chooses.
+// predict is the article's POST /predict, for the model that is the default or that a route chooses, or with a
+// name behind it for that one.
 func (s *Server) predict(w http.ResponseWriter, q *http.Request, a *asked) error {
 	x, back := s.exchange()
 	defer back()
 	fields := s.router.Fields()
-	if err := s.find(w, q, a, x, "", ""); err != nil {
+	if err := s.find(w, q, a, x, q.PathValue("name"), ""); err != nil {
 		return err
 	}
 	if now := s.router.Fields(); !slices.Equal(now, fields) { // settings changed meanwhile: either is right

@@ -3,8 +3,8 @@
 //
 // It knows nothing of the daemon that tunes it: they share only the names of metrics (metrics.go)
 // and of settings (package router). A request goes one way: bytes and tensors (package protocol), model and
-// version (router), queue and batch (engine), answer. The package reads no environment but GOMEMLIMIT, no
-// flags, and uses no global registry, mux or logger.
+// version (router), queue and batch (engine), answer. The package reads no environment but GOMEMLIMIT
+// and GOMAXPROCS, no flags, and uses no global registry, mux or logger.
 package serving
 
 import (
@@ -32,7 +32,7 @@ type Config struct {
 	Version        string
 	Build          string          // version of the server itself; may be empty
 	MaxBody        int64           // bytes of one request
-	MaxBodies      int64           // bytes of the bodies of all requests at once; 0: 256 MiB, or one body if that is more
+	MaxBodies      int64           // bytes of the bodies of all requests at once; 0: 256 MiB, or one body if that is more. With a memory limit, at most a quarter of that
 	MaxInflight    int             // inference requests read, waiting or computed at once
 	RequestTimeout time.Duration   // longest time in the queue and in the model
 	DrainDelay     time.Duration   // how long it still accepts after its readiness went
@@ -54,6 +54,7 @@ func (c Config) Check() error {
 		{c.Name == "", "name of the model is empty"},
 		{c.Version == "", "version of the model is empty"},
 		{c.MaxBody < 1, fmt.Sprintf("max body is %d bytes; at least 1", c.MaxBody)},
+		{c.MaxBodies != 0 && c.MaxBodies < c.MaxBody, fmt.Sprintf("max bodies is %d bytes; at least max body, %d", c.MaxBodies, c.MaxBody)},
 		{c.MaxInflight < 1, fmt.Sprintf("max inflight is %d requests; at least 1", c.MaxInflight)},
 		{c.RequestTimeout <= 0, fmt.Sprintf("request timeout is %s; more than 0", c.RequestTimeout)},
 		{c.DrainDelay < 0, fmt.Sprintf("drain delay is %s; 0 or more", c.DrainDelay)},
@@ -79,8 +80,13 @@ type Server struct {
 	patience  patience
 	exchanges sync.Pool // of *exchange
 	inflight  chan struct{}
-	bodies    atomic.Int64               // bytes that are reserved
 	draining  atomic.Pointer[drainOrder] // nil: in service
+
+	bodies     atomic.Int64  // bytes that are reserved
+	mostBodies atomic.Int64  // bytes that may be; follows the memory limit
+	freed      chan struct{} // has one when bytes were given back, see await
+	asides     chan struct{} // one for each gRPC message read of a method other than ModelInfer
+	schemas    chan struct{} // one for each client that asks for the schema
 }
 
 // patience is how long the server waits for a client.
@@ -104,6 +110,8 @@ func New(cfg Config, reg *prometheus.Registry, log *slog.Logger) (*Server, error
 		cfg.Keys = func() []string { return nil }
 	}
 	s := &Server{cfg: cfg, log: log, registry: reg, pool: engine.NewPool(1), keys: keyring{cfg.Keys}, inflight: make(chan struct{}, cfg.MaxInflight)}
+	s.freed, s.asides, s.schemas = make(chan struct{}, 1), make(chan struct{}, mostAsides), make(chan struct{}, mostAsides)
+	s.mostBodies.Store(cfg.MaxBodies)
 	s.patience = patience{header: 5 * time.Second, body: 30 * time.Second, answer: 30 * time.Second, idle: 2 * time.Minute}
 	s.metrics = newMetrics(reg, cfg)
 	s.router = router.New(router.Options{

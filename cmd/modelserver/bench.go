@@ -19,6 +19,7 @@ type benchOptions struct {
 	name        string
 	endpoint    string
 	body        string
+	apiKey      string
 	arrivals    string
 	shape       []int
 	low, high   float64
@@ -58,6 +59,7 @@ func (o *benchOptions) settings() *settings {
 	s.add("model", "MODEL", "", "name that the model is served under; its input is read from the server's own metadata", text(&o.name))
 	s.add("endpoint", "", endpointInfer, "infer (Open Inference Protocol v2), v1 (KServe's :predict) or predict", oneOf(&o.endpoint, endpointInfer, endpointV1, endpointPredict))
 	s.add("body", "", bodyJSON, "json or binary (binary tensors, both ways; with infer only)", oneOf(&o.body, bodyJSON, bodyBinary))
+	s.add("api-key", "API_KEY", "", "key that the server wants; in the environment nobody sees it", text(&o.apiKey))
 	s.add("shape", "", "", "shape of a row, like 512 or 32,32,3, for servers without metadata; one input of FP32 called input", shapeOf(&o.shape))
 	s.add("values", "", "-1:1", "LOW:HIGH of the random input values", rangeOf(&o.low, &o.high))
 	s.add("rows", "", "1", "rows in one request", whole(&o.rows, 1, 1<<16))

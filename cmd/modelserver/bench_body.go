@@ -81,7 +81,7 @@ func (o *benchOptions) inputs(ctx context.Context) ([]input, error) {
 	}
 	u := o.target.JoinPath("v2", "models", o.name).String()
 	var meta struct{ Inputs []input }
-	if err := ask(ctx, u, &meta); err != nil {
+	if err := ask(ctx, u, o.apiKey, &meta); err != nil {
 		return nil, fmt.Errorf("%w; a server without metadata needs --shape", err)
 	}
 	if len(meta.Inputs) == 0 {
@@ -100,8 +100,8 @@ func (o *benchOptions) inputs(ctx context.Context) ([]input, error) {
 }
 
 // ask gets a JSON document.
-func ask(ctx context.Context, u string, to any) error {
-	text, err := get(ctx, u)
+func ask(ctx context.Context, u, key string, to any) error {
+	text, err := get(ctx, u, key)
 	if err != nil {
 		return err
 	}
@@ -111,12 +111,15 @@ func ask(ctx context.Context, u string, to any) error {
 	return nil
 }
 
-func get(ctx context.Context, u string) ([]byte, error) {
+func get(ctx context.Context, u, key string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", u, err)
+	}
+	if key != "" {
+		req.Header.Set("X-Api-Key", key)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -245,6 +248,9 @@ func (o *benchOptions) frame(bodies []body) []request {
 			head = fmt.Appendf(head, "Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n", b.header)
 		} else {
 			head = append(head, "Content-Type: application/json\r\n"...)
+		}
+		if o.apiKey != "" {
+			head = fmt.Appendf(head, "X-Api-Key: %s\r\n", o.apiKey)
 		}
 		head = fmt.Appendf(head, "Content-Length: %d\r\n\r\n", len(b.bytes))
 		all = append(all, request{append(head, b.bytes...), i})

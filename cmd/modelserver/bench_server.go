@@ -158,6 +158,6 @@ func (b *bencher) scrape(ctx context.Context) (counters, error) {
 	if b.metrics == "" {
 		return counters{}, nil
 	}
-	text, err := get(ctx, b.metrics)
+	text, err := get(ctx, b.metrics, "")
 	return countersOf(text, b.name), err
 }

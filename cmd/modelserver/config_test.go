@@ -85,7 +85,7 @@ func batched(t *testing.T, address string) (batches, rows int) {
 // change three times, once to something broken, and no request fails.
 func TestSettingsFileOfAProcess(t *testing.T) {
 	v := newVolume(t, `{"batch_size": 1, "generation": 1, "max_sequence_length": 512}`)
-	_, address := process(t, "--config", v.file())
+	_, address := process(t, "--model", "valuation", "--config", v.file())
 	untilShown(t, address, `modelserver_config_generation{model="valuation",version="v2.1.0"} 1`)
 	type answer struct {
 		code int

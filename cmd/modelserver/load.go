@@ -31,6 +31,7 @@ type loadOptions struct {
 	duration              time.Duration // 0: until a signal
 	every, timeout        time.Duration
 	listen                string
+	apiKey                string
 }
 
 func (o *loadOptions) settings() *settings {
@@ -49,6 +50,7 @@ func (o *loadOptions) settings() *settings {
 	s.add("timeout", "", "30s", "longest wait for an answer", span(&o.timeout, time.Millisecond))
 	s.add("max-inflight", "", "512", "requests open at once; more are sent late, which counts as their latency", whole(&o.inflight, 1, 1<<20))
 	s.add("per-connection", "", "10", "requests on a connection before a new one, so that a service spreads them; 1 is no keep-alive", whole(&o.perConnection, 1, 1<<30))
+	s.add("api-key", "API_KEY", "", "key that the server wants; in the environment nobody sees it", text(&o.apiKey))
 	s.add("listen", "LISTEN", "", "address to serve the generator's own /metrics on; none if empty", text(&o.listen))
 	s.toggle("fail-on-error", "exit 1 if a request failed", &o.failOnError)
 	return s
@@ -191,6 +193,9 @@ func (l *loader) one(i int) string {
 		return codeError
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if l.apiKey != "" {
+		req.Header.Set("X-Api-Key", l.apiKey)
+	}
 	round := i / len(l.targets) // each target has connections of its own
 	req.Close = round%l.perConnection == l.perConnection-1
 	res, err := l.client.Do(req)

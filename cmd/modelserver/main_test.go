@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"trimtab.dev/trimtab/serving/router"
 )
 
 // TestMain lets the test binary be the program itself, for the tests with real processes.
@@ -49,6 +53,7 @@ func TestVerbs(t *testing.T) {
 		{"serve --model nothing", 2, "is no file and none of the examples image"},
 		{"serve --listen nowhere", 2, "not an address"},
 		{"serve --listen 127.0.0.1:1 --port 2", 2, "both given"},
+		{"serve --max-body 2000 --max-bodies 1000", 2, "max bodies is 1000 bytes; at least max body, 2000"},
 		{"serve --name a/b", 2, "leave out the /"},
 		{"serve --batch-size 64 --max-queue-rows 32", 2, "at least the batch size, 64"},
 		{"serve --listen 256.0.0.1:99", 1, "listen on"},
@@ -101,5 +106,49 @@ func TestFlagsBeforeEnvironment(t *testing.T) {
 	l := o.standing.Limits
 	if len(bad) > 0 || l.MaxBatchSize != 8192 || l.MaxQueueDelay != 7*time.Millisecond || o.cfg.Name != "image" || l.MaxQueueRows != 32768 || o.listen != ":9" {
 		t.Errorf("the options are %+v, %v", o, bad)
+	}
+}
+
+// TestRuntimeFlag: --runtime reaches the models of a folder and of the settings file.
+func TestRuntimeFlag(t *testing.T) {
+	dir := t.TempDir()
+	at := filepath.Join(dir, "a", "1")
+	if err := errors.Join(os.MkdirAll(at, 0o755), os.WriteFile(filepath.Join(at, "model.onnx"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for text, args := range map[string][]string{
+		`{}`:                {"--runtime", "onnx", "--models", dir},
+		`{"generation": 1}`: {"--runtime", "onnx"},
+		`{"models": [{"name": "a", "versions": [{"version": "1", "file": "f"}]}]}`: {"--runtime", "onnx"},
+	} {
+		var o serveOptions
+		if bad := o.parse(args, func(string) string { return "" }); len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		standing, err := o.standingNow()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := router.ParseConfig([]byte(text), standing)
+		if err != nil || c.Models[0].Versions[0].Runtime != runtimeONNX {
+			t.Errorf("%s with %s: %+v, %v", args, text, c.Models, err)
+		}
+	}
+}
+
+// TestAddress: two that say the same thing clash where neither goes before the other.
+func TestAddress(t *testing.T) {
+	for _, tt := range []struct{ args, port, listen, want string }{
+		{"", "", "", ":8080"}, {"", "9", "", ":9"}, {"", "", "127.0.0.1:9", "127.0.0.1:9"}, {"", "9", "127.0.0.1:9", ""},
+		{"--port 7", "9", "127.0.0.1:9", ":7"}, {"--port 7", "", "127.0.0.1:9", ":7"},
+		{"--listen 127.0.0.1:7", "9", "", "127.0.0.1:7"}, {"--listen=127.0.0.1:7", "9", "127.0.0.1:9", "127.0.0.1:7"},
+		{"--listen 127.0.0.1:7 --port 7", "", "", ""}, {"--listen 127.0.0.1:7 --port 7", "9", "127.0.0.1:9", ""},
+	} {
+		var o serveOptions
+		env := map[string]string{"PORT": tt.port, "LISTEN": tt.listen}
+		bad := o.parse(strings.Fields(tt.args), func(k string) string { return env[k] })
+		if (len(bad) > 0) != (tt.want == "") || tt.want != "" && o.listen != tt.want {
+			t.Errorf("%+v: %s %v", tt, o.listen, bad)
+		}
 	}
 }

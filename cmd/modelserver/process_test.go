@@ -175,3 +175,18 @@ func TestFinishesWhatItAccepted(t *testing.T) {
 		t.Errorf("the accepted request: %d, want 200", code)
 	}
 }
+
+// TestAPIKey: a server with a key serves who has it, load and bench among them, and nobody else.
+func TestAPIKey(t *testing.T) {
+	t.Setenv("API_KEY", "secret")
+	_, address := process(t, "--drain-delay", "0s")
+	for _, args := range []string{"load --rate 50 --duration 300ms --fail-on-error", "bench --model valuation --connections 2 --duration 300ms --warmup 0s --fail-on-error"} {
+		words := append(strings.Fields(args), "--target", "http://"+address)
+		if code, out, faults := try(map[string]string{"API_KEY": "secret"}, words...); code != 0 {
+			t.Errorf("%s with the key: exit %d\n%s%s", args, code, out, faults)
+		}
+		if code, _, _ := try(nil, words...); code != 1 {
+			t.Errorf("%s without it: exit %d, want 1", args, code)
+		}
+	}
+}

@@ -24,23 +24,24 @@ const (
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	model, models, runtime, library string
-	listen, grpcListen, logFormat   string
-	config                          string // settings file; empty: none
-	apiKeys                         string
-	port                            int
-	cfg                             serving.Config
-	standing                        router.Standing
+	model, models, library        string
+	listen, grpcListen, logFormat string
+	config                        string // settings file; empty: none
+	apiKeys                       string
+	port                          int
+	nameGiven                     bool
+	cfg                           serving.Config
+	standing                      router.Standing
 }
 
 func (o *serveOptions) settings() *settings {
 	s := &settings{verb: "serve"}
 	l := &o.standing.Limits
-	s.add("model", "MODEL", "valuation", "ONNX file, or an example: "+strings.Join(exampleNames(), ", "), text(&o.model))
+	s.add("model", "MODEL", "", "ONNX file, or an example ("+standingModel+" if nothing says what to serve): "+strings.Join(exampleNames(), ", "), text(&o.model))
 	s.add("models", "MODELS", "", "folder of models instead: MODEL/VERSION/model.onnx, MODEL/model.onnx or model.onnx", text(&o.models))
 	s.add("name", "MODEL_NAME", "", "name that the model is served under; its own, or its file's, if empty", text(&o.cfg.Name))
 	s.add("model-version", "MODEL_VERSION", "unknown", "version of the model, in answers and metrics", text(&o.cfg.Version))
-	s.add("runtime", "RUNTIME", runtimeAuto, "auto, builtin (pure Go) or onnx (ONNX Runtime's shared library)", oneOf(&o.runtime, runtimeAuto, runtimeBuiltin, runtimeONNX))
+	s.add("runtime", "RUNTIME", runtimeAuto, "auto, builtin (pure Go) or onnx (ONNX Runtime's shared library)", oneOf(&o.standing.Runtime, runtimeAuto, runtimeBuiltin, runtimeONNX))
 	s.add("onnxruntime", "ORT_LIBRARY", "", "ONNX Runtime's shared library; looked for beside the program and among the system's if empty", text(&o.library))
 	s.add("listen", "LISTEN", "", "address to serve on, like 127.0.0.1:8080; "+standingListen+" if empty", text(&o.listen))
 	s.add("port", "PORT", "", "port to serve on, on every address; instead of --listen", whole(&o.port, 1, 65535))
@@ -55,7 +56,7 @@ func (o *serveOptions) settings() *settings {
 	s.add("max-queue-rows", "MAX_QUEUE_ROWS", "", "rows that may wait; if empty 16384, and at least 4 batches", whole(&l.MaxQueueRows, 1, math.MaxInt32))
 	s.add("max-queue-bytes", "MAX_QUEUE_BYTES", "67108864", "bytes of input that may wait; 0 is any", whole(&l.MaxQueueBytes, 0, 1<<40))
 	s.add("max-body", "MAX_BODY", "16777216", "bytes of one request at most", whole(&o.cfg.MaxBody, 1, 1<<32))
-	s.add("max-bodies", "MAX_BODIES", "268435456", "bytes of the bodies of all requests at once", whole(&o.cfg.MaxBodies, 1, 1<<40))
+	s.add("max-bodies", "MAX_BODIES", "", "bytes of the bodies of all requests at once; if empty 268435456, or one body if that is more. Never more than a quarter of the memory limit", whole(&o.cfg.MaxBodies, 1, 1<<40))
 	s.add("max-inflight", "MAX_INFLIGHT", "1024", "requests read, waiting or computed at once", whole(&o.cfg.MaxInflight, 1, 1<<20))
 	s.add("request-timeout", "REQUEST_TIMEOUT", "30s", "longest time of a request in queue and model", span(&o.cfg.RequestTimeout, time.Millisecond))
 	s.add("drain-delay", "DRAIN_DELAY", "5s", "after SIGTERM: how long to serve on while not ready", span(&o.cfg.DrainDelay, 0))
@@ -82,38 +83,24 @@ func (o *serveOptions) batchingOf(v string) error {
 
 // parse reads the flags and fills what follows from others.
 func (o *serveOptions) parse(args []string, env func(string) string) faults {
-	bad := o.settings().parse(args, env)
-	switch {
-	case o.port != 0 && o.listen != "":
+	set := o.settings()
+	bad := set.parse(args, env)
+	given, _ := set.split(args)
+	if !o.address(len(given["port"]) > 0, len(given["listen"]) > 0) {
 		bad = append(bad, "--port and --listen (or PORT and LISTEN) are both given; give one")
-	case o.port != 0:
-		o.listen = ":" + strconv.Itoa(o.port)
-	case o.listen == "":
-		o.listen = standingListen
 	}
 	for flag, address := range map[string]string{"listen": o.listen, "grpc-listen": o.grpcListen} {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != "" {
 			bad = append(bad, fmt.Sprintf("--%s: %.80q is not an address, like 127.0.0.1:8080", flag, address))
 		}
 	}
-	if o.cfg.Name == "" {
-		o.cfg.Name = nameOf(o.model)
-	}
-	if strings.Contains(o.cfg.Name+o.cfg.Version, "/") {
-		bad = append(bad, "--name and --model-version stand in paths; leave out the /")
-	}
-	if o.models == "" && !named(o.model) {
-		if _, err := os.Stat(o.model); err != nil {
-			bad = append(bad, fmt.Sprintf("--model: %.80q is no file and none of the examples %s", o.model, strings.Join(exampleNames(), ", ")))
-		}
-	}
+	bad = append(bad, o.source()...)
 	if !o.standing.DelayGiven {
 		o.standing.Limits.MaxQueueDelay = 5 * time.Millisecond
 	}
 	if l := &o.standing.Limits; l.MaxQueueRows == 0 {
 		l.MaxQueueRows = max(16384, 4*l.MaxBatchSize)
 	}
-	o.standing.Models = []router.ModelConfig{{Name: o.cfg.Name, Versions: []router.VersionConfig{{Version: o.cfg.Version, File: o.model, Runtime: o.runtime}}}}
 	for _, err := range []error{o.cfg.Check(), o.standing.Limits.Check()} {
 		if err != nil {
 			bad = append(bad, strings.Split(err.Error(), "\n")...)
@@ -122,9 +109,61 @@ func (o *serveOptions) parse(args []string, env func(string) string) faults {
 	return bad
 }
 
+// address makes one address of port and listen; it is false where both are given and neither goes before the
+// other, as a flag goes before the environment.
+func (o *serveOptions) address(portFlag, listenFlag bool) bool {
+	both := o.port != 0 && o.listen != ""
+	switch {
+	case both && portFlag == listenFlag:
+		return false
+	case o.port != 0 && !(both && listenFlag):
+		o.listen = ":" + strconv.Itoa(o.port)
+	case o.listen == "":
+		o.listen = standingListen
+	}
+	return true
+}
+
+// standingModel is served where nothing at all says what.
+const standingModel = "valuation"
+
+// source says what the flags name, and what is wrong with that. A settings file names its models itself: an
+// example must not stand in for them when it cannot be read.
+func (o *serveOptions) source() (bad faults) {
+	o.nameGiven = o.cfg.Name != ""
+	switch {
+	case o.model != "" && o.models != "":
+		bad = append(bad, "--model and --models (or MODEL and MODELS) are both given; give one")
+	case o.model == "" && o.models == "" && o.config == "":
+		o.model = standingModel
+	}
+	if !o.nameGiven {
+		o.cfg.Name = nameOf(o.model)
+	}
+	if strings.Contains(o.cfg.Name+o.cfg.Version, "/") {
+		bad = append(bad, "--name and --model-version stand in paths; leave out the /")
+	}
+	if o.model == "" {
+		return bad
+	}
+	info, err := os.Stat(o.model)
+	switch {
+	case named(o.model):
+	case err != nil:
+		bad = append(bad, fmt.Sprintf("--model: %.80q is no file and none of the examples %s", o.model, strings.Join(exampleNames(), ", ")))
+	case info.IsDir():
+		o.model = filepath.Join(o.model, "model.onnx") // as KServe mounts one
+	}
+	o.standing.Models = []router.ModelConfig{{Name: o.cfg.Name, Versions: []router.VersionConfig{{Version: o.cfg.Version, File: o.model}}}}
+	return bad
+}
+
 // nameOf is the name of a model that nobody named: its file's without the ending.
 func nameOf(model string) string {
-	if strings.HasPrefix(model, "sim:") {
+	switch {
+	case model == "":
+		return "models"
+	case strings.HasPrefix(model, "sim:"):
 		return "sim"
 	}
 	return strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
@@ -136,6 +175,9 @@ func (o *serveOptions) standingNow() (router.Standing, error) {
 		return o.standing, nil
 	}
 	models, err := router.Scan(o.models)
+	if o.nameGiven && len(models) == 1 {
+		models[0].Name = o.cfg.Name
+	}
 	s := o.standing
 	s.Models = models
 	return s, err

@@ -4,6 +4,7 @@ package cgroup
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
@@ -19,12 +20,12 @@ type Limits struct {
 // Read reads the limits of the process's own control group, of version 2 or 1. root is the file system
 // that has sys/fs/cgroup and proc/self/cgroup (os.DirFS("/")). In a container the group is mounted at the
 // root of sys/fs/cgroup; elsewhere proc/self/cgroup tells where below it the process is. A file that is not
-// there is no limit; one that cannot be understood is an error.
+// there is no limit; one that cannot be read or understood is an error, and what it says may be missing.
 func Read(root fs.FS) (Limits, error) {
-	self, _ := fs.ReadFile(root, "proc/self/cgroup") // without it: the mounted root
+	self, _, err := read(root, "proc/self", "cgroup") // without it: the mounted root
 	var l Limits
-	var faults []error
-	for _, g := range groups(string(self)) {
+	faults := []error{err}
+	for _, g := range groups(self) {
 		faults = append(faults, l.lower(root, g))
 	}
 	return l, errors.Join(faults...)
@@ -63,14 +64,12 @@ func (l *Limits) lower(root fs.FS, dir string) error {
 // quota is the CPU limit in cores: "150000 100000" in cpu.max is 1.5, as are the same figures in the two
 // files of version 1.
 func quota(root fs.FS, dir string) (float64, error) {
-	text, ok := read(root, dir, "cpu.max")
-	if !ok {
-		q, ok1 := read(root, dir, "cpu.cfs_quota_us")
-		p, ok2 := read(root, dir, "cpu.cfs_period_us")
-		if !ok1 || !ok2 {
-			return 0, nil
-		}
-		text = q + " " + p
+	text, ok, err := read(root, dir, "cpu.max")
+	if err == nil && !ok {
+		text, ok, err = quota1(root, dir)
+	}
+	if err != nil || !ok {
+		return 0, err
 	}
 	fields := strings.Fields(text)
 	if len(fields) == 2 && (fields[0] == "max" || fields[0] == "-1") {
@@ -87,16 +86,23 @@ func quota(root fs.FS, dir string) (float64, error) {
 	return q / p, nil
 }
 
+// quota1 reads the two files of version 1 as version 2 has them in one.
+func quota1(root fs.FS, dir string) (text string, ok bool, err error) {
+	q, ok1, err1 := read(root, dir, "cpu.cfs_quota_us")
+	p, ok2, err2 := read(root, dir, "cpu.cfs_period_us")
+	return q + " " + p, ok1 && ok2, errors.Join(err1, err2)
+}
+
 // unlimited is where version 1 begins to mean "no limit": it writes the largest multiple of a page.
 const unlimited = 1 << 62
 
 func bytesOf(root fs.FS, dir string) (int64, error) {
-	text, ok := read(root, dir, "memory.max")
-	if !ok {
-		text, ok = read(root, dir, "memory.limit_in_bytes")
+	text, ok, err := read(root, dir, "memory.max")
+	if err == nil && !ok {
+		text, ok, err = read(root, dir, "memory.limit_in_bytes")
 	}
-	if !ok || text == "max" {
-		return 0, nil
+	if err != nil || !ok || text == "max" {
+		return 0, err
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
@@ -108,7 +114,14 @@ func bytesOf(root fs.FS, dir string) (int64, error) {
 	return int64(n), nil
 }
 
-func read(root fs.FS, dir, name string) (string, bool) {
-	text, err := fs.ReadFile(root, dir+"/"+name)
-	return strings.TrimSpace(string(text)), err == nil
+// read reads a file; ok is false where there is none.
+func read(root fs.FS, dir, name string) (text string, ok bool, err error) {
+	data, err := fs.ReadFile(root, dir+"/"+name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read a limit: %w", err)
+	}
+	return strings.TrimSpace(string(data)), true, nil
 }

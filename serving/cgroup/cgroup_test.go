@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -31,5 +33,35 @@ func TestRead(t *testing.T) {
 		if got != tt.want || (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
 			t.Errorf("%s: %+v, %v; want %+v, %q", tt.name, got, err, tt.want, tt.fault)
 		}
+	}
+}
+
+// denied is a file system one of whose files may not be read.
+type denied struct {
+	fs.FS
+	name string
+}
+
+func (d denied) Open(name string) (fs.File, error) {
+	if name == d.name {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return d.FS.Open(name)
+}
+
+// TestUnreadable: a limit that may not be read is a fault, not "no limit".
+func TestUnreadable(t *testing.T) {
+	root := fstest.MapFS{}
+	for name, text := range map[string]string{"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000", "memory/memory.limit_in_bytes": "1000"} {
+		root["sys/fs/cgroup/"+name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	for _, name := range []string{"sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.max", "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "sys/fs/cgroup/cpu/cpu.cfs_period_us",
+		"sys/fs/cgroup/memory/memory.limit_in_bytes", "proc/self/cgroup"} {
+		if got, err := Read(denied{root, name}); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s may not be read: %+v, %v", name, got, err)
+		}
+	}
+	if got, err := Read(denied{root, "elsewhere"}); err != nil || got != (Limits{.5, 1000}) {
+		t.Errorf("all may be read: %+v, %v", got, err)
 	}
 }
