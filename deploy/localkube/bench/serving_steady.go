@@ -63,12 +63,13 @@ func (t *trial) overload() error {
 		serverOn, clientOn = []string{"taskset", "-c", "0"}, []string{"taskset", "-c", "1"}
 	}
 	s, err := t.serve("overload", file, serverOn, "--batching", "adaptive", "--slo", "20ms", "--batch-size", "64")
-	if err != nil {
+	free, err2 := t.serve("capacity", file, serverOn, "--batching", "adaptive", "--slo", "0s", "--batch-size", "64")
+	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	var share, recovery, growth []float64
 	for repeat := range t.repeats {
-		o, err := t.overloadOnce(s, clientOn)
+		o, err := t.overloadOnce(s, free, clientOn)
 		if err != nil {
 			return err
 		}
@@ -88,22 +89,23 @@ func (t *trial) overload() error {
 
 // overloaded is what one repeat found.
 type overloaded struct {
-	capacity         float64 // answers a second in a closed loop that keeps the SLO
+	capacity         float64 // answers a second in a closed loop, of a server that refuses nothing
 	over             openOutput
 	recovery, growth float64 // seconds, MB
 }
 
 // overloadOnce measures capacity, then the overload, and then, at half of capacity, how long it takes
 // until no request is outside the SLO.
-func (t *trial) overloadOnce(s *server, clientOn []string) (o overloaded, err error) {
-	ask := func(args ...string) (out openOutput) {
+func (t *trial) overloadOnce(s, free *server, clientOn []string) (o overloaded, err error) {
+	of := func(s *server, args ...string) (out openOutput) {
 		if err == nil {
 			out, _, err = t.benchServer(s, clientOn, append(args, "--body", "binary", "--rows", "16", "--slo", "20ms", "--timeout", "1s")...)
 		}
 		return out
 	}
+	ask := func(args ...string) openOutput { return of(s, args...) }
 	window := t.window.String()
-	o.capacity = ask("--connections", "8", "--duration", window, "--warmup", "500ms").RPS
+	o.capacity = of(free, "--connections", "8", "--duration", window, "--warmup", "500ms").RPS
 	rate := func(x float64) string { return strconv.FormatFloat(x*o.capacity, 'f', 0, 64) }
 	ask("--rate", rate(3), "--arrivals", "poisson", "--duration", "500ms", "--warmup", "0s") // buffers grow to their size
 	settled, err2 := s.memory()

@@ -41,7 +41,7 @@ func TestRealNodes(t *testing.T) {
 		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent},
 		{"Acts", acts}, {"Trials", trials}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused},
 		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"KilledAtEveryWrite", killedAtEveryWrite},
-		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff},
+		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff}, {"ModelServer", modelServer},
 	}
 	for _, s := range steps {
 		t.Run(s.name, func(t *testing.T) { s.do(t, &rig{t: t, root: r.root, out: r.out, state: r.state, env: r.env}) })
