@@ -74,6 +74,7 @@ func (r *rig) instances(t *testing.T, want string) {
 // visitor sends requests from a pod, with the key.
 func (r *rig) visitor(name, duration string) {
 	r.t.Helper()
+	address := r.kubectl("-n", doors, "get", "service", "valuation", "-o", "jsonpath={.spec.clusterIP}") // the cluster has no DNS
 	pod := map[string]any{
 		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name, "namespace": doors},
 		"spec": map[string]any{
@@ -81,7 +82,7 @@ func (r *rig) visitor(name, duration string) {
 			"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": 65532},
 			"containers": []any{map[string]any{
 				"name": "load", "image": "localhost/trimtab/modelserver:dev", "imagePullPolicy": "IfNotPresent",
-				"args": []string{"load", "--target=http://valuation." + doors, "--endpoint=predict", "--rate=50", "--duration=" + duration, "--fail-on-error"},
+				"args": []string{"load", "--target=http://" + address, "--endpoint=predict", "--rate=50", "--duration=" + duration, "--fail-on-error"},
 				"env":  []any{map[string]any{"name": "API_KEY", "value": "change-me"}},
 			}},
 		},
