@@ -19,11 +19,12 @@ import (
 	"syscall"
 )
 
-const usage = `modelserver serves a builtin model over the Open Inference Protocol v2, and loads such servers.
+const usage = `modelserver serves ONNX models over the Open Inference Protocol v2 (REST and gRPC), KServe's V1 and
+POST /predict, and loads and measures such servers.
 
 verbs:
   serve     serve a model until SIGTERM, then drain
-  load      send requests at a given rate, however slow the answers are
+  load      send an example's requests at a given rate for as long as you like, like traffic
   export    write an example model as an ONNX file
   bench     measure a server: latency, goodput, CPU, in a closed or an open loop
   version   print the version
@@ -103,7 +104,7 @@ func (p program) help(args []string) error {
 	case "bench":
 		new(benchOptions).settings().print(p.stdout)
 	default:
-		return faults{fmt.Sprintf("no flags of %q; help is for serve, load or bench", args[0])}
+		return faults{fmt.Sprintf("no flags of %q; help is for serve, load, export or bench", args[0])}
 	}
 	return nil
 }

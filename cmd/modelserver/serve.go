@@ -45,7 +45,7 @@ func (o *serveOptions) settings() *settings {
 	s.add("onnxruntime", "ORT_LIBRARY", "", "ONNX Runtime's shared library; looked for beside the program and among the system's if empty", text(&o.library))
 	s.add("listen", "LISTEN", "", "address to serve on, like 127.0.0.1:8080; "+standingListen+" if empty", text(&o.listen))
 	s.add("port", "PORT", "", "port to serve on, on every address; instead of --listen", whole(&o.port, 1, 65535))
-	s.add("grpc-listen", "GRPC_LISTEN", "", "address for gRPC alone, which is faster there; it is served on --listen in any case", text(&o.grpcListen))
+	s.add("grpc-listen", "GRPC_LISTEN", "", "address for gRPC alone; it is served on --listen in any case", text(&o.grpcListen))
 	s.add("config", "CONFIG", "", "JSON file, as the ConfigMap model-config, whose keys win over the flags; read again when it changes", text(&o.config))
 	s.add("batch-size", "BATCH_SIZE", "32", "rows in one batch at most", whole(&l.MaxBatchSize, 1, 1<<20))
 	s.add("slo", "SLO", "0s", "time that a request should take from arrival to answer: batches wait within it, and what would be later is refused; 0s is none", span(&l.SLO, 0))
