@@ -214,6 +214,12 @@ func resolve(to, old []int64, size int, zero bool) ([]int64, error) {
 }
 
 func (c *compiler) squeeze(n *onnx.Node) error {
+	return c.reaxed(n, squeezed[int64], squeezed[int])
+}
+
+// reaxed changes the axes of a constant by dims and those of rows by shape, which are one function: given
+// the axes, the places that the node names, and how many axes stand before them.
+func (c *compiler) reaxed(n *onnx.Node, dims func([]int64, []int64, int) ([]int64, error), shape func([]int, []int64, int) ([]int, error)) error {
 	x, err := c.value(n, 0)
 	if err != nil {
 		return err
@@ -224,15 +230,15 @@ func (c *compiler) squeeze(n *onnx.Node) error {
 	}
 	if x.constant != nil {
 		return c.shaped(n, x, nil, func(t *onnx.Tensor) error {
-			t.Dims, err = squeezed(t.Dims, at, 0)
+			t.Dims, err = dims(t.Dims, at, 0)
 			return err
 		})
 	}
-	shape, err := squeezed(x.shape, at, 1)
+	to, err := shape(x.shape, at, 1)
 	if err != nil {
 		return err
 	}
-	return c.alias(n, x, shape)
+	return c.alias(n, x, to)
 }
 
 // squeezed drops axes of length 1: those at the places at, or all if there are none. front is the
@@ -262,25 +268,7 @@ func squeezed[T int | int64](shape []T, at []int64, front int) ([]T, error) {
 }
 
 func (c *compiler) unsqueeze(n *onnx.Node) error {
-	x, err := c.value(n, 0)
-	if err != nil {
-		return err
-	}
-	at, err := c.list(n, 1, "axes")
-	if err != nil {
-		return err
-	}
-	if x.constant != nil {
-		return c.shaped(n, x, nil, func(t *onnx.Tensor) error {
-			t.Dims, err = unsqueezed(t.Dims, at, 0)
-			return err
-		})
-	}
-	shape, err := unsqueezed(x.shape, at, 1)
-	if err != nil {
-		return err
-	}
-	return c.alias(n, x, shape)
+	return c.reaxed(n, unsqueezed[int64], unsqueezed[int])
 }
 
 // unsqueezed adds axes of length 1 at the places at, counted after they are in.
