@@ -110,20 +110,6 @@ func unpack(t *testing.T, s Spec) (root string, env []string) {
 	return root, config.Config.Env
 }
 
-func TestPackOfDynamicIsReproducible(t *testing.T) {
-	s := Spec{Ref: "a/b:c", Name: "sh", Binary: shell(t)}
-	var a, b bytes.Buffer
-	if err := Pack(&a, s); err != nil {
-		t.Fatal(err)
-	}
-	if err := Pack(&b, s); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(a.Bytes(), b.Bytes()) {
-		t.Error("the same input gave two archives")
-	}
-}
-
 func TestMissingLibrariesAreToldAtOnce(t *testing.T) {
 	program := shell(t)
 	o, err := parse(program, "")

@@ -17,15 +17,17 @@ const static = "\x7fELF\x02\x01\x01" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00" + 
 var sample = Spec{Ref: "localhost/trimtab/server:dev", Name: "server", Binary: []byte(static)}
 
 func TestPackIsReproducible(t *testing.T) {
-	var a, b bytes.Buffer
-	if err := Pack(&a, sample); err != nil {
-		t.Fatal(err)
-	}
-	if err := Pack(&b, sample); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(a.Bytes(), b.Bytes()) {
-		t.Error("the same input gave two archives")
+	for name, s := range map[string]Spec{"static": sample, "dynamic": {Ref: "a/b:c", Name: "sh", Binary: shell(t)}} {
+		var a, b bytes.Buffer
+		if err := Pack(&a, s); err != nil {
+			t.Fatal(err)
+		}
+		if err := Pack(&b, s); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a.Bytes(), b.Bytes()) {
+			t.Errorf("%s: the same input gave two archives", name)
+		}
 	}
 }
 
