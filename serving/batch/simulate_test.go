@@ -238,7 +238,7 @@ func TestRecovery(t *testing.T) {
 		return Arrival{At: at, Rows: 1}, at < 6*time.Second
 	}
 	s := newSimulation(Trial{Limits: slo(20 * time.Millisecond), Curve: largeMLP(), Next: next})
-	s.answered = func(a Arrival, latency time.Duration) {
+	s.Each = func(a Arrival, latency time.Duration) {
 		if a.At > 2*time.Second && latency > 20*time.Millisecond {
 			late++
 		}
@@ -271,8 +271,8 @@ func TestFairness(t *testing.T) {
 		i++
 		return a, ok
 	}})
-	s.answered = func(a Arrival, _ time.Duration) { answered[a.Class]++ }
-	for s.step() && len(s.coming) > 0 {
+	s.Each = func(a Arrival, _ time.Duration) { answered[a.Class]++ }
+	for s.step() && s.open {
 		s.dispatch()
 	}
 	total := float64(answered[Default] + answered[Interactive] + answered[Bulk])

@@ -85,6 +85,7 @@ type Curve struct {
 	Samples int       `json:"samples"`      // batches seen
 	Updated time.Time `json:"updated"`      // when the newest of them was
 	Largest int       `json:"largest_rows"` // rows of the largest batch seen; beyond it the lines are a guess
+	Spread  Spread    `json:"spread,omitzero"`
 }
 
 // Known reports whether there is a curve.

@@ -323,10 +323,10 @@ func TestNonsenseIsPassedOver(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	c := Curve{Wall: midMLP(), CPU: largeMLP(), Error: 0.05, Samples: 7, Updated: at, Largest: 64}
+	c := Curve{Wall: midMLP(), CPU: largeMLP(), Error: 0.05, Samples: 7, Updated: at, Largest: 64, Spread: Spread{0.96, 1, 1.08, 1.28}}
 	const want = `{"wall":{"form":"hinge","fixed_seconds":0.00005,"per_row_seconds":0.0000121},` +
 		`"cpu":{"form":"linear","fixed_seconds":0.0007,"per_row_seconds":0.000085},` +
-		`"error":0.05,"samples":7,"updated":"2026-03-01T12:00:00Z","largest_rows":64}`
+		`"error":0.05,"samples":7,"updated":"2026-03-01T12:00:00Z","largest_rows":64,"spread":{"p10":0.96,"p50":1,"p90":1.08,"p99":1.28}}`
 	text, err := json.Marshal(c)
 	if err != nil || string(text) != want {
 		t.Errorf("%s %v, want %s", text, err, want)

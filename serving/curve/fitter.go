@@ -103,6 +103,7 @@ func (f *Fitter) Curve() Curve {
 	c.Wall = fit(f.points(func(s sample) float64 { return s.wall }), &f.wall)
 	c.CPU = fit(f.points(func(s sample) float64 { return s.cpu }), &f.cpu)
 	c.Error = f.error(c.Wall)
+	c.Spread = f.spread(c.Wall)
 	return c
 }
 
