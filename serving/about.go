@@ -169,6 +169,7 @@ func (s *Server) curve(w http.ResponseWriter, q *http.Request) error {
 		Model: e.Name, Version: e.Version, Curve: stats.Curve, Age: age,
 		Batcher: batcherOf{Enough: b.Enough, Most: b.Most, Inside: b.Inside, Rate: b.Rate, Last: b.Last.String()},
 		Limit:   l.MaxBatchSize, Delay: l.MaxQueueDelay.Seconds(), SLO: l.SLO.Seconds(), Instances: stats.Instances,
+		MaxRows: e.Engine.Meta().MaxRows, Arrivals: arrivalsOf(stats.Arrivals, time.Now()),
 	}, "", "  ")
 	if err != nil {
 		return err
@@ -188,6 +189,36 @@ type curveOf struct {
 	Delay     float64     `json:"max_delay_seconds"`
 	SLO       float64     `json:"slo_seconds"` // 0: none
 	Instances int         `json:"instances"`
+	MaxRows   int         `json:"max_batch_rows"`     // that the model takes at once; 0: any number, 1: its batch axis is fixed, or it computes no batches
+	Arrivals  *arrivals   `json:"arrivals,omitempty"` // absent while the model is younger than a second
+}
+
+// arrivals is how requests for this version came, refused ones among them.
+type arrivals struct {
+	Seconds     int      `json:"seconds"`         // whole seconds that it is of, at most 60
+	Rate        float64  `json:"rate"`            // requests a second
+	Burst       *float64 `json:"burst,omitempty"` // dispersion in bins of 10 ms: 0 even, 1 by chance, above 1 in bursts; absent where fewer than 30 requests came
+	Peak        int      `json:"peak"`            // requests in the busiest second
+	BySecond    []int    `json:"by_second"`       // requests of each of the seconds, the oldest first
+	Until       float64  `json:"until"`           // when the last of them ended, in seconds of Unix time
+	Rows        *float64 `json:"rows,omitempty"`  // mean of a request; absent where none came
+	Interactive float64  `json:"interactive"`     // shares of the requests by priority; the rest is default
+	Bulk        float64  `json:"bulk"`            // priority batch
+}
+
+func arrivalsOf(a engine.Arrivals, now time.Time) *arrivals {
+	if a.Seconds == 0 {
+		return nil
+	}
+	out := &arrivals{Seconds: a.Seconds, Rate: a.Rate, Peak: a.Peak, BySecond: a.BySecond, Interactive: a.Interactive, Bulk: a.Bulk}
+	out.Until = float64(now.Add(-a.Ago).UnixMilli()) / 1000
+	if a.BurstKnown {
+		out.Burst = &a.Burst
+	}
+	if a.Rows > 0 {
+		out.Rows = &a.Rows
+	}
+	return out
 }
 
 // batcherOf is what the batcher aims at.

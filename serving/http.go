@@ -181,6 +181,7 @@ func (s *Server) over(a *asked, err error) {
 	if a.target == nil {
 		a.model, a.version = s.cfg.Name, s.cfg.Version
 	}
+	s.missed(a, err)
 	took := time.Since(a.begun)
 	trace := ""
 	if a.sampled {

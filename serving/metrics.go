@@ -60,6 +60,14 @@ const (
 	MetricBatchLimit = "modelserver_batch_limit_rows"
 	MetricDelayLimit = "modelserver_delay_limit_seconds"
 	MetricSLO        = "modelserver_slo_seconds"
+	// MetricArrivalRate is how many requests came a second over the last 60 whole seconds, those that were
+	// refused among them; MetricArrivalPeak is how many came in the busiest of these seconds. Absent while the
+	// model is younger than a second.
+	MetricArrivalRate = "modelserver_arrival_rate"
+	MetricArrivalPeak = "modelserver_arrival_peak_rate"
+	// MetricArrivalBurst is the dispersion of these requests, the root of variance over mean of how many came
+	// in 10 ms: 0 even, 1 by chance, above 1 in bursts. Absent where fewer than 30 came.
+	MetricArrivalBurst = "modelserver_arrival_burst_ratio"
 	// MetricInstances is the number of batches that may be computed at once.
 	MetricInstances = "modelserver_instances"
 	// MetricModelBytes is the memory that a loaded model holds.

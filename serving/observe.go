@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"trimtab.dev/trimtab/serving/batch"
 	"trimtab.dev/trimtab/serving/engine"
+	"trimtab.dev/trimtab/serving/router"
 )
 
 // labels are what the metrics of a version have: its model's name and its own.
@@ -161,6 +163,26 @@ func (m *metrics) answered(name, ver, endpoint string, err error, took time.Dura
 	o.Observe(took.Seconds())
 }
 
+// missed tells the model of a request that was refused for want of room before it came to the model: it is an
+// arrival all the same. For a chain it would be one of its first step, which was not chosen yet: it is told to none.
+func (s *Server) missed(a *asked, err error) {
+	if shedOf(err) != ShedInflight {
+		return
+	}
+	for _, e := range slices.Backward(s.router.Entries()) {
+		if a.target == nil && s.own(e) || a.target != nil && e.Name == a.model && e.Version == a.version {
+			e.Engine.Missed(a.class)
+			return
+		}
+	}
+}
+
+// own reports whether a request whose model is not known is taken to be for e: it is of the model that the
+// flags name, or of the only one.
+func (s *Server) own(e *router.Entry) bool {
+	return e.Name == s.cfg.Name || len(s.router.Models()) == 1
+}
+
 // snapshot shows what is read from the router when somebody looks: queues, curves and limits.
 type snapshot struct {
 	server *Server
@@ -184,6 +206,9 @@ func gauges() []gaugeOf {
 	return []gaugeOf{
 		{MetricQueueRows, "Rows that wait for a batch.", nil},
 		{MetricQueueBytes, "Memory of the rows that wait.", nil},
+		{MetricArrivalRate, "Requests a second over the last 60 s, refused ones among them.", nil},
+		{MetricArrivalPeak, "Requests in the busiest of the last 60 s.", nil},
+		{MetricArrivalBurst, "Root of variance over mean of the requests in 10 ms, over the last 60 s: 0 even, 1 by chance, above 1 in bursts.", nil},
 		{MetricCurveFixed, "Seconds of a batch, whatever its rows.", []string{"resource", "form"}},
 		{MetricCurveRow, "Seconds of each row of a batch.", []string{"resource", "form"}},
 		{MetricCurveError, "Median relative error of the curve.", nil},
@@ -219,6 +244,13 @@ func (c *snapshot) Collect(to chan<- prometheus.Metric) {
 		show(MetricSLO, limits.SLO.Seconds())
 		show(MetricInstances, float64(stats.Instances))
 		show(MetricModelBytes, float64(e.Engine.Bytes()))
+		if a := stats.Arrivals; a.Seconds > 0 {
+			show(MetricArrivalRate, a.Rate)
+			show(MetricArrivalPeak, float64(a.Peak))
+			if a.BurstKnown {
+				show(MetricArrivalBurst, a.Burst)
+			}
+		}
 		if !curve.Known() {
 			continue
 		}

@@ -1,8 +1,10 @@
 package serving
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -10,6 +12,7 @@ import (
 
 	"trimtab.dev/trimtab/serving/batch"
 	"trimtab.dev/trimtab/serving/engine"
+	"trimtab.dev/trimtab/serving/router"
 	"trimtab.dev/trimtab/serving/runtime"
 	"trimtab.dev/trimtab/serving/runtime/sim"
 )
@@ -97,5 +100,104 @@ func TestMachineMemory(t *testing.T) {
 		if m.look(); old() != tt.want {
 			t.Errorf("memory.max %s: kept %s, want %s", tt.limit, old(), tt.want)
 		}
+	}
+}
+
+// TestArrivalsShown: with room for one request, which waits, a second one is refused at the door: 2 came. A model
+// with room for any number of rows says 0, one whose batch axis is fixed says 1.
+func TestArrivalsShown(t *testing.T) {
+	r := serves(t, waits, func(c *Config, _ *Server) { c.MaxInflight = 1 })
+	go r.tries("POST", "/v2/models/m/infer", pair) // is answered in the drain
+	for range 500 {
+		if r.s.inside() == 1 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.is("a second", r.does("POST", "/v2/models/m/infer", pair, "X-Priority", "interactive"), 429, "")
+	var got struct {
+		MaxRows  *int `json:"max_batch_rows"`
+		Arrivals *arrivals
+	}
+	for range 500 {
+		answer := r.does("GET", "/v2/models/m/curve", "")
+		if err := json.Unmarshal([]byte(answer.body), &got); err != nil {
+			t.Fatal(err)
+		}
+		if a := got.Arrivals; a != nil && a.Rate*float64(a.Seconds) > 1.999 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	a := got.Arrivals
+	if a == nil || a.Peak < 1 || math.Abs(a.Rate*float64(a.Seconds)-2) > 0.001 || a.Rows == nil || *a.Rows != 1 || a.Burst != nil {
+		t.Errorf("arrivals are %+v", a)
+	}
+	if a != nil && (len(a.BySecond) != a.Seconds || math.Abs(a.Until-float64(time.Now().Unix())) > 60) {
+		t.Errorf("seconds are %v until %v", a.BySecond, a.Until)
+	}
+	if got.MaxRows == nil || *got.MaxRows != 0 {
+		t.Errorf("max_batch_rows is %v, want 0", got.MaxRows)
+	}
+	text := metricsOf(r.s)
+	for _, want := range []string{MetricArrivalRate, MetricArrivalPeak} {
+		if !strings.Contains(text, want+`{model="m",version="v1"} `) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if strings.Contains(text, MetricArrivalBurst+"{") {
+		t.Error("two requests have a burst")
+	}
+	fixed := serves(t, `{"models": [{"name": "m", "versions": [{"version": "v1", "file": "sim:linear:0s+0s,in=2,out=3,max=1"}]}]}`)
+	fixed.is("curve", fixed.does("GET", "/v2/models/m/curve", ""), 200, `"max_batch_rows": 1`)
+}
+
+// TestArrivalsAsJSON: what is not known is not there, so that nobody takes it for zero.
+func TestArrivalsAsJSON(t *testing.T) {
+	for _, tt := range []struct {
+		of   engine.Arrivals
+		want string
+	}{
+		{engine.Arrivals{}, `null`},
+		{engine.Arrivals{Seconds: 3, BySecond: make([]int, 3)}, `{"seconds":3,"rate":0,"peak":0,"by_second":[0,0,0],"until":1795262400.5,"interactive":0,"bulk":0}`},
+		{engine.Arrivals{Seconds: 2, Rate: 20, Peak: 35, BySecond: []int{5, 35}, Ago: 250 * time.Millisecond, Burst: 1.5, BurstKnown: true, Rows: 4, Interactive: 0.25, Bulk: 0.5},
+			`{"seconds":2,"rate":20,"burst":1.5,"peak":35,"by_second":[5,35],"until":1795262400.25,"rows":4,"interactive":0.25,"bulk":0.5}`},
+	} {
+		if got, err := json.Marshal(arrivalsOf(tt.of, time.UnixMilli(1795262400500))); err != nil || string(got) != tt.want {
+			t.Errorf("%+v is %s, want %s (%v)", tt.of, got, tt.want, err)
+		}
+	}
+}
+
+// TestMissedIsOfItsModel: who is refused at the door, before his model is known, came to the server's own model
+// or to the only one; a request that is refused for another reason was counted, or is none of the model's.
+func TestMissedIsOfItsModel(t *testing.T) {
+	r := serves(t, `{"models": [{"name": "a", "versions": [{"version": "v1", "file": "sim:linear:0s+0s"}]}, {"name": "b", "versions": [{"version": "v1", "file": "sim:linear:0s+0s"}]}]}`)
+	to, release, err := r.s.router.Pick("a", "v1", router.Hint{Header: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	full := shed(ShedInflight, 0)
+	r.s.missed(&asked{model: "a", version: "v1"}, full) // of the flags' model, which is not served beside two others
+	r.s.missed(&asked{target: to, model: "a", version: "v1", class: batch.Bulk}, full)
+	r.s.missed(&asked{target: to, model: "a", version: "v1"}, shed(ShedQueueFull, 0))
+	r.s.missed(&asked{target: to, model: "a", version: "v1"}, nil)
+	came := func(name string) float64 {
+		for range 500 {
+			for _, e := range r.s.router.Entries() {
+				if a := e.Engine.Stats().Arrivals; e.Name == name && a.Seconds > 1 {
+					return a.Rate * float64(a.Seconds)
+				}
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return -1
+	}
+	if n := came("a"); n < 0.999 || n > 1.001 {
+		t.Errorf("%v came to a, want 1", n)
+	}
+	if n := came("b"); n != 0 {
+		t.Errorf("%v came to b, want none", n)
 	}
 }

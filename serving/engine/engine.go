@@ -84,6 +84,8 @@ type Engine struct {
 	closed   bool
 	stopping bool
 	sums     sums
+	born     time.Time // arrivals are counted since
+	arrivals arrivals
 }
 
 // New checks the model's golden rows, tries the model out to learn its curve, and starts the workers. The
@@ -115,6 +117,7 @@ func start(m runtime.Model, c Config, pool *Pool) (*Engine, error) {
 	e.fit(time.Now())
 	e.add(first)
 	e.SetInstances(c.Instances)
+	e.born = time.Now()
 	return e, nil
 }
 
@@ -216,14 +219,27 @@ func (e *Engine) retire() {
 }
 
 // Room says whether a request would be taken now: nil, a *batch.Refusal, or ErrClosed. It spares the reading
-// of a body that would be refused.
+// of a body that would be refused. Who is refused is not expected to call Infer: he counts as an arrival here.
 func (e *Engine) Room(rows int, class batch.Class, deadline time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return ErrClosed
 	}
-	return e.queue.Room(rows, class, deadline, time.Now())
+	now := time.Now()
+	err := e.queue.Room(rows, class, deadline, now)
+	if err != nil {
+		e.arrivals.add(now.Sub(e.born), 0, class)
+	}
+	return err
+}
+
+// Missed tells that a request for the model came and was refused before the engine could see it: it counts
+// as an arrival.
+func (e *Engine) Missed(class batch.Class) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.arrivals.add(time.Since(e.born), 0, class)
 }
 
 // Flush makes batches run without waiting for others from now on: the process is about to end.

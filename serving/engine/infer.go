@@ -117,6 +117,7 @@ func (e *Engine) push(c *call) error {
 		return ErrClosed
 	}
 	c.arrived = time.Now() // under the mutex, so that the queue sees times in order
+	e.arrivals.add(c.arrived.Sub(e.born), c.Rows, c.Class)
 	err := e.queue.Push(batch.Request[*call]{
 		Of: c, Rows: c.Rows, Bytes: bytes, Shape: e.shape(key), Class: c.Class, Arrived: c.arrived, Deadline: c.Deadline, Due: c.Due,
 	})

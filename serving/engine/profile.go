@@ -17,6 +17,7 @@ const (
 	fitError    = 0.03    // relative error of the curve with which the profile is content
 	fewRuns     = 2       // of each batch size at least, after one to warm up
 	manyRuns    = 8       // of each at most
+	profileRows = 32      // tried at least, where the model takes them: whoever tunes asks what larger batches than the limit would take
 )
 
 // prove checks the golden rows and learns the model's curve.
@@ -74,17 +75,21 @@ func (w *worker) try(spans []batch.Span[*call]) ([]runtime.Tensor, ran, error) {
 	return out, r, err
 }
 
-// profile runs batches of 1, 2, 4 and so on up to limit until the curve is good or time is up. A model that
+// profile runs batches of 1, 2, 4 and so on up to limit until the curve is good or time is up; up to
+// profileRows where limit is lower and the model is quick. A model that
 // cannot compute the rows that it makes up has no curve until requests come. One that cannot compute
 // batches gets none.
 func (w *worker) profile(limit int, until time.Time) {
 	e := w.e
-	if e.meta.MaxRows > 0 {
-		limit = min(limit, e.meta.MaxRows)
-	}
 	s := w.sample()
 	if s == nil {
 		return
+	}
+	if limit < profileRows && w.quick(s, until) {
+		limit = profileRows
+	}
+	if e.meta.MaxRows > 0 {
+		limit = min(limit, e.meta.MaxRows)
 	}
 	if limit > 1 && !w.batches(s, min(limit, 4, s.of.Rows)) {
 		e.meta.MaxRows, limit = 1, 1
@@ -95,6 +100,14 @@ func (w *worker) profile(limit int, until time.Time) {
 	}
 	p.sizes = append(p.sizes, limit)
 	p.run()
+}
+
+// quick reports whether there is time to see how a few rows batch.
+func (w *worker) quick(s *sample, until time.Time) bool {
+	const runs = 10
+	_, r, err := w.try(s.next(1))
+	s.at = 0
+	return err == nil && time.Now().Add(runs*r.wall).Before(until)
 }
 
 // batches reports whether rows in one batch are answered as each alone. Some exports are bound to batches of

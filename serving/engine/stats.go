@@ -47,6 +47,7 @@ type Stats struct {
 	QueueBytes         int64 // bytes of the requests that they are of
 	Curve              curve.Curve
 	Batcher            batch.State
+	Arrivals           Arrivals
 }
 
 // sums is the part of Stats that grows.
@@ -71,6 +72,7 @@ func (e *Engine) Stats() Stats {
 	s.Instances, s.Running, s.Inflight = e.parallel(), e.workers-len(e.idle), e.inside
 	s.QueueRows, s.QueueBytes = e.queue.Rows(), e.queue.Bytes()
 	s.Curve, s.Batcher = e.curve, e.queue.Explain()
+	s.Arrivals = e.arrivals.over(time.Since(e.born))
 	return s
 }
 
