@@ -117,8 +117,11 @@ func (r *benchResult) usage(b *bencher, begin, end look) {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func (f *findings) millisOf(q float64) *float64 {
-	d, ok := f.times.quantile(q)
+func (f *findings) millisOf(q float64) *float64 { return f.times.millisOf(q) }
+
+// millisOf is a quantile in milliseconds, nil when there are none.
+func (l *latencies) millisOf(q float64) *float64 {
+	d, ok := l.quantile(q)
 	if !ok {
 		return nil
 	}

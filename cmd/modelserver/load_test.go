@@ -176,7 +176,7 @@ func TestConnectionsAreRenewed(t *testing.T) {
 }
 
 func TestOwnMetrics(t *testing.T) {
-	tl := newTally()
+	tl := newTally(0)
 	tl.add(codeOK, time.Millisecond)
 	tl.add("429", time.Millisecond)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

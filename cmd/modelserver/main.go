@@ -3,8 +3,8 @@
 //	modelserver serve --model valuation --port 8080
 //	modelserver load --target http://localhost:8080 --model valuation --rate 20 --rows 8
 //
-// It is one static binary that runs as any user and writes no file. Package serving has the server;
-// this one has the verbs, their flags and the generator.
+// It is one static binary that runs as any user and writes no file but those that it is asked for.
+// Package serving has the server; this one has the verbs, their flags and the generator.
 package main
 
 import (
@@ -24,7 +24,7 @@ POST /predict, and loads and measures such servers.
 
 verbs:
   serve     serve a model until SIGTERM, then drain
-  load      send an example's requests at a given rate for as long as you like, like traffic
+  load      send an example's requests at a given rate for as long as you like, like traffic, or replay a trace
   export    write an example model as an ONNX file
   bench     measure a server: latency, goodput, CPU, in a closed or an open loop
   version   print the version
@@ -99,6 +99,7 @@ func (p program) help(args []string) error {
 		new(serveOptions).settings().print(p.stdout)
 	case "load":
 		new(loadOptions).settings().print(p.stdout)
+		fmt.Fprint(p.stdout, replayHelp)
 	case "export":
 		new(exportOptions).settings().print(p.stdout)
 	case "bench":

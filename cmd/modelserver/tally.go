@@ -23,18 +23,25 @@ const (
 
 // counts are the requests of a stretch of time.
 type counts struct {
-	codes map[string]int
-	times latencies // of requests answered 200 and of timeouts: a quick refusal is no latency
+	codes  map[string]int
+	times  latencies     // of requests answered 200 and of timeouts: a quick refusal is no latency
+	slo    time.Duration // 0: none
+	within int           // answered 200 within the SLO
 }
+
+func newCounts(slo time.Duration) *counts { return &counts{codes: map[string]int{}, slo: slo} }
 
 func (c *counts) add(code string, took time.Duration) {
 	c.codes[code]++
+	if code == codeOK && took <= c.slo {
+		c.within++
+	}
 	if code == codeOK || code == codeTimeout {
 		c.times.add(took)
 	}
 }
 
-// String is one line: sent ok failed p50 p95 p99, and the codes of what failed.
+// String is one line: sent ok failed p50 p95 p99, within if there is an SLO, and the codes of what failed.
 func (c *counts) String() string {
 	sent, ok := 0, c.codes[codeOK]
 	var others []string
@@ -53,6 +60,9 @@ func (c *counts) String() string {
 			line += fmt.Sprintf(" %s=%s", q.name, d.Round(10*time.Microsecond))
 		}
 	}
+	if c.slo > 0 {
+		line += fmt.Sprintf(" within=%d", c.within)
+	}
 	if len(others) > 0 {
 		line += " (" + strings.Join(others, " ") + ")"
 	}
@@ -68,10 +78,10 @@ type tally struct {
 	metrics *serving.LoadMetrics
 }
 
-func newTally() *tally {
+func newTally(slo time.Duration) *tally {
 	reg := serving.NewRegistry()
 	return &tally{
-		all: &counts{codes: map[string]int{}}, new: &counts{codes: map[string]int{}},
+		all: newCounts(slo), new: newCounts(slo),
 		handler: serving.MetricsHandler(reg), metrics: serving.NewLoadMetrics(reg),
 	}
 }
@@ -92,7 +102,7 @@ func (t *tally) window() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	line := t.new.String()
-	t.new = &counts{codes: map[string]int{}}
+	t.new = newCounts(t.all.slo)
 	return line
 }
 
