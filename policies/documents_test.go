@@ -55,6 +55,7 @@ func TestParseServer(t *testing.T) {
 		Model: "recommendation", Version: "v2.1.0", Class: fleet.Batch, SLO: fleet.SLO{Latency: 200 * time.Millisecond, Percentile: 0.95}, Replicas: 3,
 		Requests: fleet.Resources{MilliCPU: 500, Memory: 256 << 20}, Limits: fleet.Resources{MilliCPU: 1000, Memory: 512 << 20},
 		Batch: Batching{Size: 8, MaxDelay: 20 * time.Millisecond, Sizes: []int{1, 8, 32}, Trial: 30 * time.Second},
+		Tune:  Tune{Probability: 0.95, Margin: 0.2, Changes: 6}, OnDelete: OnDeleteDelete,
 	}
 	if got := goodDoc(t, "server.yaml").Servers[0]; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
@@ -63,9 +64,29 @@ func TestParseServer(t *testing.T) {
 		Name: "plain", Source: "server-minimal.yaml", Mode: Recommend, Namespace: "ml-serving", Image: "server", Model: "image", Version: "1",
 		Class: fleet.Online, Replicas: 1, Requests: fleet.Resources{MilliCPU: 1000, Memory: 1 << 30},
 		Batch: Batching{Size: 1, MaxDelay: 5 * time.Millisecond, Trial: 2 * time.Minute},
+		Tune:  Tune{Probability: 0.95, Margin: 0.2, Changes: 6}, OnDelete: OnDeleteDelete,
 	}
 	if got := goodDoc(t, "server-minimal.yaml").Servers[0]; !reflect.DeepEqual(got, minimal) {
 		t.Errorf("got %+v\nwant %+v", got, minimal)
+	}
+}
+
+// What the tuner may choose, in the units of the fields: 50m is 50, "2" is 2000, 64Mi is 64 << 20.
+func TestParseTune(t *testing.T) {
+	got := goodDoc(t, "server-tuned.yaml").Servers[0]
+	want := Tune{
+		MaxDelay: 50 * time.Millisecond, Replicas: [2]int32{2, 6}, CPU: [2]int64{50, 2000}, Memory: [2]int64{64 << 20, 1 << 30},
+		Redundancy: 1, Probability: 0.99, Margin: 0.3, Changes: 3,
+	}
+	if got.Tune != want || got.Autoscale.On() || got.Paused || got.Adopt || got.OnDelete != OnDeleteDelete {
+		t.Errorf("got %+v\nwant tune %+v and nothing else", got, want)
+	}
+	got = goodDoc(t, "server-adopted.yaml").Servers[0]
+	if !got.Paused || !got.Adopt || got.OnDelete != OnDeleteKeep || got.Autoscale != (Autoscale{Min: 1, Max: 6}) || !got.Autoscale.On() {
+		t.Errorf("got %+v\nwant paused, adopted, kept and scaled from 1 to 6", got)
+	}
+	if got.Tune != (Tune{Redundancy: 5, Probability: 0.95, Margin: 0, Changes: 6}) {
+		t.Errorf("tune %+v", got.Tune)
 	}
 }
 

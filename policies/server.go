@@ -25,6 +25,42 @@ type Server struct {
 	Requests  fleet.Resources `json:"requests"` // of one pod's only container
 	Limits    fleet.Resources `json:"limits"`
 	Batch     Batching        `json:"batch"`
+	Tune      Tune            `json:"tune,omitzero"`
+	Autoscale Autoscale       `json:"autoscale,omitzero"`
+	Paused    bool            `json:"paused,omitempty"` // nothing of it is written: neither kept nor tuned
+	Adopt     bool            `json:"adopt,omitempty"`  // a Deployment of this name that is there already is taken over
+	OnDelete  OnDelete        `json:"onDelete"`
+}
+
+// OnDelete is what becomes of a server when its document goes.
+type OnDelete string
+
+// What may become of a server whose document is gone.
+const (
+	OnDeleteDelete OnDelete = "delete" // its objects go too
+	OnDeleteKeep   OnDelete = "keep"   // they stay and serve on, no longer Trimtab's
+)
+
+// Autoscale asks for a HorizontalPodAutoscaler; zero: none.
+type Autoscale struct {
+	Min int32 `json:"min"` // replicas
+	Max int32 `json:"max"`
+}
+
+// On tells whether an autoscaler is asked for.
+func (a Autoscale) On() bool { return a.Max > 0 }
+
+// Tune is what the tuner may choose beside the batch sizes. Of each pair the first is the least and the
+// second the most; both zero: it stays as the document says.
+type Tune struct {
+	MaxDelay    time.Duration `json:"maxDelay,omitempty"` // the longest delay it may choose; 0: the delay stays
+	Replicas    [2]int32      `json:"replicas"`
+	CPU         [2]int64      `json:"cpu"`         // milli-cores requested by a pod
+	Memory      [2]int64      `json:"memory"`      // bytes requested by a pod
+	Redundancy  int32         `json:"redundancy"`  // replicas that may be lost in the busiest minute without a broken SLO
+	Probability float64       `json:"probability"` // with which the SLO is to be kept
+	Margin      float64       `json:"margin"`      // of requested CPU over what is predicted, as a share of that
+	Changes     int           `json:"changes"`     // the most in a day
 }
 
 // Batching is how a server batches rows and how its tuner may change that.
@@ -33,4 +69,9 @@ type Batching struct {
 	MaxDelay time.Duration `json:"maxDelay"`        // the longest a row waits for others
 	Sizes    []int         `json:"sizes,omitempty"` // what the tuner may try, ascending; none: Size stays
 	Trial    time.Duration `json:"trial"`           // how long each size is measured under live traffic
+}
+
+// chooses tells whether anything beside the batch size may be chosen, or is promised beyond the SLO.
+func (t Tune) chooses() bool {
+	return t.MaxDelay > 0 || t.Replicas[1] > 0 || t.CPU[1] > 0 || t.Memory[1] > 0 || t.Redundancy > 0
 }

@@ -28,6 +28,7 @@ func DefaultServer() Server {
 	return Server{
 		Mode: Recommend, Replicas: 1, SLO: fleet.SLO{Percentile: 0.99},
 		Batch: Batching{Size: 1, MaxDelay: 5 * time.Millisecond, Trial: 2 * time.Minute},
+		Tune:  Tune{Probability: 0.95, Margin: 0.2, Changes: 6}, OnDelete: OnDeleteDelete,
 	}
 }
 
@@ -36,6 +37,12 @@ func serverFields() []field[Server] {
 	return []field[Server]{
 		choice("mode", "How far Trimtab may go: recommend only shows what it would make; enforce makes, keeps and tunes the server, where the daemon is started with enforcement too.",
 			func(s *Server) *Mode { return &s.Mode }, Recommend, Enforce),
+		toggle("paused", "Whether the server is left alone: while true nothing of it is written, neither kept nor tuned.",
+			func(s *Server) *bool { return &s.Paused }),
+		toggle("adopt", "Whether a Deployment of this name that is there already, with its Service, PodDisruptionBudget and settings, is taken over as it is, without a restart. The document says what it runs.",
+			func(s *Server) *bool { return &s.Adopt }),
+		choice("onDelete", "What becomes of the server when this document goes: delete takes its objects away too; keep leaves them to serve on, on their own.",
+			func(s *Server) *OnDelete { return &s.OnDelete }, OnDeleteDelete, OnDeleteKeep),
 		must("the name of a namespace", word("namespace", "The namespace of every object of the server.", wrongGoverned,
 			func(s *Server) *string { return &s.Namespace })),
 		must("the reference of an image, with its tag", word("image", "The model server's image.", wrongImage,
@@ -51,7 +58,7 @@ func serverFields() []field[Server] {
 				time.Millisecond, 10*time.Minute, func(s *Server) *time.Duration { return &s.SLO.Latency }),
 			number("percentile", "share", "The share of answers that must be within latency.",
 				span{low: 0.5, high: 0.9999, example: "a share such as 0.99"}, func(s *Server) *float64 { return &s.SLO.Percentile })),
-		count("replicas", "How many pods it has.", span{low: 1, high: 1000, example: "a number such as 2; nothing is scaled to zero"},
+		count("replicas", "How many pods it has; with autoscale, how many it begins with.", replicaSpan(),
 			func(s *Server) *int32 { return &s.Replicas }),
 		must("it with cpu and memory under it", group("requests", "What each pod asks for.",
 			must("a quantity such as 500m", quantity("cpu", "CPU of one pod.", cpu(1, 512_000), func(s *Server) *int64 { return &s.Requests.MilliCPU })),
@@ -60,6 +67,8 @@ func serverFields() []field[Server] {
 			quantity("cpu", "CPU of one pod; left out: no limit.", cpu(1, 512_000), func(s *Server) *int64 { return &s.Limits.MilliCPU }),
 			quantity("memory", "Memory of one pod; left out: no limit.", memory(1<<20, 16<<40), func(s *Server) *int64 { return &s.Limits.Memory })),
 		group("batch", "How rows are put together, and what the tuner may try.", batchFields()...),
+		group("autoscale", "Keeps a HorizontalPodAutoscaler, whose target of CPU comes from the measured capacity; left out: replicas says how many pods there are.", autoscaleFields()...),
+		group("tune", "What the tuner may choose beside batch.sizes, and how careful it is; needs slo.latency.", tuneFields()...),
 	}
 }
 
@@ -104,6 +113,7 @@ func checkServer(w *walk, s Server) {
 			w.fault(w.at("spec.limits."+r.name), "%s is below the request of %s; raise it or lower the request", r.unit.exact(r.limit), r.unit.exact(r.request))
 		}
 	}
+	checkTune(w, s)
 }
 
 // wrongService says what is wrong with a name that a Service and a label's value get, or nothing.
