@@ -24,6 +24,7 @@ var layers = map[string]string{
 	"cmd/trimtab":                "cmd/simulate/show optimizer optimizer/... policies policies/... recommender recommender/... reports reports/... k8s.io/... github.com/prometheus/... github.com/robfig/cron/v3 gopkg.in/yaml.v3",
 	"cmd/modelserver":            "serving serving/... github.com/prometheus/client_golang/...",
 	"deploy/sizes":               "",
+	"deploy/bench":               "optimizer/fleet optimizer/cost recommender/capacity serving/batch serving/curve",
 	"deploy/onnxruntime/compare": "serving/runtime serving/runtime/...",
 	// adapters
 	"optimizer/kube":           "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
@@ -48,7 +49,7 @@ var layers = map[string]string{
 	"reports":              "optimizer optimizer/cost optimizer/fleet policies policies/admission recommender",
 	"optimizer":            "optimizer/fleet optimizer/cost recommender policies policies/admission",
 	"recommender":          "optimizer/fleet optimizer/cost",
-	"recommender/capacity": "optimizer/fleet optimizer/cost",
+	"recommender/capacity": "optimizer/fleet optimizer/cost serving/batch serving/curve",
 	"policies":             "optimizer/fleet policies/admission gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/api/resource",
 	"policies/admission":   "optimizer/fleet k8s.io/apimachinery/pkg/api/resource",
 	"optimizer/cost":       "optimizer/fleet",

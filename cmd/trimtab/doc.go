@@ -9,7 +9,7 @@
 //	policies/admission   what the API server would say of a change
 //	optimizer/cost       Money, Prices, what a workload costs a month
 //	recommender          History of use; what it asks for, with every step kept
-//	recommender/capacity which batch size of a model server is the cheapest within its SLO
+//	recommender/capacity how a model server is run the cheapest within its SLO
 //	optimizer            Cycle.Run: one pass from measurements to a Plan, and from it to changes
 //	optimizer/ledger     what was begun and how it ended, as pages of text
 //	optimizer/kube       Kubernetes objects to fleet values, and changes to patches

@@ -16,7 +16,7 @@ import (
 // the last checkpoint, the Lease's return and the answers that are under way, in that order.
 func (p *parts) run(ctx context.Context) error {
 	server := &http.Server{
-		Handler: api(p.daemon, p.ready, p.registry, p.reporter.register, p.history), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		Handler: api(p.daemon, p.ready, p.registry, p.reporter.register, p.history, serversAPI(p.servers)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	served := make(chan error, 1)

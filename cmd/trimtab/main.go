@@ -27,6 +27,7 @@ func verbs() []verb {
 		{"run", "[flags]", "the daemon: observe, recommend, act where it may, report", runDaemon},
 		{"plan", "[-o json]", "what the daemon's last pass would do, and why", planVerb},
 		{"explain", "NAMESPACE/NAME", "how one workload's recommendation came about", explainVerb},
+		{"tune", "[NAMESPACE/NAME]", "how a model server is tuned: its curve, its plan, what-ifs", tuneVerb},
 		{"history", "[NAMESPACE/NAME]", "what was changed, how it went, and how to undo it", historyVerb},
 		{"apply", "ID", "approve one proposed change of the plan", applyVerb},
 		{"revert", "ID", "take one change of the history back", revertVerb},

@@ -30,6 +30,7 @@ type parts struct {
 	cluster  *kube.Cluster
 	daemon   *daemon
 	reporter *reporter
+	servers  standings
 	mailer   *mailer // nil: never a leader
 	registry *prometheus.Registry
 	listener net.Listener
@@ -69,10 +70,12 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 	p.waitFor("the daemon begins")
 	p.cluster = kube.New(client, s.namespace, log, kube.Options{})
 	book := kube.NewLedger(client, s.namespace)
+	servers := managed.New(client, book, cost.Builtin(), log)
+	p.servers = servers
 	p.daemon = &daemon{
 		cycle: &optimizer.Cycle{
 			Cluster: p.cluster, Ledger: book, Orders: kube.NewOrders(client, s.namespace), Checks: checks(),
-			Keepers: []optimizer.Keeper{kube.NewGovernance(client, p.cluster), managed.New(client, book, cost.Builtin(), log)},
+			Keepers: []optimizer.Keeper{kube.NewGovernance(client, p.cluster), servers},
 			Prices:  cost.Builtin(), History: recommender.NewHistory(),
 		},
 		interval: s.interval, metrics: newMetrics(p.registry), log: log,

@@ -3,7 +3,6 @@ package capacity
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,30 +16,34 @@ type Price struct {
 	Unpriced []string   // what has no price, as in a cost.Line; any: Core and GiB are not known
 }
 
-// UnitCost is billionths of a US dollar per 1,000 answered requests: millionths, which Money counts,
-// are too coarse for requests of a few milliseconds.
+// UnitCost is billionths of a US dollar per 1,000 requests that were answered within the SLO: millionths,
+// which Money counts, are too coarse for requests of a few milliseconds.
 type UnitCost int64
 
-// unitCost prices what answering took: the CPU time that was used at the price of a core, and the memory
-// that was held at the price of memory. It is the part of the machines that the requests used, not what
-// the pods reserve. Memory is held whether requests come or not, so it is spread over the requests of a
-// given rate a second, the same for all sizes: a busier minute must not make a size look cheaper.
+// weight is what a setting asks for in a month, in millionths of a dollar. Without prices it is in
+// thousandths of a core, of which one GiB is a seventh of a whole, as where machines are sold by parts.
+func weight(at Setting, p Price) float64 {
+	const coreToGiB = 7
+	core, gib := float64(p.Core), float64(p.GiB)
+	if len(p.Unpriced) > 0 {
+		core, gib = 1000, 1000.0/coreToGiB
+	}
+	return float64(at.Replicas) * (float64(at.CPU)/1000*core + float64(at.Memory)/(1<<30)*gib)
+}
+
+// unitCost is what a setting asks for over the requests that are answered within the SLO, which are a
+// share of those that come. 0 where there are none, or no prices.
 //
-//	400 requests took 2 core seconds, 64 MiB were held, at 10 requests a second, with a core at
-//	$26.28 a month ($0.00001 a second) and a GiB at $2.628 ($0.000001 a second):
-//	CPU     2 s / 400 × 1,000 × $0.00001          $0.00005
-//	memory  1/16 GiB × 1,000 / 10 s × $0.000001   $0.00000625
-//	        together 56,250 billionths per 1,000 requests
-func unitCost(w Window, rate float64, p Price) UnitCost {
-	answered := float64(w.Latency.Total())
-	if answered == 0 || rate <= 0 {
+//	2 pods of 500m and 512 MiB, with a core at $26.28 a month ($0.00001 a second) and a GiB at $2.628
+//	($0.000001 a second), at 10 requests a second of which 80 % are within the SLO:
+//	2 x (0.5 x $0.00001 + 0.5 x $0.000001) a second      $0.000011
+//	1,000 of them take 125 s                              $0.001375, or 1,375,000 billionths
+func unitCost(at Setting, rate, met float64, p Price) UnitCost {
+	if !(rate*met > 0) || len(p.Unpriced) > 0 {
 		return 0
 	}
-	const monthSeconds, gib = cost.MonthHours * 3600, 1 << 30
-	cpu := w.CPUSeconds / answered * float64(p.Core)
-	memory := float64(w.Memory) / gib / rate * float64(p.GiB)
-	const perThousand, billionths = 1000, 1000 // of millionths
-	return UnitCost(math.Round((cpu + memory) / monthSeconds * perThousand * billionths))
+	const monthSeconds, perThousand, billionths = cost.MonthHours * 3600, 1000, 1000 // of millionths
+	return UnitCost(math.Round(weight(at, p) / monthSeconds / (rate * met) * perThousand * billionths))
 }
 
 // cpuOf is the CPU time that one answered request took.
@@ -66,14 +69,4 @@ func (u UnitCost) String() string {
 		fraction += "00"[len(fraction):]
 	}
 	return fmt.Sprintf("$%d.%s", int64(n/1e9), fraction)
-}
-
-// unpriced is every name that any of the trials lacks a price for, sorted.
-func unpriced(trials []Trial) []string {
-	var all []string
-	for _, t := range trials {
-		all = append(all, t.Unpriced...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }

@@ -10,7 +10,13 @@ type Reading struct {
 	At         time.Time `json:"at"`
 	Replicas   int       `json:"replicas"` // pods that were read
 	Latency    Histogram `json:"latency"`  // of the requests that were answered
+	Answered   int64     `json:"answered"` // the same requests, as another counter has them
 	Errors     int64     `json:"errors"`   // requests that the server refused or failed
+	Came       int64     `json:"came"`     // requests, whatever became of them: some are the client's own fault
+	Rows       int64     `json:"rows"`     // computed
+	Batches    int64     `json:"batches"`  // computed
+	Busy       float64   `json:"busy"`     // seconds in which batches were computed, over all instances
+	Compute    float64   `json:"compute"`  // CPU seconds of the batches
 	CPUSeconds float64   `json:"cpuSeconds"`
 	Memory     int64     `json:"memory"` // bytes held at that moment
 }
@@ -36,7 +42,13 @@ type Window struct {
 	Elapsed    time.Duration
 	Replicas   int
 	Latency    Histogram
+	Answered   int64
 	Errors     int64
+	Came       int64
+	Rows       int64
+	Batches    int64
+	Busy       float64 // seconds, over all instances
+	Compute    float64 // CPU seconds
 	CPUSeconds float64
 	Memory     int64 // bytes, the mean of both ends
 }
@@ -45,13 +57,14 @@ type Window struct {
 // other pods, other buckets, or a count that went back because a process began anew.
 func (r Reading) Since(from Reading) (Window, bool) {
 	w := Window{
-		Elapsed: r.At.Sub(from.At), Replicas: r.Replicas, Errors: r.Errors - from.Errors,
+		Elapsed: r.At.Sub(from.At), Replicas: r.Replicas, Answered: r.Answered - from.Answered, Errors: r.Errors - from.Errors, Came: r.Came - from.Came,
+		Rows: r.Rows - from.Rows, Batches: r.Batches - from.Batches, Busy: r.Busy - from.Busy, Compute: r.Compute - from.Compute,
 		CPUSeconds: r.CPUSeconds - from.CPUSeconds, Memory: (r.Memory + from.Memory) / 2,
 		Latency: Histogram{Bounds: r.Latency.Bounds, Counts: slices.Clone(r.Latency.Counts)},
 	}
 	same := r.Replicas == from.Replicas && slices.Equal(r.Latency.Bounds, from.Latency.Bounds) &&
 		len(r.Latency.Counts) == len(from.Latency.Counts)
-	if !same || w.Elapsed < 0 || w.Errors < 0 || w.CPUSeconds < 0 {
+	if !same || w.Elapsed < 0 || min(w.Answered, w.Errors, w.Came, w.Rows, w.Batches) < 0 || min(w.Busy, w.Compute, w.CPUSeconds) < 0 {
 		return Window{}, false
 	}
 	for i, c := range from.Latency.Counts {
@@ -64,6 +77,41 @@ func (r Reading) Since(from Reading) (Window, bool) {
 
 // Requests is how many requests came, answered or not.
 func (w Window) Requests() int64 { return w.Latency.Total() + w.Errors }
+
+// Rate is the requests that came in a second, answered or not.
+func (w Window) Rate() float64 { return perSecond(float64(w.Requests()), w.Elapsed) }
+
+func perSecond(n float64, in time.Duration) float64 {
+	if in <= 0 {
+		return 0
+	}
+	return n / in.Seconds()
+}
+
+// Met is the share of the requests that were answered within a time, as if latencies were spread evenly
+// over their bucket; 1 where no request came or no time is promised. With bounds of 10, 20 and 50 ms:
+//
+//	counts      errors  within  share
+//	90 8 2 0    0       20 ms   0.98
+//	90 8 2 0    0       35 ms   0.99: one of the two
+//	90 8 2 0    100     35 ms   0.495
+func (w Window) Met(within time.Duration) float64 {
+	total := w.Requests()
+	if total == 0 || within <= 0 {
+		return 1
+	}
+	met, below := 0.0, time.Duration(0)
+	for i, bound := range w.Latency.Bounds {
+		switch n := float64(w.Latency.Counts[i]); {
+		case bound <= within:
+			met += n
+		case below < within:
+			met += n * float64(within-below) / float64(bound-below)
+		}
+		below = bound
+	}
+	return met / float64(total)
+}
 
 // Quantile is the latency that a share of requests kept, as well as buckets tell it.
 type Quantile struct {
@@ -105,11 +153,6 @@ func (w Window) Quantile(p float64) (Quantile, bool) {
 // within tells whether q keeps a promise; none is kept always.
 func (q Quantile) within(promise time.Duration) bool {
 	return promise <= 0 || q.To > 0 && q.At <= promise
-}
-
-// unsure tells that the promise lies inside the bucket, so that within may be wrong.
-func (q Quantile) unsure(promise time.Duration) bool {
-	return promise > 0 && q.To > 0 && q.From < promise && promise < q.To
 }
 
 // compare orders quantiles, those without a bound last.

@@ -76,18 +76,24 @@ func someBounds(r *rand.Rand) []time.Duration {
 
 // reading is one with n latencies in the first of two buckets.
 func reading(at time.Time, n int64) Reading {
-	return Reading{At: at, Replicas: 2, Errors: 1, CPUSeconds: 3, Memory: 100, Latency: Histogram{[]time.Duration{ms}, []int64{n, 4}}}
+	return Reading{
+		At: at, Replicas: 2, Answered: n + 4, Errors: 1, Came: n + 7, Rows: 40, Batches: 9, Busy: 2, Compute: 1, CPUSeconds: 3, Memory: 100,
+		Latency: Histogram{[]time.Duration{ms}, []int64{n, 4}},
+	}
 }
 
 func TestSince(t *testing.T) {
 	from := reading(time.Unix(100, 0), 10)
 	to := Reading{
-		At: time.Unix(115, 0), Replicas: 2, Errors: 3, CPUSeconds: 4.5, Memory: 200,
+		At: time.Unix(115, 0), Replicas: 2, Answered: 30, Errors: 3, Came: 36, Rows: 70, Batches: 19, Busy: 4, Compute: 1.75, CPUSeconds: 4.5, Memory: 200,
 		Latency: Histogram{[]time.Duration{ms}, []int64{25, 5}},
 	}
 	w, ok := to.Since(from)
 	if !ok || w.Elapsed != 15*time.Second || w.Latency.Total() != 16 || w.Requests() != 18 || w.CPUSeconds != 1.5 || w.Memory != 150 {
 		t.Errorf("%+v %v; want 15 s, 15 + 1 answered and 2 not, 1.5 s of CPU, 150 bytes", w, ok)
+	}
+	if w.Answered != 16 || w.Came != 19 || w.Rows != 30 || w.Batches != 10 || w.Busy != 2 || w.Compute != 0.75 {
+		t.Errorf("%+v; want 16 answered of 19, 30 rows in 10 batches, busy for 2 s, 0.75 s of CPU", w)
 	}
 	if from.Latency.Counts[0] != 10 || to.Latency.Counts[0] != 25 {
 		t.Error("the readings were changed")
@@ -99,12 +105,40 @@ func TestSince(t *testing.T) {
 		"fewer latencies":        func(r *Reading) { r.Latency.Counts = []int64{9, 90} },
 		"fewer errors":           func(r *Reading) { r.Errors = 0 },
 		"less CPU":               func(r *Reading) { r.CPUSeconds = 2.9 },
+		"less CPU of batches":    func(r *Reading) { r.Compute = 0.9 },
+		"less time of batches":   func(r *Reading) { r.Busy = 1.9 },
+		"fewer answered":         func(r *Reading) { r.Answered = 13 },
+		"fewer that came":        func(r *Reading) { r.Came = 16 },
+		"fewer rows":             func(r *Reading) { r.Rows = 39 },
+		"fewer batches":          func(r *Reading) { r.Batches = 8 },
 		"earlier":                func(r *Reading) { r.At = time.Unix(99, 0) },
 	} {
 		other := to
 		spoil(&other)
 		if w, ok := other.Since(from); ok {
 			t.Errorf("%s: still a window, %+v", name, w)
+		}
+	}
+}
+
+func TestMet(t *testing.T) {
+	bounds := []time.Duration{10 * ms, 20 * ms, 50 * ms}
+	for _, tt := range []struct {
+		counts []int64
+		errors int64
+		within time.Duration
+		want   float64
+	}{
+		{[]int64{90, 8, 2, 0}, 0, 20 * ms, 0.98},
+		{[]int64{90, 8, 2, 0}, 0, 35 * ms, 0.99}, // half of the bucket from 20 to 50, so one of two
+		{[]int64{90, 8, 2, 0}, 100, 35 * ms, 0.495},
+		{[]int64{90, 8, 0, 2}, 0, time.Second, 0.98}, // how long those above all bounds took is not known
+		{[]int64{90, 8, 2, 0}, 0, 5 * ms, 0.45},
+		{[]int64{0, 0, 0, 0}, 0, 5 * ms, 1},
+		{[]int64{90, 8, 2, 0}, 9, 0, 1},
+	} {
+		if got := (Window{Latency: Histogram{bounds, tt.counts}, Errors: tt.errors}).Met(tt.within); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%v and %d errors within %s: %v, want %v", tt.counts, tt.errors, tt.within, got, tt.want)
 		}
 	}
 }

@@ -2,63 +2,148 @@ package capacity
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
-const perThousand = " per 1,000 requests"
+const perThousand = " per 1,000 requests within the SLO"
 
-// Steps says how the tuning came to where it is: every trial, then what follows from them.
-func (s State) Steps() []string {
+// Steps says in short how the tuning came to where it is: the last step that was judged, then how it stands.
+func (s State) Steps() []string { return s.steps(last(s.Past, 1)) }
+
+// Trail is Steps with all steps that are remembered, oldest first.
+func (s State) Trail() []string { return s.steps(s.Past) }
+
+func (s State) steps(past []Step) []string {
 	var out []string
-	for _, t := range s.Trials {
-		out = append(out, "batch size "+strconv.Itoa(t.Size)+": "+t.words(s.Goal))
+	for _, step := range past {
+		out = append(out, step.words(s.Goal))
 	}
 	switch {
 	case s.Phase == Resting:
-		return append(out, fmt.Sprintf("back to batch size %d: %s; nothing is tried before %s", s.Size, s.Why, s.Rest.UTC().Format("2006-01-02 15:04 UTC")))
-	case s.Phase != Trying && len(s.Trials) > 0:
+		out = append(out, fmt.Sprintf("back to %s: %s; nothing is tried before %s", inWords(s.Setting), s.Why, moment(s.Rest)))
+	case s.Phase == TakingBack:
+		out = append(out, fmt.Sprintf("goes back to %s: %s", inWords(s.Setting), s.Why))
+	case s.Phase == Settled && s.Why != "":
+		out = append(out, inWords(s.Setting)+" stays: "+s.Why)
+	case s.Phase == Settled && s.Baseline.known():
 		out = append(out, s.choice())
+	case s.Why != "":
+		out = append(out, s.Why)
 	}
 	if s.Over > 0 {
 		out = append(out, s.broken())
 	}
+	if s.Lies != "" {
+		out = append(out, s.Lies+"; nothing is changed")
+	}
 	return out
 }
 
-// Progress is how far the window has come in which Size is being measured.
-func (s State) Progress(w Window) string {
-	goal := s.Goal
-	line := fmt.Sprintf("measuring batch size %d (%d of %d): %s of %s", s.Size, len(s.Trials)+1, goal.count(), whole(w.Elapsed), whole(goal.Trial))
-	if n := w.Requests(); n < goal.Needed() {
-		line += fmt.Sprintf(", %s of %s requests", thousands(n), thousands(goal.Needed()))
+// choice says that nothing is better, and what was measured of what there is.
+func (s State) choice() string {
+	m := s.Baseline
+	line := fmt.Sprintf("%s: %s %s, %s of CPU a request (%s requests in %s); nothing that keeps ", inWords(s.Setting), s.Goal.percent(),
+		m.Latency.bounded(), span(m.CPU), thousands(m.Requests), whole(m.Elapsed))
+	if s.Goal.SLO.Latency > 0 {
+		line += s.Goal.slo() + " "
+	} else {
+		line = strings.TrimSuffix(line, "that keeps ")
 	}
-	if q, ok := w.Quantile(goal.Percentile()); ok {
-		line += fmt.Sprintf(", %s so far %s", goal.percent(), q)
+	return line + fmt.Sprintf("is cheaper by %.0f %%", 100*tie)
+}
+
+// Progress is how far the window has come in which Setting is measured.
+func (s State) Progress(w Window) string {
+	what := "measuring "
+	if s.Step != nil {
+		what = "comparing "
+	}
+	line := fmt.Sprintf("%s%s: %s of %s", what, inWords(s.Setting), whole(w.Elapsed), whole(s.Goal.Trial))
+	n, needed := w.Requests(), s.Goal.Needed()
+	switch {
+	case n < needed && w.Elapsed >= s.Goal.Trial:
+		return fmt.Sprintf("%s%s: %s requests in %s; %s are needed to judge a setting: nothing is tried", what, inWords(s.Setting), thousands(n), whole(w.Elapsed), thousands(needed))
+	case n < needed:
+		line += fmt.Sprintf(", %s of %s requests", thousands(n), thousands(needed))
+	}
+	if q, ok := w.Quantile(s.Goal.Percentile()); ok {
+		line += fmt.Sprintf(", %s so far %s", s.Goal.percent(), q)
 	}
 	return line
 }
 
-// Compared is what the size in force changed against the one before, both as measured in their trials.
+// Compared is what the step under way or the last one changed, as measured and as predicted.
 func (s State) Compared() string {
-	from, known := s.Trial(s.Before)
-	to, ok := s.Trial(s.Size)
-	if !known || !ok {
-		return fmt.Sprintf("batch size %d -> %d", s.Before, s.Size)
+	switch {
+	case s.Step != nil:
+		return s.Step.measured(s.Goal)
+	case len(s.Past) > 0:
+		return s.Past[len(s.Past)-1].measured(s.Goal)
 	}
-	return fmt.Sprintf("batch size %d -> %d: %s %s -> %s, %s -> %s", from.Size, to.Size,
-		s.Goal.percent(), from.Latency, to.Latency, strings.TrimSuffix(from.price(), perThousand), to.price())
+	return inWords(s.Setting)
 }
 
-// count is how many sizes are measured in all.
-func (g Goal) count() int {
-	if slices.Contains(g.Sizes, g.Start) {
-		return len(g.Sizes)
+// Kept is the last step with what became of it.
+func (s State) Kept() string {
+	if len(s.Past) == 0 {
+		return inWords(s.Setting)
 	}
-	return len(g.Sizes) + 1
+	return s.Past[len(s.Past)-1].words(s.Goal)
 }
+
+// words is a step with what became of it.
+func (st Step) words(g Goal) string {
+	if st.Kept {
+		return st.measured(g) + ": kept"
+	}
+	return st.measured(g) + ": taken back, " + st.Why
+}
+
+// measured is a step with both of its windows, and its price as predicted and realised.
+func (st Step) measured(g Goal) string {
+	line := st.From.Changes(st.To)
+	if !st.After.known() {
+		return line + st.price()
+	}
+	line += fmt.Sprintf(": %s %s -> %s, CPU a request %s -> %s", g.percent(), st.Before.Latency, st.After.Latency, span(st.Before.CPU), span(st.After.CPU))
+	return line + st.price()
+}
+
+// price is what the SLO-met requests cost before, as predicted and, once known, as realised.
+func (st Step) price() string {
+	switch {
+	case len(st.Unpriced) > 0:
+		return ", unpriced (no price for " + strings.Join(st.Unpriced, ", ") + ")"
+	case st.Unit == 0 && st.Predicted == 0:
+		return ""
+	}
+	line := fmt.Sprintf(", %s -> predicted %s", st.Unit, st.Predicted)
+	if st.Realised > 0 {
+		line += fmt.Sprintf(", realised %s", st.Realised)
+	}
+	return line + perThousand
+}
+
+// inWords is a setting for people: "batch 8, delay 5ms, 2 replicas of 250m and 64Mi".
+func inWords(s Setting) string {
+	line := fmt.Sprintf("batch %d, delay %s", s.Batch, s.Delay)
+	switch {
+	case s.Replicas == 0:
+		return line
+	case s.Replicas == 1:
+		line += ", 1 replica of "
+	default:
+		line += fmt.Sprintf(", %d replicas of ", s.Replicas)
+	}
+	return line + fleet.FormatCPU(s.CPU) + " and " + fleet.FormatMemory(s.Memory)
+}
+
+// moment is a time for people.
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }
 
 // percent names the percentile: p99, p99.9.
 func (g Goal) percent() string {
@@ -68,50 +153,6 @@ func (g Goal) percent() string {
 // slo is the promise in words.
 func (g Goal) slo() string {
 	return fmt.Sprintf("the SLO of %s at %s", span(g.SLO.Latency), g.percent())
-}
-
-func (t Trial) words(g Goal) string {
-	line := fmt.Sprintf("%s %s, %s (%s requests in %s", g.percent(), t.Latency.bounded(), t.price(), thousands(t.Requests), whole(t.Elapsed))
-	if t.Errors > 0 {
-		line += fmt.Sprintf(", %s of them not answered", thousands(t.Errors))
-	}
-	line += ")"
-	switch {
-	case !t.Latency.within(g.SLO.Latency):
-		line += "; over " + g.slo()
-	case t.Latency.unsure(g.SLO.Latency):
-		line += "; within " + g.slo() + " if latencies are spread evenly over their bucket"
-	}
-	return line
-}
-
-// price is the unit cost, or what is known instead.
-func (t Trial) price() string {
-	cpu := span(t.CPU) + " of CPU a request"
-	switch {
-	case t.Requests == t.Errors:
-		return "no request answered"
-	case len(t.Unpriced) > 0:
-		return cpu + ", unpriced (no price for " + strings.Join(t.Unpriced, ", ") + ")"
-	}
-	return t.Cost.String() + perThousand
-}
-
-// choice says which size was chosen and why.
-func (s State) choice() string {
-	best := s.best()
-	if !s.Met {
-		return fmt.Sprintf("no size keeps %s; batch size %d comes closest", s.Goal.slo(), best.Size)
-	}
-	line := ""
-	if s.Goal.SLO.Latency > 0 {
-		line = "of those that keep " + s.Goal.slo() + ", "
-	}
-	line += fmt.Sprintf("batch size %d is the ", best.Size)
-	if n := len(s.cheapest()); n > 1 {
-		return line + fmt.Sprintf("quickest of %d that cost the same but for %.0f %%", n, 100*tie)
-	}
-	return line + "cheapest"
 }
 
 // broken says how the SLO was broken since the choice.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,7 @@ const (
 	kindService    = "Service"
 	kindBudget     = "PodDisruptionBudget"
 	kindDeployment = "Deployment"
+	kindAutoscaler = "HorizontalPodAutoscaler" // only where the document asks for one
 )
 
 // kind is one kind of object, as far as this package needs it.
@@ -34,6 +36,7 @@ type kind struct {
 	name   string
 	get    func(ctx context.Context, namespace, name string) (live, error)
 	apply  func(ctx context.Context, namespace, name string, want tree) error
+	patch  func(ctx context.Context, namespace, name string, t types.PatchType, change []byte) error // as it is written, by us
 	remove func(ctx context.Context, namespace, name string, o metav1.DeleteOptions) error
 }
 
@@ -45,10 +48,18 @@ type live struct {
 
 func (l live) none() bool { return l.meta == nil }
 
+// server is the name of the server that an object says it is of; empty: none.
+func (l live) server() string {
+	if l.none() {
+		return ""
+	}
+	return l.meta.GetLabels()[policies.ServerLabel]
+}
+
 // ours tells whether Trimtab made the object for the server called name: it has the server's label, and
 // fields that were applied by us. Labels are easily copied; who applied a field is the API server's word.
 func (l live) ours(name string) bool {
-	return !l.none() && l.meta.GetLabels()[policies.ServerLabel] == name &&
+	return !l.none() && l.server() == name &&
 		slices.ContainsFunc(l.meta.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
 			return f.Manager == Manager && f.Operation == metav1.ManagedFieldsOperationApply
 		})
@@ -61,13 +72,17 @@ type api[T runtime.Object] interface {
 	Delete(ctx context.Context, name string, o metav1.DeleteOptions) error
 }
 
-// kinds are in the order in which a server's objects are made: no pod starts before its settings are there.
+// kinds are in the order in which a server's objects are made: no pod starts before its settings are there,
+// and nothing is scaled before it is there.
 func kinds(c kubernetes.Interface) []kind {
 	return []kind{
 		of(kindConfigMap, func(ns string) api[*corev1.ConfigMap] { return c.CoreV1().ConfigMaps(ns) }),
 		of(kindService, func(ns string) api[*corev1.Service] { return c.CoreV1().Services(ns) }),
 		of(kindBudget, func(ns string) api[*policyv1.PodDisruptionBudget] { return c.PolicyV1().PodDisruptionBudgets(ns) }),
 		of(kindDeployment, func(ns string) api[*appsv1.Deployment] { return c.AppsV1().Deployments(ns) }),
+		of(kindAutoscaler, func(ns string) api[*autoscalingv2.HorizontalPodAutoscaler] {
+			return c.AutoscalingV2().HorizontalPodAutoscalers(ns)
+		}),
 	}
 }
 
@@ -92,6 +107,10 @@ func of[T interface {
 		},
 		apply: func(ctx context.Context, namespace, object string, want tree) error {
 			return apply(ctx, in(namespace), object, want)
+		},
+		patch: func(ctx context.Context, namespace, object string, t types.PatchType, change []byte) error {
+			_, err := in(namespace).Patch(ctx, object, t, change, metav1.PatchOptions{FieldManager: Manager})
+			return err
 		},
 		remove: func(ctx context.Context, namespace, object string, o metav1.DeleteOptions) error {
 			err := in(namespace).Delete(ctx, object, o)

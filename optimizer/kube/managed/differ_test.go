@@ -45,7 +45,7 @@ func TestDifferences(t *testing.T) {
 // TestEveryFieldCounts: each value of the Deployment that we ask for, changed on its own, is noticed; and
 // so is each that is taken away, unless it is empty.
 func TestEveryFieldCounts(t *testing.T) {
-	want := treeOf(deployment(quotes()))
+	want := treeOf(deployment(quotes(), nil, 1))
 	if d := differences(want, want); len(d) > 0 {
 		t.Errorf("it differs from itself: %q", d)
 	}

@@ -30,10 +30,11 @@ type Keeper struct {
 	log     *slog.Logger
 	scraper *http.Client
 	url     func(ip string) string // of a pod's metrics
-	// watched is what the windows under way of settled servers began with, by namespace and name.
-	watched map[string]*base
 	// unasked is since when no document asks for a server that is there.
 	unasked map[types.NamespacedName]time.Time
+	tuning  *tuning
+	repairs map[string]repair // by the row of an object
+	glances map[string]look   // by namespace and name
 }
 
 // New is the Keeper behind client. What it changes for good it writes down in ledger; prices are those
@@ -41,7 +42,8 @@ type Keeper struct {
 func New(client kubernetes.Interface, ledger optimizer.Ledger, prices cost.Prices, log *slog.Logger) *Keeper {
 	return &Keeper{
 		client: client, kinds: kinds(client), ledger: ledger, prices: prices, log: log,
-		scraper: newClient(), url: metricsURL, watched: map[string]*base{},
+		scraper: newClient(), url: metricsURL,
+		tuning: newTuning(), repairs: map[string]repair{}, glances: map[string]look{},
 	}
 }
 
@@ -79,6 +81,7 @@ func (k *Keeper) Keep(ctx context.Context, set policies.Set, seen fleet.Snapshot
 	for _, s := range set.Servers {
 		out = append(out, p.server(ctx, s)...)
 	}
+	k.tuning.keepOnly(set.Servers)
 	left, err := p.leftovers(ctx, set)
 	return append(out, left...), errors.Join(append(errs, err)...)
 }
@@ -89,59 +92,64 @@ type job struct {
 	server   policies.Server
 	enforced bool
 	found    map[string]live // by kind
+	adopted  *adopted        // what is kept as it was found
 	seen     fleet.Workload  // the Deployment as observed; without a name it was not
 	pods     []pod
+	drifted  bool // somebody else wrote the settings
 }
 
 func (j *job) key() string { return j.server.Namespace + "/" + j.server.Name }
 
 // server keeps one server; what goes wrong with it is in its rows.
 func (p *pass) server(ctx context.Context, s policies.Server) []optimizer.Kept {
-	j := &job{pass: p, server: s, enforced: p.write && s.Mode == policies.Enforce, found: map[string]live{}}
+	j := &job{pass: p, server: s, enforced: p.write && s.Mode == policies.Enforce && !s.Paused, found: map[string]live{}}
 	for _, w := range p.snapshot.Workloads {
 		if w.Ref == ref(s) {
 			j.seen = w
 		}
 	}
-	for _, k := range p.kinds {
-		l, err := k.get(ctx, s.Namespace, nameOf(s, k.name))
-		if err == nil && !l.none() && !l.ours(s.Name) {
-			err = fmt.Errorf("it was not made for %s; rename the document, or delete the object", document(s.Name))
-		}
-		if err != nil {
-			return []optimizer.Kept{j.row(k.name, optimizer.Refused, oneLine(err)+"; nothing of the server is written")}
-		}
-		j.found[k.name] = l
+	if rows, ok := p.glance(s); ok {
+		return rows
 	}
-	return j.keep(ctx)
+	kind, err := j.read(ctx)
+	if err != nil {
+		return []optimizer.Kept{j.row(kind, optimizer.Refused, oneLine(err)+"; nothing of the server is written")}
+	}
+	rows := j.keep(ctx)
+	if s.Paused {
+		rows = paused(rows)
+	}
+	p.seenAt(s, rows)
+	return rows
 }
 
 // keep is server once its objects were read.
 func (j *job) keep(ctx context.Context) []optimizer.Kept {
-	last, known := readRecord(j.found[kindConfigMap])
+	last, known := j.record()
 	next := last
 	if !known || !last.State.Goal.Equal(goal(j.server)) {
 		next = begin(j.server, last, j.now)
 	}
+	next.Adopted = j.adopted
 	if !j.enforced {
 		return j.explained(j.makeAll(ctx, next), next, "", false)
 	}
 	var words string
 	var stale []pod
-	drifted := known && len(visible(j.differs(kindConfigMap, j.wanted(kindConfigMap, last)))) > 0
+	j.drifted = known && len(visible(j.differs(kindConfigMap, j.wanted(kindConfigMap, last)))) > 0
 	switch pods, err := j.listPods(ctx); {
 	case err != nil:
 		words = oneLine(err)
-	case next.Generation == last.Generation && drifted:
+	case next.Generation == last.Generation && j.drifted:
 		next = next.again(j.now)
 		j.pods = pods
 	default:
 		j.pods = pods
 		next, words, stale = j.tune(ctx, last, next)
 	}
-	own := known && !drifted && last.State.Goal.Equal(next.State.Goal)
+	own := known && !j.drifted && last.State.Goal.Equal(next.State.Goal)
 	rows := j.explained(j.makeAll(ctx, next), next, words, own)
-	if rows[0].State == optimizer.Refused {
+	if s := rows[0].State; s == optimizer.Refused || s == optimizer.Differs {
 		return rows // no pod can take up settings that are not written
 	}
 	if next.Generation != last.Generation {
@@ -169,11 +177,12 @@ func (j *job) tune(ctx context.Context, last, next record) (record, string, []po
 // explained adds to the row of the settings, the first, what their tuning has come to; own tells that, if
 // they were written, it was the tuner's doing and nobody's fault.
 func (j *job) explained(all []optimizer.Kept, r record, words string, own bool) []optimizer.Kept {
-	row, why := &all[0], strings.Join(append(r.State.Steps(), cmp.Or(words, standing(r))), "; ")
+	j.show(j, r, words)
+	row, why := &all[0], strings.Join(append(r.State.Steps(), cmp.Or(words, r.stand())), "; ")
 	why = strings.TrimSuffix(why, "; ")
 	switch {
 	case row.State == optimizer.Refused || row.State == optimizer.Differs:
-	case (own || row.State == optimizer.AsAsked) && active(r) && j.server.Mode == policies.Enforce:
+	case (own || row.State == optimizer.AsAsked) && r.active() && j.server.Mode == policies.Enforce:
 		row.State, row.Detail = optimizer.Tuning, why
 	case own || row.State == optimizer.AsAsked:
 		row.State, row.Detail = optimizer.AsAsked, why
@@ -181,20 +190,6 @@ func (j *job) explained(all []optimizer.Kept, r record, words string, own bool) 
 		row.Detail = strings.TrimPrefix(row.Detail+"; "+why, "; ")
 	}
 	return all
-}
-
-// active tells whether the tuner has something to do now, other than to watch or to rest.
-func active(r record) bool { return r.State.Phase == capacity.Trying || concluding(r) }
-
-// standing says where the size in force stands when nobody looked at the pods.
-func standing(r record) string {
-	switch {
-	case !active(r):
-		return ""
-	case r.Base != nil:
-		return fmt.Sprintf("batch size %d is being measured", r.State.Size)
-	}
-	return fmt.Sprintf("batch size %d is being put in force", r.State.Size)
 }
 
 // rows are the prices that documents give.
@@ -223,17 +218,9 @@ func (j *job) price() capacity.Price {
 // row is the row of one of the server's objects.
 func (j *job) row(kind string, state optimizer.KeptState, detail string) optimizer.Kept {
 	return optimizer.Kept{
-		Document: document(j.server.Name), Kind: kind, Namespace: j.server.Namespace, Name: nameOf(j.server, kind),
+		Document: document(j.server.Name), Kind: kind, Namespace: j.server.Namespace, Name: nameOf(j.server, j.adopted, kind),
 		State: state, Detail: detail,
 	}
-}
-
-// nameOf is the name of a server's object.
-func nameOf(s policies.Server, kind string) string {
-	if kind == kindConfigMap {
-		return s.Name + ConfigSuffix
-	}
-	return s.Name
 }
 
 // oneLine is an error's words on one line.

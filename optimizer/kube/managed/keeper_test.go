@@ -90,6 +90,8 @@ func (r *rig) merge(resource, name, change string) {
 		_, err = r.client.CoreV1().Services("a").Patch(r.Context(), name, types.MergePatchType, data, o)
 	case "configmaps":
 		_, err = r.client.CoreV1().ConfigMaps("a").Patch(r.Context(), name, types.MergePatchType, data, o)
+	case "horizontalpodautoscalers":
+		_, err = r.client.AutoscalingV2().HorizontalPodAutoscalers("a").Patch(r.Context(), name, types.MergePatchType, data, o)
 	case "poddisruptionbudgets":
 		_, err = r.client.PolicyV1().PodDisruptionBudgets("a").Patch(r.Context(), name, types.MergePatchType, data, o)
 	}
@@ -176,7 +178,7 @@ func TestOthersObjects(t *testing.T) {
 			t.Fatal(err)
 		}
 		rows, written := r.keep()
-		if len(written) > 0 || states(rows) != "Service refused" || !strings.Contains(rows[0].Detail, "it was not made for InferenceServer quotes") {
+		if len(written) > 0 || states(rows) != "Service refused" || !strings.Contains(rows[0].Detail, "it was not made for InferenceServer quotes; write adopt: true") {
 			t.Errorf("labels %v: %+v, written %q", labels, rows, written)
 		}
 		r.set = policies.Set{}
@@ -206,6 +208,11 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("unreadable: %+v, written %q", rows, written)
 	}
 	stop()
+	fresh := newRig(t, quotes())
+	fresh.refuse("patch", "configmaps", errors.New("no"))
+	if rows, written := fresh.keep(); states(rows) != "ConfigMap refused" || len(written) > 1 {
+		t.Errorf("something was written although its settings could not be: %+v, written %q", rows, written)
+	}
 	r.refuse("list", "services", errors.New("no"))
 	if _, _, err := r.try(true); err == nil || !strings.Contains(err.Error(), "list Services: no") {
 		t.Errorf("leftovers could not be looked for: %v", err)

@@ -32,7 +32,15 @@ func (p *pass) leftovers(ctx context.Context, set policies.Set) ([]optimizer.Kep
 	}
 	var out []optimizer.Kept
 	for _, at := range p.unclaimed(found, set) {
-		rows, err := p.remove(ctx, at)
+		g, err := p.gone(ctx, at)
+		if err != nil {
+			return out, fmt.Errorf("remove inference server %s: %w", at, err)
+		}
+		end := g.remove
+		if g.keep {
+			end = g.release
+		}
+		rows, err := end(ctx)
 		out = append(out, rows...)
 		if err != nil {
 			return out, fmt.Errorf("remove inference server %s: %w", at, err)
@@ -107,52 +115,42 @@ func claimed(at types.NamespacedName, set policies.Set) bool {
 	})
 }
 
-// remove takes a server away in two steps: first the Deployment, whose pods finish what they have while
-// the Service still knows which of them serve; when it is gone, in this or a later pass, the rest.
-func (p *pass) remove(ctx context.Context, at types.NamespacedName) ([]optimizer.Kept, error) {
-	j := &job{pass: p, server: policies.Server{Namespace: at.Namespace, Name: at.Name}}
+// remove takes a server away in two steps: first its autoscaler and the Deployment, whose pods finish what
+// they have while the Service still knows which of them serve; when it is gone, in this or a later pass, the
+// rest.
+func (g gone) remove(ctx context.Context) ([]optimizer.Kept, error) {
 	var out []optimizer.Kept
-	var errs []error
-	order := slices.Clone(p.kinds)
-	slices.SortStableFunc(order, func(a, b kind) int { return cmp.Compare(lastToGo(a.name), lastToGo(b.name)) })
-	for _, k := range order {
-		row, there, err := j.take(ctx, k)
-		errs = append(errs, err)
-		if there {
-			out = append(out, row)
+	for _, name := range []string{kindAutoscaler, kindDeployment, kindBudget, kindConfigMap, kindService} {
+		if g.found[name].none() {
+			continue
 		}
-		if there && k.name == kindDeployment {
+		out = append(out, g.take(ctx, g.kind(name)))
+		if name == kindDeployment {
 			break
 		}
 	}
-	return out, errors.Join(errs...)
+	return out, nil
 }
 
-// lastToGo is a kind's place in the order of removal.
-func lastToGo(kind string) int {
-	return slices.Index([]string{kindDeployment, kindBudget, kindConfigMap, kindService}, kind)
-}
-
-// take removes one object; it was not there, or is not ours: false.
-func (j *job) take(ctx context.Context, k kind) (row optimizer.Kept, there bool, err error) {
-	l, err := k.get(ctx, j.server.Namespace, nameOf(j.server, k.name))
-	if err != nil || !l.ours(j.server.Name) {
-		return row, false, err
-	}
-	const why = "no document asks for it any more"
+// take removes one object.
+func (g gone) take(ctx context.Context, k kind) optimizer.Kept {
+	l := g.found[k.name]
 	switch {
-	case !j.write:
-		return j.row(k.name, optimizer.Differs, why), true, nil
+	case k.name == kindConfigMap && g.shared():
+		return g.releaseOne(ctx, k, "it stays, as there is more in it than this server's settings")
+	case !g.write:
+		return g.row(k.name, optimizer.Differs, notAsked)
+	case l.meta.GetDeletionTimestamp() != nil && k.name == kindDeployment:
+		return g.row(k.name, optimizer.Deleted, notAsked+"; its pods finish what they have")
 	case l.meta.GetDeletionTimestamp() != nil:
-		return j.row(k.name, optimizer.Deleted, why+"; its pods finish what they have"), true, nil
+		return g.row(k.name, optimizer.Deleted, notAsked)
 	}
 	uid, wait := l.meta.GetUID(), metav1.DeletePropagationForeground
-	err = k.remove(ctx, j.server.Namespace, l.meta.GetName(), metav1.DeleteOptions{
+	err := k.remove(ctx, g.server.Namespace, l.meta.GetName(), metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &wait,
 	})
 	if err != nil {
-		return j.row(k.name, optimizer.Refused, oneLine(fmt.Errorf("delete it: %w", err))), true, nil
+		return g.row(k.name, optimizer.Refused, oneLine(fmt.Errorf("delete it: %w", err)))
 	}
-	delete(j.watched, j.key())
-	return j.row(k.name, optimizer.Deleted, why), true, nil
+	return g.row(k.name, optimizer.Deleted, notAsked)
 }

@@ -1,7 +1,6 @@
 package managed
 
 import (
-	"encoding/json"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -46,13 +45,40 @@ func labelsOf(s policies.Server) map[string]string {
 	}
 }
 
-// selects is how a server's pods are found. It can never change, so nothing that may is in it.
-func selects(s policies.Server) map[string]string {
+// selects is how a server's pods are found. It can never change, so nothing that may is in it; one that was
+// adopted has its own.
+func selects(s policies.Server, a *adopted) map[string]string {
+	if a.has(kindDeployment) {
+		return a.Selector
+	}
 	return map[string]string{policies.ServerLabel: s.Name}
 }
 
-func meta(s policies.Server, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: s.Namespace, Name: name, Labels: labelsOf(s)}
+// meta is the metadata of a server's object. One that was adopted gets no more labels than Trimtab needs:
+// others may find theirs by the usual ones.
+func meta(s policies.Server, a *adopted, kind string) metav1.ObjectMeta {
+	m := metav1.ObjectMeta{Namespace: s.Namespace, Name: nameOf(s, a, kind), Labels: labelsOf(s)}
+	if a.has(kind) {
+		m.Labels = map[string]string{policies.ServerLabel: s.Name, policies.ClassLabel: string(s.Class)}
+	}
+	if s.OnDelete == policies.OnDeleteKeep {
+		note(&m, onDeleteAnnotation, string(s.OnDelete))
+	}
+	if a != nil && (kind == kindDeployment || kind == kindService) {
+		note(&m, adoptedAnnotation, string(raw(a)))
+	}
+	return m
+}
+
+// nameOf is the name of a server's object.
+func nameOf(s policies.Server, a *adopted, kind string) string {
+	switch {
+	case kind != kindConfigMap:
+		return s.Name
+	case a != nil && a.ConfigMap != "":
+		return a.ConfigMap
+	}
+	return s.Name + ConfigSuffix
 }
 
 func kindOf(version, kind string) metav1.TypeMeta {
@@ -61,55 +87,79 @@ func kindOf(version, kind string) metav1.TypeMeta {
 
 // configMap holds the settings and, as an annotation, how far their tuning has come.
 func configMap(s policies.Server, r record) *corev1.ConfigMap {
-	text, err := json.MarshalIndent(settings{BatchSize: r.State.Size, MaxDelay: s.Batch.MaxDelay.String(), Generation: r.Generation}, "", "  ")
-	if err != nil {
-		panic(err) // unreachable unless bug: numbers and a string
+	key := configKey
+	if r.Adopted.has(kindConfigMap) {
+		key = r.Adopted.Key
 	}
-	m := &corev1.ConfigMap{TypeMeta: kindOf("v1", "ConfigMap"), ObjectMeta: meta(s, s.Name+ConfigSuffix)}
-	m.Annotations = map[string]string{recordAnnotation: r.text()}
-	m.Data = map[string]string{configKey: string(text) + "\n"}
+	m := &corev1.ConfigMap{TypeMeta: kindOf("v1", kindConfigMap), ObjectMeta: meta(s, r.Adopted, kindConfigMap)}
+	note(&m.ObjectMeta, recordAnnotation, r.text())
+	m.Data = map[string]string{key: r.Adopted.text(r.settings(s))}
 	return m
 }
 
-func service(s policies.Server) *corev1.Service {
-	return &corev1.Service{
-		TypeMeta: kindOf("v1", "Service"), ObjectMeta: meta(s, s.Name),
-		Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeClusterIP, Selector: selects(s),
-			Ports: []corev1.ServicePort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, TargetPort: intstr.FromString("http")}},
-		},
+// note annotates an object that is being made.
+func note(m *metav1.ObjectMeta, key, value string) {
+	if m.Annotations == nil {
+		m.Annotations = map[string]string{}
 	}
+	m.Annotations[key] = value
+}
+
+func service(s policies.Server, a *adopted) *corev1.Service {
+	out := &corev1.Service{TypeMeta: kindOf("v1", kindService), ObjectMeta: meta(s, a, kindService)}
+	if a.has(kindService) {
+		found(a.Service, &out.Spec)
+		return out
+	}
+	out.Spec = corev1.ServiceSpec{
+		Type: corev1.ServiceTypeClusterIP, Selector: selects(s, a),
+		Ports: []corev1.ServicePort{{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, TargetPort: intstr.FromString("http")}},
+	}
+	if a.has(kindDeployment) {
+		out.Spec.Ports[0].TargetPort = intstr.FromInt32(serverPort) // its name is whatever it was
+	}
+	return out
 }
 
 // budget lets a drain take one pod at a time. With one replica it lets that one go: a budget that
 // forbade it would block the drain of a node for good.
-func budget(s policies.Server) *policyv1.PodDisruptionBudget {
-	one := intstr.FromInt32(1)
-	return &policyv1.PodDisruptionBudget{
-		TypeMeta: kindOf("policy/v1", "PodDisruptionBudget"), ObjectMeta: meta(s, s.Name),
-		Spec: policyv1.PodDisruptionBudgetSpec{MaxUnavailable: &one, Selector: &metav1.LabelSelector{MatchLabels: selects(s)}},
+func budget(s policies.Server, a *adopted) *policyv1.PodDisruptionBudget {
+	out := &policyv1.PodDisruptionBudget{TypeMeta: kindOf("policy/v1", kindBudget), ObjectMeta: meta(s, a, kindBudget)}
+	if a.has(kindBudget) {
+		found(a.Budget, &out.Spec)
+		return out
 	}
+	one := intstr.FromInt32(1)
+	out.Spec = policyv1.PodDisruptionBudgetSpec{MaxUnavailable: &one, Selector: &metav1.LabelSelector{MatchLabels: selects(s, a)}}
+	return out
 }
 
 // deployment never goes below its replicas while it replaces pods.
-func deployment(s policies.Server) *appsv1.Deployment {
+func deployment(s policies.Server, a *adopted, replicas int32) *appsv1.Deployment {
 	none, one := intstr.FromInt32(0), intstr.FromInt32(1)
 	return &appsv1.Deployment{
-		TypeMeta: kindOf("apps/v1", "Deployment"), ObjectMeta: meta(s, s.Name),
+		TypeMeta: kindOf("apps/v1", kindDeployment), ObjectMeta: meta(s, a, kindDeployment),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: &s.Replicas,
-			Selector: &metav1.LabelSelector{MatchLabels: selects(s)},
+			Replicas: &replicas,
+			Selector: &metav1.LabelSelector{MatchLabels: selects(s, a)},
 			Strategy: appsv1.DeploymentStrategy{
 				Type:          appsv1.RollingUpdateDeploymentStrategyType,
 				RollingUpdate: &appsv1.RollingUpdateDeployment{MaxUnavailable: &none, MaxSurge: &one},
 			},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labelsOf(s), Annotations: map[string]string{
-					"prometheus.io/scrape": "true", "prometheus.io/port": strconv.Itoa(serverPort), "prometheus.io/path": "/metrics",
-				}},
-				Spec: podSpec(s),
-			},
+			Template: podTemplate(s, a),
 		},
+	}
+}
+
+func podTemplate(s policies.Server, a *adopted) corev1.PodTemplateSpec {
+	if a.has(kindDeployment) {
+		return a.template(s)
+	}
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: labelsOf(s), Annotations: map[string]string{
+			"prometheus.io/scrape": "true", "prometheus.io/port": strconv.Itoa(serverPort), "prometheus.io/path": "/metrics",
+		}},
+		Spec: podSpec(s),
 	}
 }
 
@@ -136,7 +186,7 @@ func podSpec(s policies.Server) corev1.PodSpec {
 func spread(s policies.Server, over string) corev1.TopologySpreadConstraint {
 	return corev1.TopologySpreadConstraint{
 		MaxSkew: 1, TopologyKey: over, WhenUnsatisfiable: corev1.ScheduleAnyway,
-		LabelSelector: &metav1.LabelSelector{MatchLabels: selects(s)},
+		LabelSelector: &metav1.LabelSelector{MatchLabels: selects(s, nil)},
 	}
 }
 

@@ -29,14 +29,15 @@ const atOnce = 16
 
 // pod is one live pod of a server.
 type pod struct {
-	name, ip, node string
-	ready          bool
-	life           string // another one after every restart of its container
+	name, ip, node, uid string
+	ready               bool
+	life                string // another one after every restart of its container
+	size
 }
 
 // listPods gives the server's live pods, sorted by name.
 func (j *job) listPods(ctx context.Context) ([]pod, error) {
-	list, err := j.client.CoreV1().Pods(j.server.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(selects(j.server)).String()})
+	list, err := j.client.CoreV1().Pods(j.server.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(selects(j.server, j.adopted)).String()})
 	if err != nil {
 		return nil, fmt.Errorf("list its pods: %w", err)
 	}
@@ -44,20 +45,21 @@ func (j *job) listPods(ctx context.Context) ([]pod, error) {
 	for i := range list.Items {
 		p := &list.Items[i]
 		if p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
-			out = append(out, readPod(p))
+			out = append(out, readPod(p, j.adopted.container()))
 		}
 	}
 	slices.SortFunc(out, func(a, b pod) int { return cmp.Compare(a.name, b.name) })
 	return out, nil
 }
 
-func readPod(p *corev1.Pod) pod {
+func readPod(p *corev1.Pod, container string) pod {
 	restarts := int32(0)
 	for _, c := range p.Status.ContainerStatuses {
 		restarts += c.RestartCount
 	}
 	return pod{
-		name: p.Name, ip: p.Status.PodIP, node: p.Spec.NodeName, life: string(p.UID) + "/" + strconv.Itoa(int(restarts)),
+		name: p.Name, ip: p.Status.PodIP, node: p.Spec.NodeName, uid: string(p.UID), life: string(p.UID) + "/" + strconv.Itoa(int(restarts)),
+		size: sizeOf(p, container),
 		ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
@@ -100,9 +102,10 @@ func together(all []shown, pods []pod, now time.Time) (base, error) {
 		if sum.Latency, err = plus(sum.Latency, s.Latency); err != nil {
 			return base{}, err
 		}
-		sum.Errors += s.Errors
-		sum.CPUSeconds += s.CPUSeconds
-		sum.Memory += s.Memory
+		sum.Answered, sum.Errors, sum.Came = sum.Answered+s.Answered, sum.Errors+s.Errors, sum.Came+s.Came
+		sum.Rows, sum.Batches = sum.Rows+s.Rows, sum.Batches+s.Batches
+		sum.Busy, sum.Compute = sum.Busy+s.Busy, sum.Compute+s.Compute
+		sum.CPUSeconds, sum.Memory = sum.CPUSeconds+s.CPUSeconds, sum.Memory+s.Memory
 	}
 	return sum, nil
 }

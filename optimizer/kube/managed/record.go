@@ -1,10 +1,13 @@
 package managed
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"trimtab.dev/trimtab/policies"
@@ -19,10 +22,15 @@ const recordAnnotation = "trimtab.dev/tuning"
 type record struct {
 	Version    int            `json:"version"`
 	State      capacity.State `json:"state"`
-	Generation int64          `json:"generation"`     // of the settings; one more with each change of them
-	Written    time.Time      `json:"written"`        // since when these settings are asked for
-	Base       *base          `json:"base,omitempty"` // the reading that the trial under way began with
-	Entry      string         `json:"entry,omitempty"`
+	Generation int64          `json:"generation"`          // of the settings in the ConfigMap; one more with each change of them
+	Written    time.Time      `json:"written"`             // since when these settings are asked for
+	Saved      time.Time      `json:"saved"`               // when this was last written down
+	Base       *base          `json:"base,omitempty"`      // the reading that the window under way began with
+	Entry      string         `json:"entry,omitempty"`     // of the step under way
+	Last       string         `json:"last,omitempty"`      // the entry before
+	Resized    bool           `json:"resized,omitempty"`   // requests of pods were changed in place, so that they may differ from the template's
+	Adopted    *adopted       `json:"adopted,omitempty"`   // what was there before its document
+	HPATarget  int32          `json:"hpaTarget,omitempty"` // percent of the CPU request at which a replica is as busy as it may be; 0: not known
 }
 
 // base is a reading and whose it is: what other pods counted says nothing about the time since.
@@ -31,7 +39,7 @@ type base struct {
 	Pods string `json:"pods"`
 }
 
-const recordVersion = 1
+const recordVersion = 2
 
 func (r record) text() string {
 	text, err := json.Marshal(r)
@@ -48,7 +56,7 @@ func readRecord(l live) (record, bool) {
 		return record{}, false
 	}
 	var r record
-	if json.Unmarshal([]byte(l.meta.GetAnnotations()[recordAnnotation]), &r) == nil && r.Version == recordVersion && r.Generation > 0 && r.State.Size > 0 {
+	if json.Unmarshal([]byte(l.meta.GetAnnotations()[recordAnnotation]), &r) == nil && r.Version == recordVersion && r.Generation > 0 && r.State.Setting.Batch > 0 {
 		return r, true
 	}
 	data, _ := l.tree["data"].(tree)
@@ -58,15 +66,84 @@ func readRecord(l live) (record, bool) {
 	return record{Generation: max(s.Generation, 0)}, false
 }
 
-// goal is what a document asks of the tuner.
-func goal(s policies.Server) capacity.Goal {
-	return capacity.Goal{Of: fingerprint(s), Start: s.Batch.Size, Sizes: s.Batch.Sizes, SLO: s.SLO, Trial: s.Batch.Trial}
+// replicas is how many pods a server is to have.
+func (r record) replicas(s policies.Server) int32 {
+	if r.State.Goal.Room.Replicas == [2]int{} || r.State.Setting.Replicas <= 0 {
+		return s.Replicas
+	}
+	return int32(r.State.Setting.Replicas)
 }
 
-// fingerprint stands for everything of a server, beside the batch size, that its latency and cost may
-// come from.
+// settings is what its ConfigMap is to say.
+func (r record) settings(policies.Server) settings {
+	at := r.State.Setting
+	return settings{BatchSize: at.Batch, MaxDelay: at.Delay.String(), Generation: r.Generation}
+}
+
+// active tells whether the tuner has something to do now, other than to watch or to rest.
+func (r record) active() bool { return r.State.Active() }
+
+// concluding tells whether a step is under way, and so the record's entry open.
+func concluding(r record) bool { return r.State.Open() }
+
+// stand says where the setting in force stands when nobody looked at the pods; empty: the steps say it.
+func (r record) stand() string {
+	from, what := r.State.Setting, ""
+	if r.State.Step != nil {
+		from = r.State.Step.From
+	}
+	if what = "batch " + strconv.Itoa(r.State.Setting.Batch); from != r.State.Setting {
+		what = from.Changes(r.State.Setting)
+	}
+	switch {
+	case !r.active():
+		return ""
+	case r.Base != nil:
+		return what + " is being measured"
+	}
+	return what + " is being put in force"
+}
+
+// goal is what a document asks of the tuner.
+func goal(s policies.Server) capacity.Goal {
+	t, at := s.Tune, start(s)
+	g := capacity.Goal{
+		Of: fingerprint(s), Start: at, SLO: s.SLO, Probability: t.Probability, Trial: s.Batch.Trial, Changes: t.Changes,
+		Room: capacity.Room{
+			Batches: s.Batch.Sizes, MaxDelay: t.MaxDelay, CPU: t.CPU, Memory: t.Memory, Redundancy: int(t.Redundancy), Margin: t.Margin,
+			Replicas: [2]int{int(t.Replicas[0]), int(t.Replicas[1])},
+		},
+	}
+	if !g.Tunes() {
+		return g
+	}
+	if n := at.Batch; len(g.Room.Batches) > 0 && !slices.Contains(g.Room.Batches, n) {
+		g.Room.Batches = slices.Sorted(slices.Values(append(slices.Clone(g.Room.Batches), n)))
+	}
+	g.Room.CPU[1], g.Room.Memory[1] = within(g.Room.CPU[1], s.Limits.MilliCPU), within(g.Room.Memory[1], s.Limits.Memory)
+	return g
+}
+
+// within is a bound of a request that is not above the limit, which is 0 where there is none.
+func within(most, limit int64) int64 {
+	if limit > 0 {
+		return min(most, limit)
+	}
+	return most
+}
+
+// start is the setting of a document. A request that it leaves out is the limit, as Kubernetes has it.
+func start(s policies.Server) capacity.Setting {
+	return capacity.Setting{
+		Batch: s.Batch.Size, Delay: s.Batch.MaxDelay, Replicas: int(s.Replicas), Limit: s.Limits.MilliCPU,
+		CPU: cmp.Or(s.Requests.MilliCPU, s.Limits.MilliCPU), Memory: cmp.Or(s.Requests.Memory, s.Limits.Memory),
+	}
+}
+
+// fingerprint stands for everything of a server, beside its setting, that its latency and cost may come
+// from.
 func fingerprint(s policies.Server) string {
-	text, err := json.Marshal([]any{s.Image, s.Model, s.Version, s.Batch.MaxDelay, s.Requests, s.Limits})
+	text, err := json.Marshal([]any{s.Image, s.Model, s.Version, s.Limits})
 	if err != nil {
 		panic(err) // unreachable unless bug: plain values
 	}
@@ -75,21 +152,26 @@ func fingerprint(s policies.Server) string {
 }
 
 // begin is the record of a server of which nothing is remembered, or whose document asks something else:
-// the generation goes on, so that no pod takes the new settings for the old ones.
+// the generation goes on, so that no pod takes the new settings for the old ones. When requests come does
+// not depend on the document, and how well predictions come true only on what is served.
 func begin(s policies.Server, last record, now time.Time) record {
-	r := record{Version: recordVersion, Generation: last.Generation + 1, Written: now}
-	r.State = capacity.Begin(goal(s))
-	if len(s.Batch.Sizes) == 0 {
-		r.State.Phase = capacity.Settled // there is nothing to try
+	r := record{Version: recordVersion, Generation: last.Generation + 1, Written: now, Saved: now, Adopted: last.Adopted, Resized: last.Resized}
+	r.State = capacity.Begin(goal(s), now)
+	r.State.Calendar = last.State.Calendar
+	if last.State.Goal.Of == r.State.Goal.Of {
+		r.State.Calibration = last.State.Calibration
 	}
 	return r
 }
 
-// moved is r with another state. Where that asks for other settings, or for the same ones anew, they get
-// a generation of their own, and what was measured before does not count.
+// moved is r with another state. Settings of the ConfigMap that differ get a generation of their own. What
+// was measured before another setting or phase does not count.
 func (r record) moved(to capacity.State, now time.Time) record {
-	waited := r.State.Phase == capacity.Adopting && to.Phase == capacity.Settled || r.State.Phase == capacity.TakingBack && to.Phase == capacity.Resting
-	if same := to.Size == r.State.Size && to.Phase == r.State.Phase; !same && !waited {
+	from := r.State
+	if to.Phase != from.Phase || to.Setting != from.Setting || !to.Since.Equal(from.Since) {
+		r.Base = nil
+	}
+	if to.Setting.Batch != from.Setting.Batch || to.Setting.Delay != from.Setting.Delay {
 		r = r.again(now)
 	}
 	r.State = to

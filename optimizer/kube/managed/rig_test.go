@@ -57,12 +57,18 @@ type rig struct {
 func newRig(t *testing.T, servers ...policies.Server) *rig {
 	r := &rig{T: t, client: fake.NewClientset(), ledger: &ledger.Memory{}, set: policies.Set{Servers: servers}, pods: map[string]*server{}, now: noon}
 	r.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		p, ok := r.pods[strings.TrimPrefix(q.URL.Path, "/")]
-		if !ok {
+		ip, about, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
+		p, ok := r.pods[ip]
+		switch {
+		case !ok:
 			http.NotFound(w, q)
-			return
+		case about == "":
+			fmt.Fprint(w, p.metrics(r.now))
+		case about == "v2/models/m/curve" && p.curve != "":
+			fmt.Fprint(w, p.curve)
+		default:
+			http.NotFound(w, q)
 		}
-		fmt.Fprint(w, p.metrics(r.now))
 	}))
 	t.Cleanup(r.web.Close)
 	r.restart()
@@ -83,25 +89,40 @@ type server struct {
 	stuck   bool      // it takes up no settings
 	counts  [3]int64  // up to 10 ms, 50 ms, 100 ms
 	refused int64
+	batches int64
 	cpu     float64
+	curve   string // what it answers when it is asked for its curve; empty: it does not know the question
+	lies    int64  // rows that it says it computed and did not
 }
 
-// serve answers n requests under the settings in force: 10 ms of CPU each with batches of one row, 5 with
-// those of 8, 6 with those of 32.
+// steady is a curve of 1.6 ms a batch and 0.4 ms a row, and 400 requests a second that come.
+const steady = `{"model":"m","version":"v1","curve":{"wall":{"form":"linear","fixed_seconds":0.0016,"per_row_seconds":0.0004},
+"cpu":{"form":"linear","fixed_seconds":0.0016,"per_row_seconds":0.0004},"error":0.02,"samples":500,"updated":"2026-11-21T12:00:00Z","largest_rows":64},
+"age_seconds":1,"instances":1,"max_batch_rows":0,"arrivals":{"seconds":60,"rate":400,"burst":1,"peak":460,"rows":1,"interactive":0,"bulk":0}}`
+
+// serve answers n requests of one row each under the settings in force, 2 rows a batch where it may: 2 ms of
+// CPU a request with batches of one row, 1.2 otherwise.
 func (s *server) serve(n int64) {
 	bucket := 0
 	if s.slow {
 		bucket = 2
 	}
 	s.counts[bucket] += n
-	s.cpu += float64(n) * map[int]float64{1: 0.010, 8: 0.005, 32: 0.006}[s.BatchSize]
+	rows := int64(min(max(s.BatchSize, 1), 2))
+	s.batches += n / rows
+	s.cpu += float64(n/rows) * (0.0016 + 0.0004*float64(rows))
 }
+
+// served is how many requests it answered.
+func (s *server) served() int64 { return s.counts[0] + s.counts[1] + s.counts[2] }
 
 func (s *server) metrics(now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "modelserver_config_generation{model=\"m\"} %d\nmodelserver_config_age_seconds{model=\"m\"} %g\n", s.Generation, now.Sub(s.since).Seconds())
-	fmt.Fprintf(&b, "process_cpu_seconds_total %g\nprocess_resident_memory_bytes %d\n", s.cpu, 32<<20)
-	fmt.Fprintf(&b, "modelserver_requests_total{code=\"200\"} 1\nmodelserver_requests_total{code=\"400\"} 7\nmodelserver_requests_total{code=\"503\"} %d\n", s.refused)
+	fmt.Fprintf(&b, "process_cpu_seconds_total %g\nprocess_resident_memory_bytes %d\n", 1.1*s.cpu, 32<<20)
+	fmt.Fprintf(&b, "modelserver_requests_total{code=\"200\"} %d\nmodelserver_requests_total{code=\"400\"} 7\nmodelserver_requests_total{code=\"503\"} %d\n", s.served(), s.refused)
+	fmt.Fprintf(&b, "modelserver_inferences_total{model=\"m\"} %d\nmodelserver_executions_total{model=\"m\"} %d\n", s.served()+s.lies, s.batches)
+	fmt.Fprintf(&b, "modelserver_busy_seconds_total{model=\"m\"} %g\nmodelserver_compute_cpu_seconds_total{model=\"m\"} %g\n", s.cpu, s.cpu)
 	fmt.Fprint(&b, "# TYPE model_prediction_latency_seconds histogram\n")
 	for _, endpoint := range []string{"infer", "predict"} {
 		sum := int64(0)
@@ -121,6 +142,13 @@ func (r *rig) pod(name, pod, ip string) *server {
 	r.Helper()
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: pod, UID: types.UID("uid-" + pod), Labels: map[string]string{policies.ServerLabel: name}}}
 	p.Spec.NodeName = "od-1"
+	s := quotes()
+	for _, asked := range r.set.Servers {
+		if asked.Name == name {
+			s = asked
+		}
+	}
+	p.Spec.Containers = []corev1.Container{{Name: container, Resources: corev1.ResourceRequirements{Requests: quantities(s.Requests), Limits: quantities(s.Limits)}}}
 	p.Status = corev1.PodStatus{
 		Phase: corev1.PodRunning, PodIP: ip, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 		ContainerStatuses: []corev1.ContainerStatus{{Name: container}},
@@ -128,7 +156,7 @@ func (r *rig) pod(name, pod, ip string) *server {
 	if _, err := r.client.CoreV1().Pods("a").Create(r.Context(), p, metav1.CreateOptions{}); err != nil {
 		r.Fatal(err)
 	}
-	r.pods[ip] = &server{}
+	r.pods[ip] = &server{curve: steady}
 	return r.pods[ip]
 }
 
@@ -164,7 +192,9 @@ func (r *rig) snapshot() fleet.Snapshot {
 	}}}
 	d, err := r.client.AppsV1().Deployments("a").Get(r.Context(), "quotes", metav1.GetOptions{})
 	if err == nil {
-		s.Workloads = []fleet.Workload{{Ref: fleet.Deployment("a", "quotes"), UID: string(d.UID) + "uid", Replicas: *d.Spec.Replicas, Owners: r.owners}}
+		c := d.Spec.Template.Spec.Containers[0]
+		shape := fleet.PodShape{Containers: []fleet.Container{{Name: c.Name, Role: fleet.Main, Requests: amounts(c.Resources.Requests), Limits: amounts(c.Resources.Limits)}}}
+		s.Workloads = []fleet.Workload{{Ref: fleet.Deployment("a", "quotes"), UID: string(d.UID) + "uid", Replicas: *d.Spec.Replicas, Owners: r.owners, Template: shape}}
 	}
 	return s
 }

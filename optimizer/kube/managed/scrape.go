@@ -24,6 +24,10 @@ import (
 const (
 	metricLatency    = "model_prediction_latency_seconds"
 	metricRequests   = "modelserver_requests_total"
+	metricRows       = "modelserver_inferences_total"
+	metricBatches    = "modelserver_executions_total"
+	metricBusy       = "modelserver_busy_seconds_total"
+	metricCompute    = "modelserver_compute_cpu_seconds_total"
 	metricGeneration = "modelserver_config_generation"
 	metricAge        = "modelserver_config_age_seconds"
 	metricCPU        = "process_cpu_seconds_total"
@@ -37,8 +41,10 @@ const (
 
 // shown is what one pod says of itself.
 type shown struct {
+	model      string        // that its flags name
 	generation int64         // of the settings in force
 	age        time.Duration // for which they are
+	account    capacity.Account
 	capacity.Reading
 }
 
@@ -56,26 +62,49 @@ func metricsURL(ip string) string {
 	return "http://" + net.JoinHostPort(ip, strconv.Itoa(serverPort)) + "/metrics"
 }
 
-// scrape reads one pod's metrics.
-func scrape(ctx context.Context, client *http.Client, url string) (s shown, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// scrape reads one pod's metrics, and what it says of its model's speed.
+func scrape(ctx context.Context, client *http.Client, url string) (shown, error) {
+	body, err := read(ctx, client, url)
 	if err != nil {
 		return shown{}, err
 	}
-	req.Header.Set("Accept", "text/plain;version=0.0.4")
-	res, err := client.Do(req)
+	s, err := parse(body)
 	if err != nil {
 		return shown{}, err
+	}
+	s.account, err = readAccount(ctx, client, curveURL(url, s.model))
+	return s, err
+}
+
+// read gives the body of an answer of 200.
+func read(ctx context.Context, client *http.Client, url string) (body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/plain;version=0.0.4, application/json;q=0.9")
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
 	if res.StatusCode != http.StatusOK {
-		return shown{}, fmt.Errorf("%s answers %s", url, res.Status)
+		return nil, &answer{url, res.StatusCode}
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, mostBody))
-	if err != nil {
-		return shown{}, fmt.Errorf("read %s: %w", url, err)
+	if body, err = io.ReadAll(io.LimitReader(res.Body, mostBody)); err != nil {
+		return nil, fmt.Errorf("read %s: %w", url, err)
 	}
-	return parse(body)
+	return body, nil
+}
+
+// answer is one that is not 200.
+type answer struct {
+	url    string
+	status int
+}
+
+func (a *answer) Error() string {
+	return fmt.Sprintf("%s answers %d %s", a.url, a.status, http.StatusText(a.status))
 }
 
 // parse takes what tuning needs from metrics in the text format. A metric that is missing is an error:
@@ -92,10 +121,18 @@ func parse(body []byte) (shown, error) {
 		faults = append(faults, err)
 		return v
 	}
+	total := func(name string) float64 {
+		v, err := sum(all[name], name)
+		faults = append(faults, err)
+		return v
+	}
+	s.model = nameOfModel(all[metricGeneration])
 	s.generation = int64(number(metricGeneration))
 	s.age = time.Duration(min(number(metricAge), 1e9) * float64(time.Second))
 	s.CPUSeconds, s.Memory = number(metricCPU), int64(number(metricMemory))
-	s.Errors, err = failed(all[metricRequests])
+	s.Rows, s.Batches = int64(total(metricRows)), int64(total(metricBatches))
+	s.Busy, s.Compute = total(metricBusy), total(metricCompute)
+	s.Answered, s.Errors, s.Came, err = requests(all[metricRequests])
 	faults = append(faults, err)
 	s.Latency, err = histogram(all[metricLatency+"_bucket"])
 	return s, errors.Join(append(faults, err)...)
@@ -138,25 +175,50 @@ func sane(m *model.Sample, name string) (float64, error) {
 	return 0, fmt.Errorf("its %s is %v", name, m.Value)
 }
 
-// failed counts the requests whose answer was the server's fault, or came too late for a client that had
-// gone by then: any status of 429 or from 499 on.
-func failed(v model.Vector) (int64, error) {
+// sum adds up the series of a metric, of which each model has one.
+func sum(v model.Vector, name string) (float64, error) {
 	if len(v) == 0 {
-		return 0, fmt.Errorf("it has no %s", metricRequests)
+		return 0, fmt.Errorf("it has no %s", name)
 	}
-	var n int64
+	total := 0.0
 	for _, m := range v {
-		code, err := strconv.Atoi(string(m.Metric["code"]))
-		if err != nil || code != http.StatusTooManyRequests && code < 499 {
-			continue
-		}
-		count, err := sane(m, metricRequests)
+		n, err := sane(m, name)
 		if err != nil {
 			return 0, err
 		}
-		n += int64(count)
+		total += n
 	}
-	return n, nil
+	return total, nil
+}
+
+// nameOfModel is the model that the settings in force are of.
+func nameOfModel(v model.Vector) string {
+	if len(v) == 0 {
+		return ""
+	}
+	return string(v[0].Metric["model"])
+}
+
+// requests counts those that were answered, those that failed and all. One failed if its answer was the
+// server's fault, or came too late for a client that had gone by then: any status of 429 or from 499 on.
+func requests(v model.Vector) (answered, failed, came int64, err error) {
+	if len(v) == 0 {
+		return 0, 0, 0, fmt.Errorf("it has no %s", metricRequests)
+	}
+	for _, m := range v {
+		n, err := sane(m, metricRequests)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		came += int64(n)
+		switch code, _ := strconv.Atoi(string(m.Metric["code"])); {
+		case code == http.StatusOK:
+			answered += int64(n)
+		case code == http.StatusTooManyRequests || code >= 499:
+			failed += int64(n)
+		}
+	}
+	return answered, failed, came, nil
 }
 
 // histogram adds up the latencies of every endpoint, which have the same buckets, and turns counts that

@@ -25,6 +25,11 @@ const good = `modelserver_config_generation{model="m",version="v1"} 3
 modelserver_config_age_seconds{model="m",version="v1"} 2.5
 process_cpu_seconds_total 12.25
 process_resident_memory_bytes 3.3554432e+07
+modelserver_inferences_total{model="m",version="v1"} 130
+modelserver_inferences_total{model="other",version="v1"} 20
+modelserver_executions_total{model="m",version="v1"} 40
+modelserver_busy_seconds_total{model="m",version="v1"} 1.5
+modelserver_compute_cpu_seconds_total{model="m",version="v1"} 1.25
 modelserver_requests_total{code="200",model="m",version="v1"} 100
 modelserver_requests_total{code="400",model="m",version="v1"} 5
 modelserver_requests_total{code="429",model="m",version="v1"} 4
@@ -45,6 +50,9 @@ func TestParse(t *testing.T) {
 	s, err := parse([]byte(good))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.model != "m" || s.Answered != 100 || s.Came != 112 || s.Rows != 150 || s.Batches != 40 || s.Busy != 1.5 || s.Compute != 1.25 {
+		t.Errorf("%+v; want 100 answered of 112, 130 + 20 rows in 40 batches, busy for 1.5 s, 1.25 s of CPU", s)
 	}
 	// 4 × 429, 2 × 499 and 1 × 503; 10+1 up to 1 ms, 50+0 up to 2.5 ms, 5+1 above.
 	if s.generation != 3 || s.age != 2500*time.Millisecond || s.CPUSeconds != 12.25 || s.Memory != 32<<20 || s.Errors != 7 ||
@@ -70,6 +78,11 @@ func TestParseFaults(t *testing.T) {
 		{without("process_cpu"), "0 series of process_cpu_seconds_total"},
 		{without("resident"), "0 series of process_resident_memory_bytes"},
 		{without("requests_total"), "no modelserver_requests_total"},
+		{without("inferences"), "no modelserver_inferences_total"},
+		{without("executions"), "no modelserver_executions_total"},
+		{without("busy"), "no modelserver_busy_seconds_total"},
+		{without("compute_cpu"), "no modelserver_compute_cpu_seconds_total"},
+		{strings.Replace(good, "} 20", "} -20", 1), "modelserver_inferences_total is -20"},
 		{without("latency"), "no model_prediction_latency_seconds with buckets"},
 		{good + "modelserver_config_generation{model=\"other\"} 1\n", "2 series of modelserver_config_generation"},
 		{strings.Replace(good, "12.25", "NaN", 1), "process_cpu_seconds_total is NaN"},
@@ -83,8 +96,8 @@ func TestParseFaults(t *testing.T) {
 			t.Errorf("want %q: %+v, %v", tt.fault, s, err)
 		}
 	}
-	if s, err := parse([]byte("")); err == nil || strings.Count(err.Error(), "\n") != 5 {
-		t.Errorf("nothing at all: %+v, %v; want six faults", s, err)
+	if s, err := parse([]byte("")); err == nil || strings.Count(err.Error(), "\n") != 9 {
+		t.Errorf("nothing at all: %+v, %v; want ten faults", s, err)
 	}
 }
 
@@ -97,6 +110,9 @@ func FuzzParse(f *testing.F) {
 		s, err := parse(data)
 		if err != nil {
 			return
+		}
+		if min(s.Answered, s.Came, s.Rows, s.Batches) < 0 || !(min(s.Busy, s.Compute) >= 0) || s.Came < s.Answered+s.Errors {
+			t.Errorf("%q: %+v", data, s)
 		}
 		if s.generation < 0 || s.age < 0 || !(s.CPUSeconds >= 0) || s.Memory < 0 || s.Errors < 0 || len(s.Latency.Counts) != len(s.Latency.Bounds)+1 {
 			t.Errorf("%q: %+v", data, s)
@@ -145,30 +161,27 @@ func TestTheRealServer(t *testing.T) {
 			}
 		}
 	}
-	for range 400 {
-		r.now = r.now.Add(5 * time.Second) // the trial's time passes here, the settings' age on the server's clock
+	for range 200 {
+		r.now = r.now.Add(5 * time.Second) // the window's time passes here, the settings' age on the server's clock
 		ask(20)
 		r.keep()
-		if r.settings("quotes").BatchSize == 8 {
+		if s, _ := r.keeper.Standing("a", "quotes"); s.Known {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	s := r.state()
-	if len(s.Trials) != 1 {
-		t.Fatalf("no trial came to its end: %+v", s)
+	s, _ := r.keeper.Standing("a", "quotes")
+	q, b := s.Question, r.state().Baseline
+	if !s.Known || !q.Service.Curve.Known() || q.Service.Path <= 0 || q.Service.Memory < 1<<20 || q.Load.Rate <= 0 {
+		t.Fatalf("nothing was learnt of it: %+v", s)
 	}
-	if tr := s.Trials[0]; tr.Size != 1 || tr.Requests < 200 || tr.Errors != 0 || tr.CPU <= 0 || tr.Cost <= 0 || tr.Latency.At <= 0 || tr.Latency.To == 0 {
-		t.Errorf("trial %+v", tr)
+	if b.Requests < 200 || b.Errors != 0 || b.CPU <= 0 || b.Latency.At <= 0 || b.Latency.To == 0 || b.Met != 1 {
+		t.Errorf("measured %+v", b)
 	}
-	for range 400 {
-		got, err := scrape(t.Context(), newClient(), real.URL+"/metrics")
-		if err == nil && got.generation == 2 {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
+	got, err := scrape(t.Context(), newClient(), real.URL+"/metrics")
+	if err != nil || got.model != "valuation" || got.generation < 1 || got.account.Instances < 1 || !got.account.Curve.Known() {
+		t.Errorf("%+v, %v", got, err)
 	}
-	t.Error("the server never took up generation 2")
 }
 
 // realServer serves the valuation model under the settings of the server's ConfigMap.
@@ -249,6 +262,8 @@ func TestSettingsAreTheServers(t *testing.T) {
 	for a, b := range map[string]string{
 		metricLatency: serving.MetricLatency, metricRequests: serving.MetricRequests,
 		metricGeneration: serving.MetricConfigGeneration, metricAge: serving.MetricConfigAge,
+		metricRows: serving.MetricInferences, metricBatches: serving.MetricExecutions,
+		metricBusy: serving.MetricBusy, metricCompute: serving.MetricComputeCPU,
 	} {
 		if a != b {
 			t.Errorf("the metric %s is called %s by the server", a, b)

@@ -2,51 +2,101 @@ package managed
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
-	"trimtab.dev/trimtab/optimizer"
-	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 const (
 	// warmUp is how long settings are in force before what they do is measured.
 	warmUp = 2 * time.Second
-	// ackWithin is how long pods have to take up new settings. A kubelet that nobody tells needs up to
-	// a minute and a half.
+	// ackWithin is how long pods have to take up what is asked of them. A kubelet that nobody tells needs up to
+	// a minute and a half for new settings; a pod that must first be scheduled needs longer.
 	ackWithin = 10 * time.Minute
 )
 
 // advance takes the tuning of one server a step further, as far as its pods show. It gives what to
-// remember, in words where it stands, and the pods that have not taken up the settings yet.
-func (j *job) advance(ctx context.Context, r record) (next record, words string, stale []pod) {
+// remember, in words where it stands, and the pods that have not taken up the settings yet. What only grows
+// while all is well is remembered here, and written down once an hour.
+func (j *job) advance(ctx context.Context, last record) (next record, words string, stale []pod) {
+	r := j.recall(last)
 	r = r.moved(r.State.Rested(j.now), j.now)
-	if r.State.Phase == capacity.Resting || len(j.server.Batch.Sizes) == 0 {
-		return r, "", nil
+	if !r.State.Goal.Tunes() && !r.Resized {
+		return last, "", nil
 	}
-	if n := j.replicas(); n == 0 || len(ready(j.pods)) != n || len(j.pods) != n {
-		return r, fmt.Sprintf("waits for %d ready pods and no others; of %d there are %d ready", n, len(j.pods), len(ready(j.pods))), nil
+	next, words, stale = j.step(ctx, r)
+	j.remember(next)
+	if !next.news(last) && j.now.Sub(last.Saved) < saveEvery {
+		return last, words, stale
+	}
+	next.Saved = j.now
+	return next, words, stale
+}
+
+// step is advance with all that is remembered.
+func (j *job) step(ctx context.Context, r record) (next record, words string, stale []pod) {
+	if j.autoscaler() != "" {
+		r.State = r.State.Scaled(j.replicas())
+	}
+	waiting, refused := j.resize(ctx, r)
+	r = r.resized(waiting, refused)
+	if errors.Is(refused, errHopeless) && r.State.Open() {
+		return j.giveUp(ctx, r, oneLine(refused), nil)
+	}
+	if why := j.unready(r); why != "" {
+		return j.blind(ctx, r, why)
 	}
 	all, err := j.readAll(ctx, j.pods)
 	if err != nil {
-		return r, oneLine(err), nil
+		return j.blind(ctx, r, oneLine(err))
 	}
 	stale, warm := taken(j.pods, all, r.Generation)
 	switch {
-	case len(stale) > 0 && j.now.Sub(r.Written) > ackWithin:
-		return j.giveUp(ctx, r, stale)
 	case len(stale) > 0:
-		return r, fmt.Sprintf("batch size %d: waits for %s to take up generation %d", r.State.Size, names(stale), r.Generation), stale
+		return j.late(ctx, r, fmt.Sprintf("%s to take up generation %d", names(stale), r.Generation), stale)
+	case len(waiting) > 0 || refused != nil:
+		return j.late(ctx, r, resizeWords(waiting, refused), nil)
 	case !warm:
-		return r, fmt.Sprintf("batch size %d: in force for less than %s", r.State.Size, warmUp), nil
+		return r, fmt.Sprintf("in force for less than %s", warmUp), nil
 	}
 	now, err := together(all, j.pods, j.now)
 	if err != nil {
 		return r, oneLine(err), nil
 	}
-	next, words = j.judge(ctx, r, now)
+	next, words = j.judge(ctx, r, now, all)
 	return next, words, nil
+}
+
+func resizeWords(waiting []pod, refused error) string {
+	if refused != nil {
+		return "the pods' requests: " + oneLine(refused)
+	}
+	return names(waiting) + " to be resized in place"
+}
+
+// resized notes that pods may ask for something else than their template gives them, until they do again.
+func (r record) resized(waiting []pod, refused error) record {
+	room, at := r.State.Goal.Room, r.State.Setting
+	first := r.State.Goal.Start
+	off := at.CPU != first.CPU || at.Memory != first.Memory || at.Limit != first.Limit
+	tunes := room.CPU != [2]int64{} || room.Memory != [2]int64{}
+	r.Resized = off || r.Resized && (tunes || len(waiting) > 0 || refused != nil)
+	return r
+}
+
+// unready says which pods are waited for before anything can be measured.
+func (j *job) unready(r record) string {
+	n := j.replicas()
+	if asked := int(r.replicas(j.server)); j.autoscaler() == "" && n != asked {
+		return fmt.Sprintf("waits for %d replicas; the Deployment asks for %d", asked, n)
+	}
+	if n == 0 || len(ready(j.pods)) != n || len(j.pods) != n {
+		return fmt.Sprintf("waits for %d ready pods and no others; of %d there are %d ready", n, len(j.pods), len(ready(j.pods)))
+	}
+	return ""
 }
 
 // replicas is how many pods the Deployment asks for now, which an autoscaler may have said.
@@ -79,44 +129,68 @@ func ready(pods []pod) []pod {
 	return out
 }
 
-// judge is advance once every pod has taken up the settings.
-func (j *job) judge(ctx context.Context, r record, now base) (record, string) {
-	switch r.State.Phase {
-	case capacity.Trying:
-		return j.try(ctx, r, now)
-	case capacity.Settled:
-		return j.watch(ctx, r, now)
+// blind is step when the pods show nothing, for a reason in words.
+func (j *job) blind(ctx context.Context, r record, why string) (record, string, []pod) {
+	if waits(r) {
+		return j.late(ctx, r, why, nil)
 	}
-	return j.conclude(ctx, r)
+	if next := r.State.Unseen(why, j.now); next.Phase != r.State.Phase {
+		r, words := j.decide(ctx, r, next)
+		return r, words, nil
+	}
+	return r, why, nil
 }
 
-// try measures a size. The reading that it begins with is remembered, so that a restart loses nothing.
-func (j *job) try(ctx context.Context, r record, now base) (record, string) {
+// waits tells whether something is to be put in force.
+func waits(r record) bool {
+	return r.State.Phase == capacity.Changing || r.State.Phase == capacity.TakingBack
+}
+
+// late is step while pods have not taken up what is asked of them: what, in words.
+func (j *job) late(ctx context.Context, r record, what string, stale []pod) (record, string, []pod) {
+	if waits(r) && j.now.Sub(r.State.Since) > ackWithin {
+		return j.giveUp(ctx, r, fmt.Sprintf("not in force within %s: %s", ackWithin, what), stale)
+	}
+	return r, "waits for " + strings.TrimPrefix(what, "waits for "), stale
+}
+
+// giveUp ends a step that cannot be put in force.
+func (j *job) giveUp(ctx context.Context, r record, why string, stale []pod) (record, string, []pod) {
+	next, words := j.decide(ctx, r, r.State.GiveUp(why, j.now))
+	return next, words, stale
+}
+
+// judge is step once every pod has what is asked of it.
+func (j *job) judge(ctx context.Context, r record, now base, all []shown) (record, string) {
+	if waits(r) {
+		next, words := j.decide(ctx, r, r.State.InForce(j.now))
+		next.Base = &now // what is in force is measured from here on
+		return next, words
+	}
 	w, ok := r.Base.until(now)
-	if !ok {
+	back := !ok && r.Base.back(now)
+	if !ok && !back {
 		r.Base = &now
-		return r, r.State.Progress(capacity.Window{})
+		return r, r.progress(capacity.Window{})
 	}
-	next, done := r.State.Measured(w, j.price(), j.now)
+	e, odd := j.evidence(w, all)
+	e.Back = back
+	r.State = r.State.Noted(e)
+	next, done := r.State.Judged(e)
 	if !done {
-		return r, r.State.Progress(w)
+		return r, joined(r.progress(w), odd)
 	}
-	return j.decide(ctx, r, next)
+	r.Base = &now
+	r, words := j.decide(ctx, r, next)
+	return r, joined(words, odd)
 }
 
-// watch looks at a settled size. Its windows are this process' own: nothing is written while all is well.
-func (j *job) watch(ctx context.Context, r record, now base) (record, string) {
-	w, ok := j.watched[j.key()].until(now)
-	if !ok {
-		j.watched[j.key()] = &now
-		return r, ""
+// progress is how far a window has come, where somebody waits for it.
+func (r record) progress(w capacity.Window) string {
+	if !r.active() {
+		return ""
 	}
-	next, done := r.State.Measured(w, j.price(), j.now)
-	if !done {
-		return r, ""
-	}
-	j.watched[j.key()] = &now
-	return j.decide(ctx, r, next)
+	return r.State.Progress(w)
 }
 
 // until is what happened from one reading to the next; false: they do not belong together.
@@ -127,64 +201,7 @@ func (b *base) until(now base) (capacity.Window, bool) {
 	return now.Since(b.Reading)
 }
 
-// decide goes to the next state. A change for good is written down before it is made; where it cannot
-// be, everything stays as it is and is decided anew in the next pass.
-func (j *job) decide(ctx context.Context, r record, next capacity.State) (record, string) {
-	chosen := next.Phase == capacity.Adopting || next.Phase == capacity.TakingBack
-	if chosen && next.Phase != r.State.Phase && next.Size != next.Before {
-		id, err := j.begin(ctx, r, next)
-		if err != nil {
-			return r, fmt.Sprintf("batch size %d -> %d could not be written down and is not made: %s", next.Before, next.Size, oneLine(err))
-		}
-		r.Entry = id
-	} else if next.Phase == capacity.Adopting {
-		r.Entry = "" // it stays with what it began with
-	}
-	r = r.moved(next, j.now)
-	return r, ""
-}
-
-// conclude ends a change for good, once every pod has it.
-func (j *job) conclude(ctx context.Context, r record) (record, string) {
-	next := r.State.InForce(j.now)
-	detail := fmt.Sprintf("%s; taken up by all pods, %d", r.State.Compared(), len(j.pods))
-	if next.Why != "" {
-		detail = next.Why + "; " + detail
-	}
-	if err := j.finish(ctx, r.Entry, optimizer.Done, detail); err != nil {
-		return r, fmt.Sprintf("%s, but that could not be written down: %s", detail, oneLine(err))
-	}
-	return r.moved(next, j.now), ""
-}
-
-// giveUp goes back to what the document begins with when some pod does not take up the settings.
-func (j *job) giveUp(ctx context.Context, r record, stale []pod) (record, string, []pod) {
-	why := fmt.Sprintf("%s did not take up batch size %d within %s", names(stale), r.State.Size, ackWithin)
-	if concluding(r) {
-		if err := j.finish(ctx, r.Entry, optimizer.Failed, why); err != nil {
-			return r, oneLine(err), stale
-		}
-	}
-	return r.moved(r.State.GiveUp(why, j.now), j.now), "", nil
-}
-
-// concluding tells whether a change for good is under way, and so the record's entry open.
-func concluding(r record) bool {
-	return r.State.Phase == capacity.Adopting || r.State.Phase == capacity.TakingBack
-}
-
-// change is the one that leads to a state. Its saving is nothing: the pods ask for what they asked for,
-// so that no money is freed before requests follow the use.
-func (j *job) change(r record, next capacity.State) optimizer.Change {
-	from, to := j.seen, j.seen
-	from.BatchSize, to.BatchSize = next.Before, next.Size
-	c := optimizer.Change{
-		ID:  digest([]string{j.seen.UID, r.State.Goal.Of, fmt.Sprint(next.Before), fmt.Sprint(next.Size)})[:8],
-		Ref: j.seen.Ref, From: from, To: to, Reasons: []fleet.Reason{fleet.BatchSize},
-		Policy: document(j.server.Name), Mode: j.server.Mode, Keeper: keeperName,
-	}
-	if next.Phase == capacity.TakingBack {
-		c.Reverts = r.Entry
-	}
-	return c
+// back tells that counts of the same containers are less than before.
+func (b *base) back(now base) bool {
+	return b != nil && b.Pods == now.Pods && !now.At.Before(b.At)
 }

@@ -1,0 +1,87 @@
+package capacity
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Calibration is how predictions of the tail latency came true: what is learnt of one server, beside its
+// curve. It is a value: what is learnt makes a new one.
+type Calibration struct {
+	Pairs []Pair  `json:"pairs,omitempty"` // the newest, oldest first
+	Bias  float64 `json:"bias"`            // mean of ln(realised/predicted), recent ones weigh more
+	Width float64 `json:"width"`           // its standard deviation
+}
+
+// Pair is a prediction and what came of it.
+type Pair struct {
+	At        time.Time     `json:"at"`
+	Setting   Setting       `json:"setting"`
+	Rate      float64       `json:"rate"`
+	Predicted time.Duration `json:"predicted"` // tail latency, before any correction
+	Realised  time.Duration `json:"realised"`
+	Cores     [2]float64    `json:"cores"` // predicted and realised
+}
+
+const (
+	pairsKept     = 32
+	pairsHalfLife = 8    // pairs after which one weighs half
+	priorWidth    = 0.10 // of what nothing is known of
+	leastWidth    = 0.01
+	sureBelow     = 1.645 // a normal number is between this and its negative with a probability of 90 %
+)
+
+// Add is the calibration after one more pair. A pair without one of its latencies says nothing.
+func (c Calibration) Add(p Pair) Calibration {
+	if p.Predicted <= 0 || p.Realised <= 0 {
+		return c
+	}
+	out := Calibration{Pairs: append(slices.Clone(c.Pairs), p)}
+	out.Pairs = out.Pairs[max(0, len(out.Pairs)-pairsKept):]
+	all := ratiosOf(out.Pairs)
+	out.Bias = all.bias()
+	out.Width = all.width(out.Bias)
+	return out
+}
+
+// Correct gives a predicted latency its bias and its 90 % interval. With a bias of 0.1 and a width of 0.05, from
+// many pairs, 10 ms are 11.05 ms, between 10.2 and 12.0 ms.
+func (c Calibration) Correct(d time.Duration) Estimate {
+	by := func(widths float64) time.Duration {
+		return lasting(max(0, d.Seconds()) * math.Exp(c.Bias+widths*c.uncertain()))
+	}
+	return Estimate{Value: by(0), Low: by(-sureBelow), High: by(sureBelow)}
+}
+
+// Chance is the probability that the latency that was predicted as d turns out at most most. Where nothing was
+// learnt, the width is 10 %, and the chance of staying below 1.18 d is 0.95.
+func (c Calibration) Chance(d, most time.Duration) float64 {
+	switch {
+	case most <= 0:
+		return 0
+	case d <= 0:
+		return 1
+	}
+	away := (math.Log(float64(most)/float64(d)) - c.Bias) / c.uncertain()
+	return math.Erfc(-away/math.Sqrt2) / 2
+}
+
+// uncertain is the standard deviation of the next ratio: the width, and what is not known of the bias. With n pairs
+// that count it is wider by sqrt(1 + 1/n), and, since a width from few is itself uncertain, by 1 + 1/n (as Student's
+// t is wider than the normal distribution).
+func (c Calibration) uncertain() float64 {
+	if len(c.Pairs) == 0 {
+		return orPriorWidth(c.Width)
+	}
+	n := ratiosOf(c.Pairs).count()
+	return orPriorWidth(c.Width) * min(1.5, math.Sqrt(1+1/n)*(1+1/n))
+}
+
+// orPriorWidth is a width that can be divided by: where there is none, that of no knowledge.
+func orPriorWidth(width float64) float64 {
+	if !(width > 0) {
+		return priorWidth
+	}
+	return max(width, leastWidth)
+}

@@ -1,0 +1,85 @@
+package capacity
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// ratio is ln(realised/predicted) of a pair, and what it counts.
+type ratio struct{ log, weight float64 }
+
+type ratios []ratio
+
+// ratiosOf are the pairs' ratios: the newest counts 1, one that is pairsHalfLife pairs older half of that. What is far
+// from the others counts as the farthest that is not: four times the usual distance from the median.
+func ratiosOf(pairs []Pair) ratios {
+	all := make(ratios, len(pairs))
+	for i, p := range pairs {
+		age := float64(len(pairs) - 1 - i)
+		log := math.Log(float64(p.Realised) / float64(p.Predicted))
+		all[i] = ratio{min(max(log, -1), 1), math.Exp2(-age / pairsHalfLife)}
+	}
+	if len(all) < 3 {
+		return all
+	}
+	middle := all.median(func(r ratio) float64 { return r.log })
+	usual := 1.4826 * all.median(func(r ratio) float64 { return math.Abs(r.log - middle) })
+	far := 4 * max(usual, leastWidth)
+	for i := range all {
+		all[i].log = min(max(all[i].log, middle-far), middle+far)
+	}
+	return all
+}
+
+// median is the weighted median.
+func (all ratios) median(of func(ratio) float64) float64 {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b ratio) int { return cmp.Compare(of(a), of(b)) })
+	half := all.total() / 2
+	for _, r := range sorted {
+		if half -= r.weight; half <= 0 {
+			return of(r)
+		}
+	}
+	return 0 // unreachable unless bug
+}
+
+func (all ratios) total() float64 {
+	sum := 0.0
+	for _, r := range all {
+		sum += r.weight
+	}
+	return sum
+}
+
+// count is how many pairs of equal weight would say as much.
+func (all ratios) count() float64 {
+	squares := 0.0
+	for _, r := range all {
+		squares += r.weight * r.weight
+	}
+	return all.total() * all.total() / squares
+}
+
+// bias is the weighted mean, as if some pairs without any bias had been seen before: 2 with one pair, fewer with more.
+func (all ratios) bias() float64 {
+	sum := 0.0
+	for _, r := range all {
+		sum += r.weight * r.log
+	}
+	return sum / (all.total() + 2/float64(len(all)))
+}
+
+// width is the weighted standard deviation, as if some pairs with the width of no knowledge had been seen before: 4
+// with one pair, fewer with more.
+func (all ratios) width(bias float64) float64 {
+	const width2 = priorWidth * priorWidth
+	sum := 0.0
+	for _, r := range all {
+		sum += r.weight * (r.log - bias) * (r.log - bias)
+	}
+	before := 4 / float64(len(all))
+	free := all.total() * (1 - 1/all.count()) // one is spent on the mean
+	return max(leastWidth, math.Sqrt((sum+before*width2)/(free+before)))
+}

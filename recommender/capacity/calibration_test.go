@@ -1,0 +1,149 @@
+package capacity
+
+import (
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// cameTrue is a pair whose realised latency is e^log times what was predicted.
+func cameTrue(log float64) Pair {
+	const d = 10 * time.Millisecond
+	return Pair{Predicted: d, Realised: time.Duration(float64(d) * math.Exp(log))}
+}
+
+func learnt(logs ...float64) (c Calibration) {
+	for _, log := range logs {
+		c = c.Add(cameTrue(log))
+	}
+	return c
+}
+
+func TestCalibrationOfNothing(t *testing.T) {
+	var c Calibration
+	if got := c.Correct(10 * time.Millisecond); got.Value != 10*time.Millisecond || got.Low != 8_483_178 || got.High != 11_788_036 {
+		t.Errorf("10 ms are %+v, want 10 ms times e^±0.1645", got) // 8.483178 and 11.788036 ms
+	}
+	// ln(1.178/1)/0.1 = 1.638: 0.949. At the prediction itself: a half.
+	for most, want := range map[time.Duration]float64{11_780_000: 0.9493, 10_000_000: 0.5, 0: 0, -5: 0} {
+		if got := c.Chance(10*time.Millisecond, most); math.Abs(got-want) > 1e-3 {
+			t.Errorf("the chance of at most %s is %v, want %v", most, got, want)
+		}
+	}
+	if got := c.Chance(0, time.Millisecond); got != 1 {
+		t.Errorf("nothing takes longer than a millisecond with a chance of %v", 1-got)
+	}
+	if got := c.Add(Pair{Predicted: time.Second}); len(got.Pairs) != 0 {
+		t.Errorf("half a pair was learnt: %+v", got)
+	}
+}
+
+// TestCalibrationByHand. One pair of 0.3: the bias is 0.3/(1+2) = 0.1, the width sqrt((0.2² + 4*0.01)/(0+4)) = 0.1414.
+// Two of 0.3: weights 0.917 and 1, 0.5751/(1.917+1) = 0.1972.
+func TestCalibrationByHand(t *testing.T) {
+	one, two := learnt(0.3), learnt(0.3, 0.3)
+	if math.Abs(one.Bias-0.1) > 1e-6 || math.Abs(one.Width-0.1414) > 1e-4 || math.Abs(two.Bias-0.1972) > 1e-4 {
+		t.Errorf("bias %v, width %v, then bias %v; want 0.1, 0.1414 and 0.1972", one.Bias, one.Width, two.Bias)
+	}
+}
+
+// TestCalibrationForgets: what was 40 pairs ago is not kept; after 16 pairs of another bias the old one is a quarter.
+func TestCalibrationForgets(t *testing.T) {
+	var logs []float64
+	for range 40 {
+		logs = append(logs, 0)
+	}
+	for range 16 {
+		logs = append(logs, 0.2)
+	}
+	if c := learnt(logs...); len(c.Pairs) != pairsKept || c.Bias < 0.14 || c.Bias > 0.2 {
+		t.Errorf("%d pairs, bias %v; want %d, and between 0.14 and 0.2", len(c.Pairs), c.Bias, pairsKept)
+	}
+}
+
+// TestCalibrationOutlier: one pair of twenty that is off by e moves nothing.
+func TestCalibrationOutlier(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	var logs []float64
+	for range 20 {
+		logs = append(logs, 0.05+0.03*r.NormFloat64())
+	}
+	logs[15] = 1
+	if c := learnt(logs...); math.Abs(c.Bias-0.05) > 0.03 || c.Width > 0.07 {
+		t.Errorf("bias %v, width %v; want about 0.05 and 0.03", c.Bias, c.Width)
+	}
+}
+
+// TestCalibrationCovers: whatever the bias and the noise of a server, the next latency is in the 90 % interval 85 to
+// 95 times of 100 once eight pairs are known, and at least 75 times before; with one outlier in twenty as well.
+func TestCalibrationCovers(t *testing.T) {
+	for _, noise := range []float64{0.03, 0.08, 0.2} {
+		for _, outliers := range []float64{0, 0.05} {
+			early, late := coverage(noise, outliers)
+			if early < 0.75 || late < 0.85 || late > 0.95+0.01 {
+				t.Errorf("noise %v, outliers %v: %.3f of the first eight and %.3f of the others are in their interval", noise, outliers, early, late)
+			}
+		}
+	}
+}
+
+// coverage is the share in their interval of the first eight pairs and of the others, over many servers.
+func coverage(noise, outliers float64) (early, late float64) {
+	const first, last = 8, 40
+	servers := 150.0
+	if raceEnabled {
+		servers = 60
+	}
+	r := rand.New(rand.NewPCG(17, uint64(noise*1000)))
+	for range int(servers) {
+		bias := 0.08 * r.NormFloat64()
+		var c Calibration
+		for i := range last {
+			log := bias + noise*r.NormFloat64()
+			if r.Float64() < outliers {
+				log += 0.7
+			}
+			p, in := cameTrue(log), 0.0
+			if e := c.Correct(p.Predicted); e.Low <= p.Realised && p.Realised <= e.High {
+				in = 1
+			}
+			if i < first {
+				early += in / first / servers
+			} else {
+				late += in / (last - first) / servers
+			}
+			c = c.Add(p)
+		}
+	}
+	return early, late
+}
+
+// TestCalibrationIsOrdered: the chance grows with what is allowed, falls with what is predicted, and the interval
+// holds its value, whatever was learnt; learning changes no other calibration.
+func TestCalibrationIsOrdered(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		var c Calibration
+		for range r.IntN(50) {
+			before := Calibration{append([]Pair(nil), c.Pairs...), c.Bias, c.Width}
+			next := c.Add(Pair{Predicted: time.Duration(1 + r.Int64N(1e10)), Realised: time.Duration(1 + r.Int64N(1e10))})
+			if len(c.Pairs) > 0 && !reflect.DeepEqual(before, c) {
+				t.Fatal("learning changed what was known before")
+			}
+			c = next
+		}
+		d := time.Duration(1 + r.Int64N(1e10))
+		e := c.Correct(d)
+		if !(0 <= e.Low && e.Low <= e.Value && e.Value <= e.High) {
+			t.Errorf("seed %d: %s is %+v", seed, d, e)
+		}
+		for most := d / 4; most < 4*d; most += d / 8 {
+			low, high, harder := c.Chance(d, most), c.Chance(d, most+d/8), c.Chance(d+d/8, most)
+			if !(0 <= low && low <= high && high <= 1 && harder <= low) {
+				t.Errorf("seed %d: chances %v, %v, %v", seed, low, high, harder)
+			}
+		}
+	}
+}

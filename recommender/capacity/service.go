@@ -1,0 +1,42 @@
+package capacity
+
+import (
+	"time"
+
+	"trimtab.dev/trimtab/serving/curve"
+)
+
+// Service is what answering costs on a server: in batches, by the server's own curve, and beside them. It
+// is known from the self-profile before the first request, and better after traffic.
+type Service struct {
+	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as the server published it
+	Path       float64     `json:"path"`                 // CPU seconds of one request beside the model: reading, writing, scheduling
+	Reach      float64     `json:"reach"`                // wall seconds of one request beside waiting and model where nothing else runs; Path is a part of it
+	Idle       float64     `json:"idle"`                 // cores that a pod uses without any request
+	Memory     int64       `json:"memory"`               // bytes that a pod holds
+	MaxBatch   int         `json:"maxBatch,omitempty"`   // rows that the model takes at once; 1: its batch axis is fixed; 0: any number
+	Processors int         `json:"processors,omitempty"` // of the machine under a pod, which share what it computes; 0: not known, enough
+}
+
+// Load is what comes to a server, all its replicas together, in a busy minute.
+type Load struct {
+	Rate        float64 `json:"rate"`                  // requests a second in the busiest minute that is planned for
+	Mean        float64 `json:"mean"`                  // requests a second over the whole calendar, by which cost is spread; 0: Rate
+	Burst       float64 `json:"burst"`                 // root of variance over mean of the requests in 10 ms: 0 even, 1 Poisson or too few to tell, above 1 bursts
+	Peak        float64 `json:"peak,omitempty"`        // requests in the busiest second of that minute; 0: what Burst gives
+	Rows        float64 `json:"rows"`                  // mean rows of a request; 0: 1
+	Interactive float64 `json:"interactive,omitempty"` // share of requests of that priority
+	Bulk        float64 `json:"bulk,omitempty"`        // share of requests of priority batch
+}
+
+// Setting is one way to run a server.
+type Setting struct {
+	Batch     int           `json:"batch"`               // most rows in a batch
+	Delay     time.Duration `json:"delay"`               // the longest that a row waits for others
+	Replicas  int           `json:"replicas"`            // pods
+	CPU       int64         `json:"cpu"`                 // millicores that each pod requests
+	Limit     int64         `json:"limit,omitempty"`     // millicores that each pod may use; 0: no limit but the node's
+	Memory    int64         `json:"memory"`              // bytes that each pod requests
+	Instances int           `json:"instances,omitempty"` // batches at once in a pod; 0: as many as whole cores in Limit, at least 1
+	Spot      bool          `json:"spot,omitempty"`      // on capacity that may be taken away
+}

@@ -1,0 +1,276 @@
+package capacity
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// planned asks for a plan from what was measured on, and takes its first step.
+func (s State) planned(e Evidence, o advice) State {
+	if usual := max(1, cmp.Or(s.Setting.Limit, e.Cores)/1000); s.Setting.Instances == 0 && e.Instances > 0 && int64(e.Instances) != usual {
+		s.Setting.Instances = e.Instances // its flags say so
+	}
+	q := s.question(e)
+	p := o.best(q)
+	s.Planned, s.Question, s.Plan = e.At, q.brief(), p.brief()
+	to, why := s.next(q, p, o)
+	if to == (Setting{}) {
+		return s.stays(why, e.At)
+	}
+	step := Step{From: s.Setting, To: to, Begun: e.At, Before: s.Baseline, Relief: s.breaks(), Unpriced: e.Price.Unpriced}
+	rate := s.Baseline.Rate
+	step.Unit = unitCost(step.From, rate, s.Baseline.Met, e.Price)
+	step.Predicted = unitCost(to, rate, 1-o.predict(q.Service, e.load(), to, q.SLO).Lost, e.Price)
+	if s.Anchor == nil {
+		s.Anchor = &Anchor{s.Setting, !step.Relief}
+	}
+	s.Step, s.Setting, s.Why = &step, to, ""
+	s.Changed = append(recent(s.Changed, e.At), e.At.Unix())
+	return s.into(Changing, e.At)
+}
+
+// breaks tells that Setting broke the SLO in the window that the plan follows from.
+func (s State) breaks() bool { return !s.Baseline.Latency.within(s.Goal.SLO.Latency) }
+
+// stays is the state when there is no step to take, for a reason in words or because nothing is better.
+// A rest goes on.
+func (s State) stays(why string, at time.Time) State {
+	s.Anchor = nil
+	if s.Phase == Resting {
+		return s
+	}
+	s.Why = why
+	if s.Phase == Settled {
+		return s // Over goes on
+	}
+	return s.into(Settled, at)
+}
+
+// next is the setting to try next; none, for a reason in words or because nothing is better.
+func (s State) next(q Question, p Plan, o advice) (Setting, string) {
+	targets := s.targets(q, p, o)
+	if len(targets) == 0 {
+		return Setting{}, p.Held
+	}
+	at := s.Planned
+	if made := recent(s.Changed, at); len(made) >= s.Goal.most() {
+		again := time.Unix(slices.Min(made), 0).Add(day)
+		return Setting{}, fmt.Sprintf("%d changes were made in %s; the next one is made after %s", len(made), whole(day), moment(again))
+	}
+	for _, t := range targets {
+		if to, ok := s.toward(t, q, p, o); ok {
+			return to, ""
+		}
+	}
+	return Setting{}, fmt.Sprintf("%s was taken back or left within the last day, or no step on the way keeps the SLO by prediction", inWords(targets[0].Setting))
+}
+
+// most is how many changes a day may be made.
+func (g Goal) most() int { return cmp.Or(g.Changes, changes) }
+
+// targets are the candidates that are worth a change, the plan's own choice first. Where no money can be
+// saved, because requests and replicas stay, those that use the fewest cores are looked for.
+func (s State) targets(q Question, p Plan, o advice) []Candidate {
+	all := append([]Candidate{p.Best}, p.Alternatives...)
+	if p.Held == "" && p.Now.Meets && p.Best.Setting == s.Setting && q.Room.CPU == [2]int64{} {
+		all = append(s.leanest(q, o), all...)
+	}
+	return slices.DeleteFunc(all, func(c Candidate) bool { return !s.worth(c, p) })
+}
+
+// leanest is what would be best if the requests of pods followed what they use, with the requests as they
+// are.
+func (s State) leanest(q Question, o advice) []Candidate {
+	const few = 3 // each is predicted anew
+	free := q
+	free.Room.CPU = [2]int64{1, max(q.Now.CPU, q.Room.Cores, 64_000)}
+	if free.Now.CPU == free.Now.Limit {
+		free.Now.CPU-- // so that the limit does not follow the request
+	}
+	best := o.best(free)
+	all := append([]Candidate{best.Best}, best.Alternatives...)
+	var out []Candidate
+	for _, c := range all[:min(len(all), few)] {
+		to := c.Setting
+		to.CPU, to.Limit, to.Memory = q.Now.CPU, q.Now.Limit, q.Now.Memory
+		out = append(out, o.try(q, to))
+	}
+	return out
+}
+
+// worth tells whether a candidate is worth a change: it is quicker where the SLO is broken, or keeps it
+// where by prediction it will be; otherwise it asks for clearly less, or uses clearly less and asks for
+// the same.
+func (s State) worth(c Candidate, p Plan) bool {
+	if !c.Meets || c.Setting == s.Setting {
+		return false
+	}
+	if s.breaks() { // whatever was predicted of it
+		now := p.Now.Prediction
+		return now.Full || float64(c.Prediction.Tail.Value) < float64(now.Tail.Value)*(1-tie)
+	}
+	if !p.Now.Meets {
+		return true
+	}
+	price := s.Question.Price
+	now, then := weight(s.Setting, price), weight(c.Setting, price)
+	return then < now*(1-tie) || then == now && c.Prediction.Cores < p.Now.Prediction.Cores*(1-tie)
+}
+
+// toward is the first step from Setting to another: of its parts the first that is predicted to keep the
+// SLO; where that is broken, the part that helps most.
+func (s State) toward(target Candidate, q Question, p Plan, o advice) (Setting, bool) {
+	if s.refutes(target.Setting) {
+		return Setting{}, false
+	}
+	needed := cmp.Or(q.Probability, 0.95)
+	if s.breaks() || !p.Now.Meets {
+		needed = min(needed, p.Now.Chance)
+	}
+	var all []Candidate
+	for _, part := range parts(s.Setting, target.Setting) {
+		if s.refutes(part) {
+			break // what was refuted is not gone round
+		}
+		room := lessOf(part, like(part, s.Setting)) || o.fits(q, part)
+		c := target
+		if part != target.Setting {
+			c = o.try(q, part)
+		}
+		if room && (!c.Prediction.Full && c.Chance >= needed || s.breaks()) {
+			all = append(all, c)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return Setting{}, false
+	case s.breaks():
+		return slices.MinFunc(all, quicker).Setting, true
+	}
+	return all[0].Setting, true
+}
+
+// quicker orders candidates by their latency, those that cannot answer all that comes last, by what they
+// cannot.
+func quicker(a, b Candidate) int {
+	full := func(c Candidate) float64 {
+		if c.Prediction.Full {
+			return 1 + c.Prediction.Busy
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(full(a), full(b)), cmp.Compare(a.Prediction.Tail.Value, b.Prediction.Tail.Value))
+}
+
+// parts are the ways to take one step from a setting to another, in the order in which they are tried:
+// settings that are taken up while serving, then more of what is asked for, then less of it.
+func parts(from, to Setting) []Setting {
+	hot, size, count := from, from, from
+	hot.Batch, hot.Delay = to.Batch, to.Delay
+	size.CPU, size.Limit, size.Memory, size.Instances = to.CPU, to.Limit, to.Memory, to.Instances
+	count.Replicas = to.Replicas
+	grows := to.CPU > from.CPU || to.Memory > from.Memory
+	all := []Setting{hot}
+	if grows {
+		all = append(all, size)
+	}
+	all = append(all, count)
+	if !grows {
+		all = append(all, size)
+	}
+	if !grows && to.Replicas < from.Replicas {
+		all[1], all[2] = size, count
+	}
+	return slices.DeleteFunc(all, func(s Setting) bool { return s == from })
+}
+
+// refutes tells that a setting, or one that hardly differs, was left or taken back within a day, or that
+// more of the same was too slow.
+func (s State) refutes(to Setting) bool {
+	return slices.ContainsFunc(s.Refuted, func(r Refuted) bool {
+		return s.Planned.Sub(r.At) < day && (alike(r.Setting, to) || r.Slow && lessOf(to, r.Setting))
+	})
+}
+
+// alike tells settings that differ by at most a tenth in what they ask for.
+func alike(a, b Setting) bool {
+	near := func(a, b int64) bool { return 10*max(a-b, b-a) <= max(a, b) }
+	return a.Batch == b.Batch && a.Delay == b.Delay && a.Replicas == b.Replicas && a.Spot == b.Spot && near(a.CPU, b.CPU) && near(a.Memory, b.Memory)
+}
+
+// like is a setting that asks for what another does.
+func like(at, asks Setting) Setting {
+	at.Replicas, at.CPU, at.Memory = asks.Replicas, asks.CPU, asks.Memory
+	return at
+}
+
+// lessOf tells that a batches as b does and asks for no more.
+func lessOf(a, b Setting) bool {
+	return a.Batch == b.Batch && a.Delay == b.Delay && a.Replicas <= b.Replicas && a.CPU <= b.CPU && a.Memory <= b.Memory
+}
+
+// brief is a question small enough to be remembered.
+func (q Question) brief() Question {
+	q.Room.Nodes, q.Calibration = nil, Calibration{}
+	return q
+}
+
+// brief is a plan small enough to be remembered.
+func (p Plan) brief() Plan {
+	const alternatives, frontier, reasons = 4, 8, 8
+	p.Alternatives = slices.Clone(p.Alternatives[:min(len(p.Alternatives), alternatives)])
+	p.Why = slices.Clone(p.Why[:min(len(p.Why), reasons)])
+	p.Frontier = thinned(p.Frontier, frontier)
+	return p
+}
+
+// thinned is at most a number of a list, evenly spread over it, with both ends.
+func thinned[T any](all []T, most int) []T {
+	if len(all) <= most {
+		return slices.Clone(all)
+	}
+	out := make([]T, most)
+	for i := range out {
+		out[i] = all[i*(len(all)-1)/(most-1)]
+	}
+	return out
+}
+
+// AutoscaleTarget is the share of its CPU request, in percent, at which one replica of what was asked is
+// as busy as it may be and keeps the SLO with the probability asked for; 0: not known. Rates are halved
+// down between none and what a replica answers at all.
+func (q Question) AutoscaleTarget() int { return q.autoscaleTarget(ours()) }
+
+func (q Question) autoscaleTarget(o advice) int {
+	at := q.Now
+	at.Replicas = 1
+	if !q.Service.Curve.Known() || at.CPU <= 0 || q.Load.Rate <= 0 {
+		return 0
+	}
+	keeps := func(rate float64) (Candidate, bool) {
+		one := q
+		one.Load.Peak = scaled(q.Load.Peak, rate, q.Load.Rate)
+		one.Load.Rate, one.Load.Mean, one.Room = rate, rate, Room{}
+		c := o.try(one, at)
+		return c, !c.Prediction.Full && c.Chance >= cmp.Or(q.Probability, 0.95)
+	}
+	low, high, cores := 0.0, q.Load.Rate, 0.0
+	for range 12 {
+		c, ok := keeps(high)
+		if !ok {
+			break
+		}
+		low, high, cores = high, 2*high, c.Prediction.Cores
+	}
+	for range 8 {
+		middle := (low + high) / 2
+		if c, ok := keeps(middle); ok {
+			low, cores = middle, c.Prediction.Cores
+		} else {
+			high = middle
+		}
+	}
+	return int(100 * cores * 1000 / float64(at.CPU))
+}
