@@ -31,10 +31,10 @@ e2e: tools ## the end-to-end test on the highest level that this machine carries
 	@cd $(LK) && CGO_ENABLED=0 go test -count=1 -timeout 60m -tags e2e -v ./e2e
 
 bench: tools ## one family of measurements, BENCH=name; appends JSON lines to bench.jsonl
-	@cd $(LK) && go run ./bench --root $(CURDIR) $(BENCH)
+	@go run ./deploy/bench $(BENCH)
 
 golden: ## rewrites the golden files and the rendered manifests; read the diff
-	go test ./reports ./policies ./optimizer/simulator -update
+	go test ./reports ./policies ./optimizer/simulator ./recommender/capacity -update
 	cd deploy/helm && CGO_ENABLED=0 go test -count=1 -trimpath -buildvcs=false . -update
 
 onnxruntime: ## fetches ONNX Runtime's library (86 MB, once, checksum checked) and builds bin/modelserver-onnx

@@ -40,7 +40,7 @@ func TestRealNodes(t *testing.T) {
 		{"BadPolicy", badPolicy}, {"Held", held}, {"MetricsServerStops", metricsStop}, {"DaemonIsKilled", killed},
 		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent},
 		{"Acts", acts}, {"Trials", trials}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused},
-		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"KilledAtEveryWrite", killedAtEveryWrite},
+		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"Tuning", tuning}, {"KilledAtEveryWrite", killedAtEveryWrite},
 		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff}, {"ModelServer", modelServer},
 	}
 	for _, s := range steps {

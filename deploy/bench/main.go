@@ -56,12 +56,13 @@ func families() []family {
 		{"test", "make test with the caches that are there: run it after a make test; about 10 minutes", test},
 		{"serving", "the inference server beside other batchers: about 12 minutes; BENCH=\"serving --quick\" tries it", serving},
 		{"upstream", "our admission answers beside those of Kubernetes' own code, 300,000 cases: 20 seconds once it is compiled", upstream},
+		{"tuner", "the capacity model, the joint plan and live tuning beside others: over an hour, of which --only prediction,optimum takes about 28 minutes; BENCH=\"tuner --quick\" tries it", tune},
 	}
 }
 
 func run(args []string) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	root := fs.String("root", "../..", "repository `folder`")
+	root := fs.String("root", ".", "repository `folder`")
 	if err := fs.Parse(args); err != nil {
 		return errUsage
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"trimtab.dev/trimtab/deploy/localkube/cgroup"
 )
 
 const (
@@ -25,8 +23,7 @@ type changing struct {
 	*trial
 	server *server
 	dir    string
-	group  string // control group whose CPU limit is rewritten; empty: not permitted here
-	host   cgroup.Host
+	group  group // whose CPU limit is rewritten; empty: not permitted here
 }
 
 // reload sends 300,000 requests and compares every answer with that of a server that does not batch, while
@@ -85,7 +82,7 @@ func (c *changing) start() (err error) {
 	if err := c.makeGroup(); err != nil {
 		c.say("  no resizes: %s", err)
 	} else {
-		before = []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, c.file("cgroup.procs")}
+		before = []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, c.group.file("cgroup.procs")}
 	}
 	c.server, err = c.serve("changing", c.model(), before, "--batching", "adaptive", "--slo", "200ms", "--config", c.config())
 	return err
@@ -93,37 +90,16 @@ func (c *changing) start() (err error) {
 
 // makeGroup makes a control group with two cores.
 func (c *changing) makeGroup() error {
-	host, err := cgroup.Detect(cgroup.Mount)
+	made, err := newGroup("trimtab-bench-" + strconv.Itoa(os.Getpid()))
 	if err != nil {
 		return err
 	}
-	c.host, c.group = host, "trimtab-bench-"+strconv.Itoa(os.Getpid())
-	if err = host.Create("/" + c.group); err == nil {
-		err = c.limit(2)
-	}
-	if err != nil {
+	c.group = made
+	if err = c.group.limit(2); err != nil {
 		c.removeGroup()
 		c.group = ""
 	}
 	return err
-}
-
-// file of the control group that holds its CPU limit, or of cgroup.procs beside it.
-func (c *changing) file(name string) string {
-	if c.host.Unified {
-		return filepath.Join(c.host.Root, c.group, name)
-	}
-	return filepath.Join(c.host.Root, "cpu", c.group, name)
-}
-
-// limit rewrites the CPU limit, as an in-place resize of a pod does.
-func (c *changing) limit(cores float64) error {
-	const period = 100_000 // microseconds
-	quota := strconv.Itoa(int(cores * period))
-	if c.host.Unified {
-		return os.WriteFile(c.file("cpu.max"), []byte(quota+" "+strconv.Itoa(period)), 0)
-	}
-	return os.WriteFile(c.file("cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
 // removeGroup takes the group away; its server has been stopped or is stopped here.
@@ -132,7 +108,7 @@ func (c *changing) removeGroup() {
 		return
 	}
 	c.stopAll()
-	if err := c.host.Remove(c.group, 5*time.Second); err != nil {
+	if err := c.group.remove(5 * time.Second); err != nil {
 		c.say("  %s", err)
 	}
 }
@@ -193,7 +169,7 @@ func (c *changing) changeAll() error {
 			return err
 		}
 		if each := reloads / resizes; i%each == 0 && c.group != "" {
-			if err := c.limit(cores[i/each-1]); err != nil {
+			if err := c.group.limit(cores[i/each-1]); err != nil {
 				return err
 			}
 		}

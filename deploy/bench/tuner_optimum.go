@@ -1,0 +1,277 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/recommender/capacity"
+)
+
+// What is paid for the cores that are used and the memory that is held, a month: a c5.xlarge on demand at
+// $0.17 an hour is $124.10 for 4 cores and 8 GiB; with a core at the price of 7 GiB that is 36 GiB.
+const (
+	gibMonth  = 124.10 / 36
+	coreMonth = 7 * gibMonth
+)
+
+// found is what a search found in a scenario: an index of its points, or -1, and how many it had measured.
+type found struct {
+	at       int
+	measured int
+}
+
+// searched is a scenario with what each search found.
+type searched struct {
+	scenario
+	points           []outcome
+	best, plan, hill found
+	free             capacity.Candidate // what the plan would take if it were not bound to the grid
+}
+
+// optimum compares what the plan chooses, from what was known before the sweep, with the best of the sweep.
+func (t *tuner) optimum() error {
+	if err := t.run(); err != nil {
+		return err
+	}
+	var all []searched
+	n := len(grid())
+	for i, s := range t.sweep {
+		one := searched{scenario: s, points: t.outcomes[i*n : (i+1)*n]}
+		one.best = found{cheapest(one.points, s), n}
+		one.plan, one.free = t.planned(i)
+		one.hill = climb(grid(), func(at int) (float64, bool) { return one.points[at].rank(s) })
+		all = append(all, one)
+	}
+	printSearched(all)
+	return t.optimumFigures(all)
+}
+
+// month is what a point costs as measured, in dollars.
+func (o outcome) month() float64 { return o.Used*coreMonth + o.Memory/(1<<30)*gibMonth }
+
+// keeps tells whether a point keeps the promise as measured.
+func (o outcome) keeps(s scenario) bool { return o.followed() && o.P99 <= s.SLO.Seconds() }
+
+// rank orders points for a search: by cost where the promise is kept, else by latency, and then false.
+func (o outcome) rank(s scenario) (float64, bool) {
+	if o.keeps(s) {
+		return o.month(), true
+	}
+	return o.P99, false
+}
+
+// better compares ranks.
+func better(a float64, aKeeps bool, b float64, bKeeps bool) bool {
+	if aKeeps != bKeeps {
+		return aKeeps
+	}
+	return a < b
+}
+
+// cheapest is the best point as measured; -1 where none keeps the promise.
+func cheapest(points []outcome, s scenario) int {
+	best := -1
+	for i, p := range points {
+		if p.keeps(s) && (best < 0 || p.month() < points[best].month()) {
+			best = i
+		}
+	}
+	return best
+}
+
+// question is what the plan is asked of a scenario before the sweep, for a server with so many cores.
+func (t *tuner) question(i, cores int) capacity.Question {
+	here := place{Batch: largest, Cores: cores}
+	at := here.setting()
+	at.Memory = t.services[i].Memory
+	var room capacity.Room
+	for _, p := range grid() {
+		room.Batches, room.MaxDelay = append(room.Batches, p.Batch), max(room.MaxDelay, p.Delay)
+	}
+	slices.Sort(room.Batches)
+	room.Batches = slices.Compact(room.Batches)
+	room.Replicas, room.CPU, room.Cores = [2]int{1, 1}, [2]int64{10, at.CPU}, at.CPU
+	return capacity.Question{
+		Now: at, Service: here.on(t.services[i]), Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
+		Price: capacity.Price{Core: money(coreMonth), GiB: money(gibMonth)},
+	}
+}
+
+func money(dollars float64) cost.Money {
+	return cost.Money(math.Round(dollars * float64(cost.Dollar)))
+}
+
+// planned is the plan's choice among the points of the grid: of those that it thinks keep the promise with
+// the usual probability, the one that it thinks uses the fewest cores; where there are none, the likeliest.
+// Free is the choice of the plan if it may take any delay.
+func (t *tuner) planned(i int) (found, capacity.Candidate) {
+	var seen []capacity.Candidate
+	for _, p := range grid() {
+		seen = append(seen, capacity.Try(t.question(i, p.Cores), p.setting()))
+	}
+	var free capacity.Candidate
+	for cores := 1; cores <= 2; cores++ {
+		one := capacity.Best(t.question(i, cores)).Best
+		if cores == 1 || better(one.Prediction.Cores, one.Meets, free.Prediction.Cores, free.Meets) {
+			free = one
+		}
+	}
+	return found{at: chosen(seen)}, free
+}
+
+// chosen is the candidate that a plan takes.
+func chosen(all []capacity.Candidate) int {
+	rank := func(c capacity.Candidate) (float64, bool) {
+		if c.Meets {
+			return c.Prediction.Cores, true
+		}
+		return -c.Chance, false
+	}
+	best := 0
+	for i, c := range all {
+		a, aMeets := rank(c)
+		b, bMeets := rank(all[best])
+		if better(a, aMeets, b, bMeets) {
+			best = i
+		}
+	}
+	return best
+}
+
+// climb is hill climbing as Triton's Model Analyzer does in its quick search: from the smallest setting it
+// measures the neighbours, one step up or down in one coordinate each, goes to the best of them, and ends
+// where none is better. Steps go along the values of the grid. rank is a measurement.
+func climb(points []place, rank func(int) (float64, bool)) found {
+	measured := map[int]bool{0: true}
+	for at := 0; ; {
+		best := at
+		for _, i := range neighbours(points, at) {
+			measured[i] = true
+			a, aKeeps := rank(i)
+			if b, bKeeps := rank(best); better(a, aKeeps, b, bKeeps) {
+				best = i
+			}
+		}
+		if best == at {
+			return found{at, len(measured)}
+		}
+		at = best
+	}
+}
+
+// neighbours are the points that differ from one in a single coordinate, by one step. Without batches there
+// is the least delay only.
+func neighbours(points []place, of int) []int {
+	var all []int
+	axes := axesOf(points)
+	for i, p := range points {
+		a, b := axes(points[of]), axes(p)
+		steps := 0
+		for k := range a {
+			steps += max(a[k]-b[k], b[k]-a[k])
+		}
+		if steps == 1 {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// axesOf gives the coordinates of a point as places among the values that there are.
+func axesOf(points []place) func(place) [3]int {
+	var values [3][]int64
+	raw := func(p place) [3]int64 { return [3]int64{int64(p.Batch), int64(p.Delay), int64(p.Cores)} }
+	for _, p := range points {
+		for k, v := range raw(p) {
+			values[k] = append(values[k], v)
+		}
+	}
+	for k := range values {
+		slices.Sort(values[k])
+		values[k] = slices.Compact(values[k])
+	}
+	return func(p place) (at [3]int) {
+		for k, v := range raw(p) {
+			at[k], _ = slices.BinarySearch(values[k], v)
+		}
+		return at
+	}
+}
+
+// over is how much more than the best a choice costs as measured, as a share; infinite where it does not
+// keep the promise though something does.
+func (s searched) over(f found) float64 {
+	switch {
+	case s.best.at < 0:
+		return 0 // nothing keeps it: no choice is wrong
+	case f.at < 0 || !s.points[f.at].keeps(s.scenario):
+		return math.Inf(1)
+	}
+	return s.points[f.at].month()/s.points[s.best.at].month() - 1
+}
+
+func printSearched(all []searched) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "scenario\tSLO\tsearch\tchoice\tp99 ms\tcores\t$ a month\tover the best\t\n")
+	for _, s := range all {
+		for _, row := range []struct {
+			name string
+			found
+		}{{"whole sweep", s.best}, {"joint plan", s.plan}, {"hill climbing", s.hill}} {
+			if row.at < 0 {
+				fmt.Fprintf(w, "%s\t%s\t%s\tnothing keeps the SLO\t\t\t\t\t\n", s.scenario, s.SLO, row.name)
+				continue
+			}
+			o := s.points[row.at]
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.2f\t%.3f\t%.2f\t%.1f %%\t\n", s.scenario, s.SLO, row.name, o.place, 1e3*o.P99, o.Used, o.month(), 100*s.over(row.found))
+		}
+		fmt.Fprintf(w, "%s\t%s\tplan, any delay\tbatch %d, %s, %d cores\t%.2f said\t%.3f said\t\tnot run\t\n", s.scenario, s.SLO,
+			s.free.Setting.Batch, s.free.Setting.Delay, s.free.Setting.Instances, 1e3*s.free.Prediction.P99.Value.Seconds(), s.free.Prediction.Cores)
+	}
+	w.Flush()
+}
+
+// optimumFigures records cost over the optimum and the share of the measurements, ours beside hill climbing.
+func (t *tuner) optimumFigures(all []searched) error {
+	var ours, hill, climbed []float64
+	broken := 0
+	for _, s := range all {
+		if s.best.at < 0 {
+			continue
+		}
+		if math.IsInf(s.over(s.plan), 1) {
+			broken++
+		}
+		ours, hill = append(ours, 100*s.over(s.plan)), append(hill, 100*s.over(s.hill))
+		climbed = append(climbed, 100*float64(s.hill.measured)/float64(len(s.points)))
+	}
+	if len(ours) == 0 {
+		return errors.New("nothing keeps its SLO in any scenario: there is no optimum to compare with")
+	}
+	median, worst := summary(finites(ours))
+	hillMedian, hillWorst := summary(finites(hill))
+	hillShare, _ := summary(climbed)
+	windows := 2*len(t.classes) + len(t.sweep) // without load and with light load; with the scenario's
+	share := 100 * float64(windows) / float64(t.repeats*len(t.outcomes))
+	const rival = "hill climbing as in Model Analyzer"
+	return errors.Join(
+		t.beside("cost_over_optimum_pct", median, fmt.Sprintf("%% over the sweep's best, median of %d scenarios", len(ours)), rival, hillMedian),
+		t.beside("cost_over_optimum_worst_pct", worst, fmt.Sprintf("%%, worst of %d scenarios", len(ours)), rival, hillWorst),
+		t.tuned("plan_broken_slo", float64(broken), fmt.Sprintf("scenarios of %d in which the plan's choice was measured over the SLO though another keeps it", len(ours))),
+		t.beside("measurements_share_pct", share, fmt.Sprintf("%% of the sweep's %d windows", t.repeats*len(t.outcomes)), rival, hillShare),
+	)
+}
+
+// finites replaces what is infinite, a broken promise, by a cost of ten times the best, which JSON can carry.
+func finites(all []float64) []float64 {
+	out := slices.Clone(all)
+	for i, v := range out {
+		out[i] = min(v, 900)
+	}
+	return out
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"trimtab.dev/trimtab/recommender/capacity"
+)
+
+// vision is what was said of a combination before it was run.
+type vision struct {
+	Ours      capacity.Prediction `json:"ours"`
+	Alone     capacity.Prediction `json:"alone"` // by the self-profile alone, without a window
+	MD1       rivalAnswer         `json:"-"`
+	MeanValue rivalAnswer         `json:"-"`
+}
+
+// foresee predicts every combination.
+func (t *tuner) foresee() {
+	t.visions = make([]vision, len(t.combinations()))
+	for _, c := range t.combinations() {
+		known, load, at := c.on(t.services[c.of]), c.load(), c.place.setting()
+		t.visions[c.index] = vision{
+			Ours:      capacity.Predict(known, load, at, c.promise()),
+			Alone:     capacity.Predict(c.on(t.classes[c.Model].profile), load, at, c.promise()),
+			MD1:       single(known, load, c.place.Cores),
+			MeanValue: meanValue(known, load, at),
+		}
+	}
+}
+
+// answer is a prediction in the rivals' form.
+func answer(p capacity.Prediction) rivalAnswer {
+	if p.Full {
+		return rivalAnswer{math.Inf(1), p.Cores}
+	}
+	return rivalAnswer{p.P99.Value.Seconds(), p.Cores}
+}
+
+// worstError stands for a prediction that is more than ten times off, or of a server that cannot follow.
+const worstError = 10
+
+// off is how far a prediction is from what was measured, as a share of that.
+func off(predicted, measured float64) float64 {
+	if math.IsNaN(predicted) {
+		return worstError
+	}
+	return min(math.Abs(predicted-measured)/measured, worstError)
+}
+
+// judged is one way to predict with its errors.
+type judged struct {
+	name       string
+	p99, cores []float64
+}
+
+// errorsOf compares every combination that the server could follow.
+func (t *tuner) errorsOf() []judged {
+	ways := []struct {
+		name string
+		of   func(vision) rivalAnswer
+	}{
+		{"capacity model", func(v vision) rivalAnswer { return answer(v.Ours) }},
+		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }},
+		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }},
+		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }},
+	}
+	var all []judged
+	for _, w := range ways {
+		j := judged{name: w.name}
+		for i, o := range t.outcomes {
+			if o.followed() {
+				a := w.of(t.visions[i])
+				j.p99, j.cores = append(j.p99, off(a.p99, o.P99)), append(j.cores, off(a.cores, o.Used))
+			}
+		}
+		all = append(all, j)
+	}
+	return all
+}
+
+// followed tells that the server kept up with what came: a queue that grows through the whole window has no
+// p99 of its own, but one of the window's length.
+func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 }
+
+// prediction runs the sweep and compares.
+func (t *tuner) prediction() error {
+	if err := t.run(); err != nil {
+		return err
+	}
+	t.printVisions()
+	t.printWorst()
+	all := t.errorsOf()
+	if len(all[0].p99) == 0 {
+		return errors.New("no server followed its load: nothing can be compared; is the machine busy?")
+	}
+	printErrors(all)
+	return errors.Join(t.predictionFigures(all), t.writeOut())
+}
+
+func (t *tuner) predictionFigures(all []judged) error {
+	var faults []error
+	ours, alone := all[0], all[1]
+	unit := fmt.Sprintf("%% of the measured, %d combinations", len(ours.p99))
+	for _, rival := range all[2:] {
+		faults = append(faults,
+			t.beside("p99_median_error_pct", 100*share(ours.p99, 0.5), unit, rival.name, 100*share(rival.p99, 0.5)),
+			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
+			t.beside("cores_error_pct", 100*share(ours.cores, 0.5), "median, "+unit, rival.name, 100*share(rival.cores, 0.5)))
+	}
+	covered, of := t.covered()
+	return errors.Join(append(faults,
+		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
+		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
+		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),
+		t.tuned("combinations", float64(len(t.outcomes)), fmt.Sprintf("really run, of them %d that the server followed", len(ours.p99))))...)
+}
+
+// share is the value that share p of all do not exceed.
+func share(all []float64, p float64) float64 { return quantile(slices.Sorted(slices.Values(all)), p) }
+
+// covered counts the measured p99 that are inside their interval.
+func (t *tuner) covered() (inside, of int) {
+	for i, o := range t.outcomes {
+		if e := t.visions[i].Ours.P99; o.followed() {
+			of++
+			if o.P99 >= e.Low.Seconds() && o.P99 <= e.High.Seconds() {
+				inside++
+			}
+		}
+	}
+	return inside, of
+}
+
+func printErrors(all []judged) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "error %\tp99 median\tp90\tworst\tcores median\tp90\tworst\t\n")
+	for _, j := range all {
+		fmt.Fprintf(w, "%s\t", j.name)
+		for _, errors := range [][]float64{j.p99, j.cores} {
+			fmt.Fprintf(w, "%.1f\t%.1f\t%.1f\t", 100*share(errors, 0.5), 100*share(errors, 0.9), 100*share(errors, 1))
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+}
+
+// printVisions shows every combination, measured and predicted. Beside the batch, the CPU of the model for
+// each batch and the CPU beside it for each request say where a prediction goes wrong.
+func (t *tuner) printVisions() {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var last scenario
+	for i, o := range t.outcomes {
+		if o.scenario != last {
+			last = o.scenario
+			fmt.Fprintf(w, "%s\tp50 ms\tsaid\tp99 ms\tsaid\tfrom\tto\tprofile\tM/D/1\tmean\tcores\tsaid\tbatch\tsaid\tmodel us\tsaid\tbeside us\tlate us\tbad %%\t\n", last)
+		}
+		v, curve := t.visions[i], t.services[i/len(grid())].Curve
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t\n", o.place,
+			1e3*o.P50, 1e3*v.Ours.P50.Value.Seconds(), 1e3*o.P99, 1e3*answer(v.Ours).p99, 1e3*v.Ours.P99.Low.Seconds(), 1e3*v.Ours.P99.High.Seconds(),
+			1e3*answer(v.Alone).p99, 1e3*v.MD1.p99, 1e3*v.MeanValue.p99, o.Used, v.Ours.Cores, o.MeanBatch, v.Ours.MeanBatch,
+			1e6*o.PerBatch, 1e6*curve.CPU.At(o.MeanBatch), 1e6*o.PerRequest, 1e6*o.Late, 100*o.Bad)
+	}
+	w.Flush()
+}
+
+// printWorst names the combinations whose p99 was predicted worst.
+func (t *tuner) printWorst() {
+	var order []int
+	for i, o := range t.outcomes {
+		if o.followed() {
+			order = append(order, i)
+		}
+	}
+	wrong := func(i int) float64 { return off(answer(t.visions[i].Ours).p99, t.outcomes[i].P99) }
+	slices.SortStableFunc(order, func(a, b int) int {
+		if wrong(a) > wrong(b) {
+			return -1
+		}
+		return 1
+	})
+	for _, i := range order[:min(5, len(order))] {
+		o := t.outcomes[i]
+		t.say("  far off: %s, %s: p99 %.2f ms, said %.2f ms (%+.0f %%); its windows %s ms", o.scenario, o.place, 1e3*o.P99,
+			1e3*answer(t.visions[i].Ours).p99, 100*(answer(t.visions[i].Ours).p99/o.P99-1), millisText(o.P99s))
+	}
+}
+
+func millisText(all []float64) (text string) {
+	for i, v := range all {
+		text += ", "[:2*min(1, i)] + fmt.Sprintf("%.2f", 1e3*v)
+	}
+	return text
+}
+
+// writeOut writes a JSON line for each combination. Infinite latencies, which JSON lacks, are absent.
+func (t *tuner) writeOut() error {
+	if t.out == nil {
+		return nil
+	}
+	for i, o := range t.outcomes {
+		text, err := json.Marshal(struct {
+			outcome
+			vision
+			MD1       *float64 `json:"md1_p99_s"`
+			MeanValue *float64 `json:"mean_value_p99_s"`
+		}{o, t.visions[i], finite(t.visions[i].MD1.p99), finite(t.visions[i].MeanValue.p99)})
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(t.out, "%s\n", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func finite(x float64) *float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return nil
+	}
+	return &x
+}
+
+// disturbed records how many windows were measured again.
+func (t *tuner) disturbed() error {
+	w := t.weather
+	t.say("done: %d windows, %d discarded, %d disturbed ones kept, at most %.1f %% stolen in one that counts", w.windows, w.discarded, w.kept, 100*w.stolen)
+	return t.tuned("discarded_windows", float64(w.discarded), fmt.Sprintf("of %d windows, %d disturbed ones kept; %s", w.windows, w.kept, t.setting()))
+}

@@ -1,0 +1,216 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const tunedSpace = "tuned"
+
+// serverTrial is one server of the tuning trials.
+type serverTrial struct {
+	name, image, model, version string
+	replicas                    int
+	cpu, workdir                string
+	extra                       string // lines of the document's spec
+}
+
+const (
+	serverImageRef = "localhost/trimtab/modelserver:dev"
+	liarImageRef   = "localhost/trimtab/liar:dev"
+	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 40m}}"
+)
+
+func (s serverTrial) fill(text string) string {
+	return strings.NewReplacer("NAME", s.name, "IMAGE", s.image, "MODEL", s.model, "VERSION", s.version,
+		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
+}
+
+// owned has every kind of object; keeps and goes lose their documents; the others were made with kubectl.
+var (
+	owned  = serverTrial{name: "owned", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "autoscale: {minReplicas: 1, maxReplicas: 2}"}
+	keeps  = serverTrial{name: "keeps", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: keep"}
+	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete"}
+	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "40m", workdir: "/", extra: "adopt: true" + tuneCPU}
+	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true"}
+	liar   = serverTrial{name: "liar", image: liarImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true" + tuneCPU}
+	adopts = []serverTrial{taken, fixed, liar}
+)
+
+// document gives the daemon the server's document.
+func (r *rig) document(s serverTrial) {
+	r.t.Helper()
+	r.kubectl("apply", "-f", r.file(s.name+".yaml", s.fill(r.testdata("tuned-document.yaml"))))
+}
+
+func (r *rig) testdata(name string) string {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.root, "deploy/localkube/e2e/testdata", name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// tuningServers puts up every server and waits until all are ready.
+func (r *rig) tuningServers(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "liar")
+	r.must("env", "CGO_ENABLED=0", "go", "build", "-C", "deploy/localkube", "-trimpath", "-buildvcs=false", "-o", binary, "./e2e/testdata/liar")
+	r.must("localkube", "load", "--out", r.out, liarImageRef+"="+binary)
+	r.kubectl("create", "namespace", tunedSpace)
+	r.kubectl("apply", "-f", r.file("fixed-model.yaml", r.fixedModel(t)))
+	for _, s := range adopts {
+		r.kubectl("apply", "-f", r.file(s.name+".yaml", s.fill(r.testdata("tuned-deployment.yaml"))))
+	}
+	for _, s := range []serverTrial{owned, keeps, goes} {
+		r.document(s)
+	}
+	for _, s := range append([]serverTrial{owned, keeps, goes}, adopts...) {
+		r.eventually("there is a Deployment "+s.name, time.Minute, func() bool { return r.there("deployment/"+s.name) != "" })
+		r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/"+s.name, "--timeout=90s")
+	}
+}
+
+// fixedModel is a ConfigMap with an example as it is, and with its batch axis fixed to one row. In the file an axis that may
+// be any length has the name rows, field 2 of its message; that becomes field 1, the number 1, written in as
+// many bytes.
+func (r *rig) fixedModel(t *testing.T) string {
+	file := filepath.Join(t.TempDir(), "any.onnx")
+	r.must("modelserver", "export", "--model", "recommendation", "--out", file)
+	model, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, one := []byte("\x12\x04rows"), []byte("\x08\x81\x80\x80\x80\x00")
+	if !bytes.Contains(model, named) {
+		t.Fatal("the example's batch axis has another name now")
+	}
+	base64 := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed-model, namespace: %s}\nbinaryData: {any.onnx: %s, fixed.onnx: %s}\n",
+		tunedSpace, base64(model), base64(bytes.ReplaceAll(model, named, one)))
+}
+
+// there is the UID of an object of the trials that is there and stays; empty: it is not.
+func (r *rig) there(object string) string {
+	r.t.Helper()
+	return r.kubectl("-n", tunedSpace, "get", object, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+}
+
+// lives are the UIDs and restarts of a server's pods, in order.
+func (r *rig) lives(name string) string {
+	r.t.Helper()
+	var all []string
+	for _, p := range r.pods(tunedSpace, name) {
+		all = append(all, fmt.Sprintf("%s restarts %d", p.Metadata.UID, p.Status.ContainerStatuses[0].RestartCount))
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// onePass waits for a pass that began after now, and no longer than three intervals: what it should have
+// written is written.
+func (r *rig) onePass() {
+	r.t.Helper()
+	now := time.Now()
+	r.until("a pass that began after "+now.UTC().Format(time.RFC3339), 30*time.Second, func(a answer) bool { return a.Pass.At.After(now) })
+}
+
+// keptRow is what the plan says of one object that Trimtab keeps.
+type keptRow struct{ Document, Kind, Name, State, Detail string }
+
+// keptRows are those of one server.
+func (r *rig) keptRows(name string) []keptRow {
+	r.t.Helper()
+	var a struct{ Plan struct{ Kept []keptRow } }
+	out := r.must("trimtab", "plan", "-o", "json", "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+	if err := json.Unmarshal([]byte(out), &a); err != nil {
+		r.t.Fatalf("trimtab plan -o json: %v\n%s", err, out)
+	}
+	return slices.DeleteFunc(a.Plan.Kept, func(k keptRow) bool { return k.Document != "InferenceServer "+name })
+}
+
+// details are all that is said of a server.
+func (r *rig) details(name string) string {
+	r.t.Helper()
+	var all []string
+	for _, k := range r.keptRows(name) {
+		all = append(all, k.Kind+" "+k.State+": "+k.Detail)
+	}
+	return strings.Join(all, "\n")
+}
+
+// Traffic of the trials: 40 requests a second; for the spike five times that from one second to the next.
+const (
+	flatTrace  = "t,req_per_s\n0,40\n50,40\n"
+	spikeTrace = "t,req_per_s\n0,40\n55,40\n56,200\n70,200\n71,40\n100,40\n"
+)
+
+// traffic replays a trace against a server until its end; what it returns waits for it and gives its sums.
+func (r *rig) traffic(t *testing.T, s serverTrial, trace string) (ended func() string) {
+	t.Helper()
+	model := s.model
+	if s.name == fixed.name {
+		model = "recommendation"
+	}
+	ip := r.kubectl("-n", tunedSpace, "get", "service", s.name, "-o", "jsonpath={.spec.clusterIP}")
+	args := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", model, "--name", "m",
+		"--trace", r.file(s.name+".csv", trace), "--every", "20s"}
+	out := make(chan string, 1)
+	go func() {
+		text, _ := r.run("localkube", args...)
+		out <- text
+	}()
+	return func() string { return <-out + " " }
+}
+
+// settings are what an adopted server's ConfigMap tells its pods.
+type settings struct {
+	Batch      int   `json:"batch_size"`
+	Generation int64 `json:"generation"`
+}
+
+func (r *rig) settingsOf(of serverTrial) (s settings) {
+	r.t.Helper()
+	text := r.kubectl("-n", tunedSpace, "get", "configmap/"+of.name+"-settings", "-o", `jsonpath={.data.server\.json}`)
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		r.t.Fatalf("settings of %s: %v\n%s", of.name, err, text)
+	}
+	return s
+}
+
+// mostGenerations is more than a tuner needs that tries few settings and goes back from each; one in a loop
+// writes some every trial.
+const mostGenerations = 12
+
+// noLoop: the tuner made few changes, none of them twice.
+func (r *rig) noLoop(t *testing.T, s serverTrial) []entry {
+	t.Helper()
+	h := r.history(tunedSpace + "/" + s.name)
+	tried := map[string]bool{}
+	for _, e := range h {
+		if e.Change.Reverts == "" && tried[e.ID] {
+			t.Errorf("%s: change %s is in the ledger twice: %+v", s.name, e.ID, h)
+		}
+		tried[e.ID] = true
+	}
+	if got := r.settingsOf(s); got.Generation > mostGenerations || len(h) > 6 {
+		t.Errorf("%s: generation %d, %d entries in the ledger; the tuner runs in a loop\n%s", s.name, got.Generation, len(h), r.details(s.name))
+	}
+	return h
+}
+
+// podsOf are the UIDs of the pods that Trimtab made for a server.
+func (r *rig) podsOf(s serverTrial) string {
+	r.t.Helper()
+	return r.kubectl("-n", tunedSpace, "get", "pods", "-l", "trimtab.dev/inference-server="+s.name, "-o", "jsonpath={.items[*].metadata.uid}")
+}

@@ -1,0 +1,214 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// tuning: what Trimtab owns of a model server is kept whole, adopted without a restart, and left or removed
+// as its document says; and where a server cannot be tuned it is held, or its setting returned, never a loop.
+// All servers are put up at once, since what a deleted document asks is done only after two minutes.
+func tuning(t *testing.T, r *rig) {
+	r.tuningServers(t)
+	gone := time.Now()
+	for _, s := range []serverTrial{keeps, goes} {
+		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
+	}
+	before := map[string]string{}
+	for _, s := range adopts {
+		before[s.name] = r.lives(s.name)
+		r.document(s)
+	}
+	traffic := []func() string{r.traffic(t, taken, spikeTrace), r.traffic(t, fixed, flatTrace)}
+	step := func(name string, do func(*testing.T, *rig)) {
+		t.Run(name, func(t *testing.T) { do(t, &rig{t: t, root: r.root, out: r.out, state: r.state, env: r.env}) })
+	}
+	step("Repaired", repairedObjects)
+	step("Paused", pausedServer)
+	step("Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
+	for _, ended := range traffic {
+		if out := ended(); !strings.Contains(out, " failed=0 ") {
+			t.Errorf("requests failed while servers were adopted and tuned:\n%s", out)
+		}
+	}
+	step("Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
+	step("FixedBatch", fixedBatch)
+	step("Liar", lyingServer)
+	step("NewVersion", newVersion)
+	step("Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
+	for _, s := range []serverTrial{owned, taken, fixed, liar} {
+		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
+	}
+	r.kubectl("delete", "namespace", tunedSpace, "--wait=false")
+}
+
+// edit is a change of an object by hand, where it shows, and what stands there otherwise.
+type edit struct{ object, patch, path, changed string }
+
+// ownedEdits touch each kind of object in a way that replaces no pod.
+func ownedEdits() []edit {
+	return []edit{
+		{"deployment/owned", `{"spec":{"strategy":{"rollingUpdate":{"maxSurge":3}}}}`, "{.spec.strategy.rollingUpdate.maxSurge}", "3"},
+		{"service/owned", `{"spec":{"ports":[{"port":80,"targetPort":9999}]}}`, "{.spec.ports[0].targetPort}", "9999"},
+		{"configmap/owned-model-config", `{"data":{"model_config.json":"{\"batch_size\": 3, \"max_delay\": \"9ms\", \"generation\": 1}"}}`, `{.data.model_config\.json}`, `{"batch_size": 3, "max_delay": "9ms", "generation": 1}`},
+		{"poddisruptionbudget/owned", `{"spec":{"maxUnavailable":2}}`, "{.spec.maxUnavailable}", "2"},
+		{"horizontalpodautoscaler/owned", `{"spec":{"maxReplicas":9}}`, "{.spec.maxReplicas}", "9"},
+	}
+}
+
+func (r *rig) shows(e edit) string {
+	r.t.Helper()
+	return r.kubectl("-n", tunedSpace, "get", e.object, "--ignore-not-found", "-o", "jsonpath="+e.path)
+}
+
+// repairedObjects: each object, edited by hand and then deleted, is as it was after one pass.
+func repairedObjects(t *testing.T, r *rig) {
+	was, ids := map[string]string{}, map[string]string{}
+	for _, e := range ownedEdits() {
+		if was[e.object], ids[e.object] = r.shows(e), r.there(e.object); ids[e.object] == "" {
+			t.Errorf("%s was never made", e.object)
+		}
+	}
+	for _, e := range ownedEdits() {
+		r.kubectl("-n", tunedSpace, "patch", e.object, "--type=merge", "-p", e.patch)
+		if got := r.shows(e); got != e.changed {
+			t.Logf("%s was repaired at once: %s", e.object, got)
+		}
+	}
+	r.onePass()
+	for _, e := range ownedEdits() {
+		// The generation of settings goes on: no pod may take the old ones for the new.
+		if got := r.shows(e); got == e.changed || got != was[e.object] && !strings.HasPrefix(e.object, "configmap/") {
+			t.Errorf("%s, edited by hand, has %q after a pass, before %q", e.object, got, was[e.object])
+		}
+	}
+	for _, e := range ownedEdits() {
+		r.kubectl("-n", tunedSpace, "delete", e.object, "--wait=false")
+	}
+	r.onePass()
+	for _, e := range ownedEdits() {
+		if id := r.there(e.object); id == "" || id == ids[e.object] {
+			t.Errorf("%s, deleted by hand, is not there again after a pass: %q", e.object, id)
+		}
+	}
+	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/owned", "--timeout=60s")
+}
+
+// pausedServer: nothing that somebody does to a paused server is undone, until it is no longer paused.
+func pausedServer(t *testing.T, r *rig) {
+	paused := owned
+	paused.extra += "\n      paused: true"
+	r.document(paused)
+	r.eventually("owned is paused", 30*time.Second, func() bool { return strings.Contains(r.details("owned"), "paused") })
+	edits := ownedEdits()[:2]
+	for _, e := range edits {
+		r.kubectl("-n", tunedSpace, "patch", e.object, "--type=merge", "-p", e.patch)
+	}
+	r.kubectl("-n", tunedSpace, "delete", "poddisruptionbudget/owned")
+	r.onePass()
+	for _, e := range edits {
+		if got := r.shows(e); got != e.changed {
+			t.Errorf("%s was repaired to %q though its document is paused", e.object, got)
+		}
+	}
+	if r.there("poddisruptionbudget/owned") != "" {
+		t.Error("the PodDisruptionBudget was made again though its document is paused")
+	}
+	r.document(owned)
+	r.eventually("owned is whole again", 30*time.Second, func() bool {
+		return r.shows(edits[0]) != edits[0].changed && r.shows(edits[1]) != edits[1].changed && r.there("poddisruptionbudget/owned") != ""
+	})
+}
+
+// adoptedServers: the pods that were there before serve on.
+func adoptedServers(t *testing.T, r *rig, before map[string]string) {
+	for _, s := range adopts {
+		r.eventually(s.name+" is adopted", time.Minute, func() bool {
+			return r.kubectl("-n", tunedSpace, "get", "deployment/"+s.name, "-o", `jsonpath={.metadata.labels.trimtab\.dev/inference-server}`) == s.name
+		})
+		if now := r.lives(s.name); now != before[s.name] {
+			t.Errorf("pods of %s are %s, before they were adopted %s\n%s", s.name, now, before[s.name], r.details(s.name))
+		}
+		if sets := r.kubectl("-n", tunedSpace, "get", "replicasets", "-l", "team="+s.name, "-o", "name"); strings.Count(sets, "replicaset") != 1 {
+			t.Errorf("ReplicaSets of %s: %s", s.name, sets)
+		}
+	}
+}
+
+// tunedServer: the adopted server was tuned across a spike, and its pods are the ones of before.
+func tunedServer(t *testing.T, r *rig, before string) {
+	var h []entry
+	r.eventually("the ledger has a change of taken that has ended", time.Minute, func() bool {
+		h = r.history(tunedSpace + "/" + taken.name)
+		return len(h) > 0 && h[0].Outcome != ""
+	})
+	if now := r.lives(taken.name); now != before {
+		t.Errorf("tuned in place, yet its pods are %s, before %s", now, before)
+	}
+	for _, e := range r.noLoop(t, taken) {
+		t.Logf("%s %s: %s", e.ID, e.Outcome, e.Detail)
+	}
+}
+
+// fixedBatch: no batches are tried on a model that takes one row at a time.
+func fixedBatch(t *testing.T, r *rig) {
+	if got := r.settingsOf(fixed); got.Batch != 1 {
+		t.Errorf("its model takes single rows, and it was given a batch size of %d\n%s", got.Batch, r.details(fixed.name))
+	}
+	r.noLoop(t, fixed)
+}
+
+// lyingServer: it is held, by numbers that do not agree, and what may have been begun is taken back.
+func lyingServer(t *testing.T, r *rig) {
+	r.eventually("the liar is found out", time.Minute, func() bool { return strings.Contains(r.details(liar.name), "do not agree") })
+	if got := r.settingsOf(liar); got.Batch != 1 {
+		t.Errorf("it lies, and has a batch size of %d", got.Batch)
+	}
+	r.noLoop(t, liar)
+}
+
+// newVersion: a version that takes batches, and so has another curve, is rolled out without a lost request,
+// and measured anew.
+func newVersion(t *testing.T, r *rig) {
+	was := r.settingsOf(fixed)
+	next := fixed
+	next.model, next.version = "any.onnx", "v2"
+	ended := r.traffic(t, fixed, "t,req_per_s\n0,20\n12,20\n24,20\n")
+	r.document(next)
+	r.eventually("the new version is rolled out", time.Minute, func() bool {
+		return strings.Contains(r.kubectl("-n", tunedSpace, "get", "deployment/fixed", "-o", "jsonpath={.spec.template.spec.containers[0].args}"), "--model=any.onnx")
+	})
+	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/fixed", "--timeout=90s")
+	if out := ended(); !strings.Contains(out, " failed=0 ") {
+		t.Errorf("requests failed while a version was rolled out:\n%s", out)
+	}
+	if now := r.settingsOf(fixed); now.Generation <= was.Generation {
+		t.Errorf("the settings of the new version have generation %d, those of the old %d", now.Generation, was.Generation)
+	}
+	r.noLoop(t, fixed)
+}
+
+// deletedDocuments: after the two minutes in which a document may come back, one server serves on by itself
+// with the same pods and without our marks, of the other nothing is left.
+func deletedDocuments(t *testing.T, r *rig, gone time.Time) {
+	was := r.podsOf(keeps)
+	r.eventually("what the documents asked for when they went", time.Until(gone.Add(4*time.Minute)), func() bool {
+		return r.there("deployment/goes") == "" && r.kubectl("-n", tunedSpace, "get", "deployment/keeps", "-o", `jsonpath={.metadata.labels.trimtab\.dev/inference-server}`) == ""
+	})
+	r.onePass()
+	for _, kind := range []string{"deployment", "service", "poddisruptionbudget", "configmap"} {
+		name := map[bool]string{true: "-model-config"}[kind == "configmap"]
+		if r.there(kind+"/goes"+name) != "" {
+			t.Errorf("%s goes%s is still there", kind, name)
+		}
+		if r.there(kind+"/keeps"+name) == "" {
+			t.Errorf("%s keeps%s is gone", kind, name)
+		}
+	}
+	if now := r.podsOf(keeps); now != was || now == "" {
+		t.Errorf("pods of keeps are %q, before it was left alone %q", now, was)
+	}
+}
