@@ -31,6 +31,7 @@ type tuner struct {
 	out      *os.File           // a JSON line for every combination; nil: none
 	traces   string             // for the step live
 	minutes  int                // of an arm there
+	arms     string             // to run there; empty: all
 }
 
 // tunerStep is one part of the family.
@@ -93,6 +94,7 @@ func (t *tuner) flags(args []string) (only, out string, err error) {
 		names = append(names, s.name)
 	}
 	fs.StringVar(&t.traces, "traces", "", "for "+liveStep+": a `folder` of request traces, or one trace; one is made up if empty")
+	fs.StringVar(&t.arms, "arms", "", "for "+liveStep+": `names` of arms, with commas between; empty: all of trimtab,hpa,vpa+hpa,static,optimum")
 	fs.IntVar(&t.minutes, "minutes", 0, "for "+liveStep+": length of an arm; 0 is 8, and 2 with --quick")
 	fs.StringVar(&only, "only", "", "steps to run, separated by commas; all if empty: "+strings.Join(names, ", "))
 	err = fs.Parse(args)
@@ -196,7 +198,7 @@ func (t *tuner) beside(name string, value float64, unit, rival string, theirs fl
 
 // live runs the arms on a cluster.
 func (t *tuner) live() error {
-	lines, err := liveTuner(liveOptions{root: t.root, traces: t.traces, minutes: t.minutes, quick: t.quick, command: tunerCommand, say: t.say})
+	lines, err := liveTuner(liveOptions{root: t.root, traces: t.traces, minutes: t.minutes, only: t.arms, quick: t.quick, command: tunerCommand, say: t.say})
 	for _, l := range lines {
 		err = errors.Join(err, t.write(l))
 	}

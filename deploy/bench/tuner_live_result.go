@@ -74,6 +74,9 @@ func (l *live) trimtabArm(ctx context.Context) (armResult, error) {
 	if err != nil {
 		return r, err
 	}
+	if page, err := l.trimtab(ctx, "tune", liveNamespace+"/"+liveServer, "--what-if", "replicas=1", "--what-if", "replicas=2"); err == nil {
+		l.say("%s", page)
+	}
 	r.entries, err = l.history(ctx)
 	for _, e := range r.entries {
 		l.say("  %s %s: %s", e.Ended.Sub(r.report.Begun).Round(time.Second), e.Outcome, e.Detail)

@@ -20,8 +20,8 @@ type Pair struct {
 	Setting   Setting       `json:"setting"`
 	Rate      float64       `json:"rate"`
 	Predicted time.Duration `json:"predicted"` // tail latency, before any correction
-	Realised  time.Duration `json:"realised"`
-	Cores     [2]float64    `json:"cores"` // predicted and realised
+	Realised  time.Duration `json:"realised"`  // of what the server's histogram allows the nearest to Predicted
+	Cores     [2]float64    `json:"cores"`     // predicted and realised
 }
 
 const (

@@ -64,20 +64,6 @@ func scaled(n, to, from float64) float64 {
 	return n * to / from
 }
 
-// service is what answering costs, as the window and the curve show it. CPU that a pod uses without any
-// request is counted to the requests: at the rates that a plan is made for that is too much rather than
-// too little. What a batch takes beside the model is counted by itself.
-func (e Evidence) service() Service {
-	s := Service{Curve: e.Curve, MaxBatch: e.MaxBatch, Processors: e.Processors}
-	if e.Window.Replicas > 0 {
-		s.Memory = e.Window.Memory / int64(e.Window.Replicas)
-	}
-	if n := e.Window.Requests(); n > 0 {
-		s.Path = max(0, e.Window.CPUSeconds-e.Window.Compute-PerBatch*float64(e.Window.Batches)) / float64(n)
-	}
-	return s
-}
-
 // Check tells where a server's numbers contradict each other, so that nothing can be concluded from
 // them. Windows with fewer requests than are judged are not looked at closely: few are never even.
 func (e Evidence) Check(needed int64) error {
@@ -184,7 +170,7 @@ func (s State) question(e Evidence) Question {
 		room.Replicas = [2]int{}
 	}
 	return Question{
-		Now: s.Setting, Service: e.service(), Load: e.busiest(s.Calendar), SLO: s.Goal.SLO, Probability: s.Goal.Probability,
+		Now: s.Setting, Service: s.service(e), Load: e.busiest(s.Calendar), SLO: s.Goal.SLO, Probability: s.Goal.Probability,
 		Room: room, Price: e.Price, Calibration: s.Calibration,
 	}
 }

@@ -111,6 +111,7 @@ type State struct {
 	Plan        Plan        `json:"plan,omitzero"`     // its answer, cut short
 	Calibration Calibration `json:"calibration,omitzero"`
 	Calendar    Calendar    `json:"calendar,omitzero"`
+	Beside      []Beside    `json:"beside,omitempty"` // of the last windows, oldest first
 }
 
 // Measure is what a judged window showed of the setting in force.

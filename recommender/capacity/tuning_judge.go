@@ -115,16 +115,20 @@ func (s State) voided(at time.Time) State {
 
 // learned notes how the prediction for the window's own load came true.
 func (s State) learned(e Evidence, o advice) State {
+	known := s.service(e)
+	if b, ok := e.beside(); ok {
+		s.Beside = noted(s.Beside, b)
+	}
 	m := e.measure(s.Goal)
 	if !e.Curve.Known() || m.Latency.To == 0 || m.Latency.At <= 0 {
 		return s
 	}
-	p := o.predict(e.service(), e.load(), s.Setting, s.Goal.SLO)
+	p := o.predict(known, e.load(), s.Setting, s.Goal.SLO)
 	if p.Full || p.Tail.Value <= 0 {
 		return s
 	}
 	s.Calibration = s.Calibration.Add(Pair{
-		At: e.At, Setting: s.Setting, Rate: m.Rate, Predicted: p.Tail.Value, Realised: m.Latency.At,
+		At: e.At, Setting: s.Setting, Rate: m.Rate, Predicted: p.Tail.Value, Realised: m.Latency.nearest(p.Tail.Value),
 		Cores: [2]float64{p.Cores, perSecond(e.Window.CPUSeconds, e.Window.Elapsed)},
 	})
 	s.Calibration.Pairs = last(slices.Clone(s.Calibration.Pairs), keptPairs)
@@ -167,7 +171,7 @@ func (s State) refusal(step Step, e Evidence, o advice) (why string, slow bool) 
 	}
 	from, to := weight(step.From, e.Price), weight(step.To, e.Price)
 	if from == to {
-		if most := step.cpuThen(e, s.Goal.SLO, o); float64(after.CPU) > most*(1+wider) {
+		if most := step.cpuThen(s.service(e), e, s.Goal.SLO, o); float64(after.CPU) > most*(1+wider) {
 			return fmt.Sprintf("a request takes %s of CPU, %s before", span(after.CPU), span(time.Duration(most))), false
 		}
 		return "", false
@@ -181,11 +185,11 @@ func (s State) refusal(step Step, e Evidence, o advice) (why string, slow bool) 
 // cpuThen is the CPU that a request took before the step, in nanoseconds, at the rate that there was
 // after it: by what was measured, and between the two rates by what is predicted, for fuller batches
 // take less.
-func (st Step) cpuThen(e Evidence, slo fleet.SLO, o advice) float64 {
+func (st Step) cpuThen(service Service, e Evidence, slo fleet.SLO, o advice) float64 {
 	at := func(rate float64) float64 {
 		l := e.load()
 		l.Peak, l.Rate, l.Mean = scaled(l.Peak, rate, l.Rate), rate, rate
-		return o.predict(e.service(), l, st.From, slo).Cores / rate
+		return o.predict(service, l, st.From, slo).Cores / rate
 	}
 	then, now := at(st.Before.Rate), at(st.After.Rate)
 	if !(then > 0 && now > 0) {

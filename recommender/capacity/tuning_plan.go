@@ -122,23 +122,30 @@ func (s State) worth(c Candidate, p Plan) bool {
 // toward is the first step from Setting to another: of its parts the first that is predicted to keep the
 // SLO; where that is broken, the part that helps most.
 func (s State) toward(target Candidate, q Question, p Plan, o advice) (Setting, bool) {
-	if s.refutes(target.Setting) {
+	target = s.plainer(target, q, o)
+	to := target.Setting
+	if s.refutes(to) {
 		return Setting{}, false
 	}
 	needed := cmp.Or(q.Probability, 0.95)
-	if s.breaks() || !p.Now.Meets {
+	calm := !s.breaks() && p.Now.Meets
+	if !calm {
 		needed = min(needed, p.Now.Chance)
 	}
 	var all []Candidate
-	for _, part := range parts(s.Setting, target.Setting) {
+	for _, part := range parts(s.Setting, to) {
 		if s.refutes(part) {
 			break // what was refuted is not gone round
 		}
-		room := lessOf(part, like(part, s.Setting)) || o.fits(q, part)
 		c := target
-		if part != target.Setting {
+		if part != to {
 			c = o.try(q, part)
 		}
+		fewer := part.Replicas < s.Setting.Replicas
+		if calm && fewer && part != to && !c.Meets {
+			continue // those that stay must ask for more first
+		}
+		room := lessOf(part, like(part, s.Setting)) || o.fits(q, part)
 		if room && (!c.Prediction.Full && c.Chance >= needed || s.breaks()) {
 			all = append(all, c)
 		}
@@ -150,6 +157,20 @@ func (s State) toward(target Candidate, q Question, p Plan, o advice) (Setting, 
 		return slices.MinFunc(all, quicker).Setting, true
 	}
 	return all[0].Setting, true
+}
+
+// plainer is a target with the batch limit and delay that are in force, where it then asks for hardly more: a
+// plan made anew finds neighbours of what is there as good, and each step takes a window.
+func (s State) plainer(target Candidate, q Question, o advice) Candidate {
+	to := target.Setting
+	if q.Room.CPU == [2]int64{} || s.breaks() || to.Batch == s.Setting.Batch && to.Delay == s.Setting.Delay {
+		return target
+	}
+	to.Batch, to.Delay, to.CPU = s.Setting.Batch, s.Setting.Delay, 0
+	if c := o.try(q, to); c.Meets && weight(c.Setting, q.Price) <= weight(target.Setting, q.Price)*(1+tie) {
+		return c
+	}
+	return target
 }
 
 // quicker orders candidates by their latency, those that cannot answer all that comes last, by what they
@@ -165,23 +186,16 @@ func quicker(a, b Candidate) int {
 }
 
 // parts are the ways to take one step from a setting to another, in the order in which they are tried:
-// settings that are taken up while serving, then more of what is asked for, then less of it.
+// settings that are taken up while serving; then fewer pods, which saves most, if those that stay can do with
+// what they ask for; then more of what pods ask for, or more pods, before less of the other.
 func parts(from, to Setting) []Setting {
 	hot, size, count := from, from, from
 	hot.Batch, hot.Delay = to.Batch, to.Delay
 	size.CPU, size.Limit, size.Memory, size.Instances = to.CPU, to.Limit, to.Memory, to.Instances
 	count.Replicas = to.Replicas
-	grows := to.CPU > from.CPU || to.Memory > from.Memory
-	all := []Setting{hot}
-	if grows {
-		all = append(all, size)
-	}
-	all = append(all, count)
-	if !grows {
-		all = append(all, size)
-	}
-	if !grows && to.Replicas < from.Replicas {
-		all[1], all[2] = size, count
+	all := []Setting{hot, count, size}
+	if grows := to.CPU > from.CPU || to.Memory > from.Memory; grows && to.Replicas > from.Replicas {
+		all = []Setting{hot, size, count}
 	}
 	return slices.DeleteFunc(all, func(s Setting) bool { return s == from })
 }

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -122,10 +123,10 @@ func TestParts(t *testing.T) {
 		to   Setting
 		want string
 	}{
-		{Setting{Batch: 8, Replicas: 1, CPU: 200}, "batch 1 -> 8 | cpu 500m -> 200m | replicas 2 -> 1"},
+		{Setting{Batch: 8, Replicas: 1, CPU: 200}, "batch 1 -> 8 | replicas 2 -> 1 | cpu 500m -> 200m"},
 		{Setting{Batch: 8, Replicas: 3, CPU: 900}, "batch 1 -> 8 | cpu 500m -> 900m | replicas 2 -> 3"},
 		{Setting{Batch: 1, Replicas: 4, CPU: 200}, "replicas 2 -> 4 | cpu 500m -> 200m"},
-		{Setting{Batch: 1, Replicas: 1, CPU: 900}, "cpu 500m -> 900m | replicas 2 -> 1"},
+		{Setting{Batch: 1, Replicas: 1, CPU: 900}, "replicas 2 -> 1 | cpu 500m -> 900m"},
 		{from, ""},
 	} {
 		var got []string
@@ -357,5 +358,38 @@ func invariants(t *testing.T, seed uint64, s State, at time.Time, made []time.Ti
 	var back State
 	if err != nil || json.Unmarshal(text, &back) != nil || fmt.Sprint(back.Phase, back.Setting, back.Steps()) != fmt.Sprint(s.Phase, s.Setting, s.Steps()) {
 		t.Fatalf("seed %d: %s came back as %+v", seed, text, back)
+	}
+}
+
+// TestToward: a pod that has 230m does with one replica, by prediction.
+func TestToward(t *testing.T) {
+	ask := advice{
+		try: func(_ Question, at Setting) Candidate {
+			at.CPU = cmp.Or(at.CPU, 230)
+			return Candidate{Setting: at, Meets: at.CPU*int64(at.Replicas) >= 230, Chance: 0.99}
+		},
+		fits: func(Question, Setting) bool { return true },
+	}
+	q := Question{Room: Room{CPU: [2]int64{25, 300}}, Price: Price{Core: 22_810_000}}
+	from := func(cpu int64) Setting { return Setting{Batch: 16, Delay: 30 * ms, Replicas: 4, CPU: cpu} }
+	one := Setting{Batch: 16, Delay: 30 * ms, Replicas: 1, CPU: 230}
+	longer := one
+	longer.Delay = 40 * ms
+	for _, tt := range []struct {
+		name string
+		now  Setting
+		to   Setting
+		want string
+	}{
+		{"the one that stays asks for enough", from(300), one, "replicas 4 -> 1"},
+		{"the one that stays must ask for more first", from(210), one, "cpu 210m -> 230m"},
+		{"another delay that saves nothing is no step", from(300), longer, "replicas 4 -> 1"},
+		{"another batch limit that saves", Setting{Batch: 1, Delay: 30 * ms, Replicas: 1, CPU: 300}, Setting{Batch: 16, Delay: 30 * ms, Replicas: 1, CPU: 100}, "batch 1 -> 16"},
+	} {
+		s := State{Goal: Goal{SLO: fleet.SLO{Latency: 80 * ms}}, Setting: tt.now, Baseline: Measure{Latency: Quantile{At: ms, To: ms}}}
+		got, ok := s.toward(Candidate{Setting: tt.to, Meets: true, Chance: 0.99}, q, Plan{Now: Candidate{Meets: true, Chance: 0.99}}, ask)
+		if words := tt.now.Changes(got); !ok || words != tt.want {
+			t.Errorf("%s: %q %v, want %q", tt.name, words, ok, tt.want)
+		}
 	}
 }

@@ -150,6 +150,11 @@ func (w Window) Quantile(p float64) (Quantile, bool) {
 	return q, true
 }
 
+// nearest is the latency nearest to d that the quantile may be: within its bucket nobody knows better.
+func (q Quantile) nearest(d time.Duration) time.Duration {
+	return min(max(d, q.From), q.To)
+}
+
 // within tells whether q keeps a promise; none is kept always.
 func (q Quantile) within(promise time.Duration) bool {
 	return promise <= 0 || q.To > 0 && q.At <= promise

@@ -155,3 +155,13 @@ func TestQuantileInWords(t *testing.T) {
 		}
 	}
 }
+
+// TestNearest: of 20 to 50 ms nobody knows more than that.
+func TestNearest(t *testing.T) {
+	q := Quantile{At: 43 * ms, From: 20 * ms, To: 50 * ms}
+	for d, want := range map[time.Duration]time.Duration{10 * ms: 20 * ms, 33 * ms: 33 * ms, 60 * ms: 50 * ms} {
+		if got := q.nearest(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
