@@ -7,14 +7,40 @@ import (
 	"time"
 )
 
-// planned asks for a plan from what was measured on, and takes its first step.
-func (s State) planned(e Evidence, o advice) State {
+// asked is the state with a plan from what was measured on.
+func (s State) asked(e Evidence, o advice) (State, Question, Plan) {
 	if usual := max(1, cmp.Or(s.Setting.Limit, e.Cores)/1000); s.Setting.Instances == 0 && e.Instances > 0 && int64(e.Instances) != usual {
 		s.Setting.Instances = e.Instances // its flags say so
 	}
 	q := s.question(e)
 	p := o.best(q)
 	s.Planned, s.Question, s.Plan = e.At, q.brief(), p.brief()
+	return s, q, p
+}
+
+// Looked is the state after a window of a server that is only looked at: a plan is made from what is seen, every
+// ten trials anew, and nothing follows from it. done tells that the window was used.
+func (s State) Looked(e Evidence) (next State, done bool) { return s.lookedBy(e, ours()) }
+
+func (s State) lookedBy(e Evidence, o advice) (next State, done bool) {
+	if err := e.Check(s.Goal.Needed()); err != nil {
+		return s.lied(err, e.At), true
+	}
+	if !s.enough(e.Window) {
+		return s.waits(e)
+	}
+	s.Lies, s.Why = "", ""
+	s = s.learned(e, o)
+	s.Baseline = e.measure(s.Goal)
+	if s.Planned.IsZero() || e.At.Sub(s.Planned) >= apart*s.Goal.Trial {
+		s, _, _ = s.asked(e, o)
+	}
+	return s, true
+}
+
+// planned asks for a plan and takes its first step.
+func (s State) planned(e Evidence, o advice) State {
+	s, q, p := s.asked(e, o)
 	to, why := s.next(q, p, o)
 	if to == (Setting{}) {
 		return s.stays(why, e.At)

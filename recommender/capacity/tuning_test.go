@@ -393,3 +393,30 @@ func TestToward(t *testing.T) {
 		}
 	}
 }
+
+// TestLooked: what is only looked at is planned for after the first window and every ten trials, and no step of it is
+// ever taken.
+func TestLooked(t *testing.T) {
+	plans, ask := 0, hold()
+	ask.best = func(q Question) Plan {
+		plans++
+		better := q.Now
+		better.Replicas = 1
+		return Plan{Now: Candidate{Setting: q.Now, Meets: true}, Best: Candidate{Setting: better, Meets: true, Chance: 1}}
+	}
+	s, done := Begin(goal(), noon).lookedBy(seen(noon, of(100, 20*ms, 4, start)), ask)
+	if done || plans != 0 {
+		t.Errorf("of 100 requests: %v, %d plans", done, plans)
+	}
+	for i, want := range []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2} {
+		s, done = s.lookedBy(seen(noon.Add(time.Duration(i)*20*time.Second), of(2000, 20*ms, 4, start)), ask)
+		if !done || plans != want || s.Phase != Observing || s.Setting != start || s.Step != nil || s.Plan.Best.Setting.Replicas != 1 {
+			t.Fatalf("window %d: %v, %d plans, want %d; %s at %+v", i, done, plans, want, s.Phase, s.Setting)
+		}
+	}
+	lie := seen(noon.Add(time.Hour), of(2000, 20*ms, 4, start))
+	lie.Window.Answered = 5
+	if s, done = s.lookedBy(lie, ask); !done || s.Lies == "" || plans != 2 {
+		t.Errorf("a lie: %v %q, %d plans", done, s.Lies, plans)
+	}
+}

@@ -132,7 +132,8 @@ func (j *job) keep(ctx context.Context) []optimizer.Kept {
 	}
 	next.Adopted = j.adopted
 	if !j.enforced {
-		return j.explained(j.makeAll(ctx, next), next, "", false)
+		looked, words := j.look(ctx, next)
+		return j.explained(j.makeAll(ctx, next), looked, words, false)
 	}
 	var words string
 	var stale []pod

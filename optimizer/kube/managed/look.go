@@ -1,0 +1,54 @@
+package managed
+
+import (
+	"context"
+
+	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/recommender/capacity"
+)
+
+// look measures a server that its document only recommends for, so that its plan can be read before anybody lets
+// Trimtab follow it. What is seen is remembered by this process alone, and nothing is written.
+func (j *job) look(ctx context.Context, last record) (record, string) {
+	if j.server.Mode != policies.Recommend || j.server.Paused || j.found[kindDeployment].none() || last.State.Open() || !last.State.Goal.Tunes() {
+		return last, ""
+	}
+	r, ok := j.tuning.records[j.key()]
+	if !ok || !r.State.Goal.Equal(last.State.Goal) || r.State.Setting != last.State.Setting {
+		r = last
+	}
+	r, words := j.glimpse(ctx, r)
+	j.remember(r)
+	return r, words
+}
+
+// glimpse is look once it is known what was seen before.
+func (j *job) glimpse(ctx context.Context, r record) (record, string) {
+	pods, err := j.listPods(ctx)
+	if err != nil {
+		return r, oneLine(err)
+	}
+	if j.pods = ready(pods); len(j.pods) == 0 {
+		return r, "no pod is ready"
+	}
+	all, err := j.readAll(ctx, j.pods)
+	if err != nil {
+		return r, oneLine(err)
+	}
+	now, err := together(all, j.pods, j.now)
+	if err != nil {
+		return r, oneLine(err)
+	}
+	w, ok := r.Base.until(now)
+	if !ok {
+		r.Base = &now
+		return r, r.State.Progress(capacity.Window{})
+	}
+	e, odd := j.evidence(w, all)
+	next, done := r.State.Noted(e).Looked(e)
+	if r.State = next; !done {
+		return r, joined(next.Progress(w), odd)
+	}
+	r.Base = &now
+	return r, odd
+}

@@ -1,0 +1,42 @@
+package managed
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/recommender/capacity"
+)
+
+// TestLook: a server that its document only recommends for is measured and planned for, and nothing of it is
+// written; a paused one is not even looked at.
+func TestLook(t *testing.T) {
+	r, _ := inService(t)
+	r.set.Servers[0].Mode = policies.Recommend
+	for range 8 {
+		r.now = r.now.Add(5 * time.Second)
+		for _, p := range r.pods {
+			p.serve(2000)
+		}
+		if _, written := r.keep(); len(written) > 0 {
+			t.Fatalf("written %q", written)
+		}
+	}
+	s, ok := r.keeper.Standing("a", "quotes")
+	if !ok || !s.Known || s.Plan.Best.Setting.Batch <= 1 || s.Question.Now.Batch != 1 || s.Mode != "recommend" {
+		t.Errorf("standing %+v", s)
+	}
+	if got := r.state(); got.Phase != capacity.Observing || !got.Planned.IsZero() {
+		t.Errorf("something was written down: %+v", got)
+	}
+	if text := s.Text(nil); !strings.Contains(text, "PLAN ") || !strings.Contains(text, "batch 1 -> ") {
+		t.Errorf("the page says\n%s", text)
+	}
+	still := newRig(t, quotes())
+	still.set.Servers[0].Mode, still.set.Servers[0].Paused = policies.Recommend, true
+	still.keep()
+	if s, _ := still.keeper.Standing("a", "quotes"); s.Known {
+		t.Errorf("a paused server was planned for: %+v", s)
+	}
+}
