@@ -86,7 +86,8 @@ func (e Evidence) Check(needed int64) error {
 
 // sound tells what of a curve is impossible.
 func sound(c curve.Curve) error {
-	const longestBatch = 3600.0 // seconds
+	const longestBatch, wildest = 3600.0, 1000.0 // seconds, and times what the curve says
+	p := c.Spread
 	for _, v := range []float64{c.Wall.Fixed, c.Wall.PerRow, c.CPU.Fixed, c.CPU.PerRow} {
 		if !(v >= 0 && v <= longestBatch) {
 			return fmt.Errorf("its curve has %v seconds in it", v)
@@ -95,8 +96,10 @@ func sound(c curve.Curve) error {
 	switch {
 	case c.Known() && !(c.Wall.At(1) > 0):
 		return fmt.Errorf("its curve says that a row takes no time")
-	case !(c.Error >= 0):
+	case !(c.Error >= 0 && c.Error <= wildest):
 		return fmt.Errorf("its curve has an error of %v", c.Error)
+	case !(0 <= p.P10 && p.P10 <= p.P50 && p.P50 <= p.P90 && p.P90 <= p.P99 && p.P99 <= wildest):
+		return fmt.Errorf("its curve has a spread of %v", p)
 	}
 	return nil
 }

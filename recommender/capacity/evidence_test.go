@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/serving/curve"
 )
 
@@ -164,5 +165,34 @@ func TestCalendarMean(t *testing.T) {
 	}
 	if later := c.Note(noon.Add(9*time.Hour), 1000); later.Mean != c.Mean {
 		t.Errorf("mean %v after a gap", later.Mean)
+	}
+}
+
+// TestWildNumbers: what no server can mean is said or bounded, and nothing fails on it.
+func TestWildNumbers(t *testing.T) {
+	wild := honest()
+	wild.Curve.Spread = curve.Spread{P10: 1.7e308, P50: 1.7e308, P90: 1.7e308, P99: 1.7e308}
+	if err := wild.Check(200); err == nil {
+		t.Error("that spread is believed")
+	}
+	for _, l := range []Load{{Rate: 100, Burst: 1e5}, {Rate: 100, Burst: 9e15}, {Rate: 1e-9, Burst: 30}, {Rate: 9e15, Burst: 1}} {
+		for _, spread := range []curve.Spread{{}, wild.Curve.Spread, {P10: 5, P50: 1, P90: 1, P99: 1e307}} {
+			s := Service{Curve: straight(0.001, 0.0005)}
+			s.Curve.Spread = spread
+			for _, batch := range []int{1, 8} {
+				p := Predict(s, l, Setting{Batch: batch, Delay: ms, Replicas: 2, CPU: 100}, fleet.SLO{Latency: 50 * ms})
+				if !(p.Cores >= 0 && p.Cores < math.Inf(1) && p.Lost >= 0 && p.Lost <= 1 && p.Goodput >= 0) || p.P99.Value < 0 {
+					t.Errorf("%+v, %+v, batch %d: %+v", l, spread, batch, p)
+				}
+			}
+		}
+	}
+}
+
+// TestShortReasons: words of a thousand pods do not fill the state.
+func TestShortReasons(t *testing.T) {
+	s := step(nil).GiveUp(strings.Repeat("pod a-b-c did not take it up; ", 1000), noon)
+	if n := len(s.Why); n > 510 || !strings.HasSuffix(s.Why, "...") {
+		t.Errorf("%d bytes: %.40q", n, s.Why)
 	}
 }

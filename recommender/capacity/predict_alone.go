@@ -1,7 +1,5 @@
 package capacity
 
-import "slices"
-
 // followed is how many requests are followed one by one: each takes some 50 ns, and where much comes and bursts,
 // the busiest hundredth of fewer is a matter of chance.
 const followed = 150_000
@@ -23,7 +21,7 @@ func (p pod) follow() view {
 		if spread.Known() {
 			takes = PerBatch + line*spread.At(jitter.uniform())
 		}
-		first := slices.Index(free, slices.Min(free))
+		first := earliest(free)
 		free[first] = max(now, free[first]) + takes
 		busy += takes
 		if i >= simulatedWarmUp {
@@ -31,6 +29,17 @@ func (p pod) follow() view {
 		}
 	}
 	return p.ones(seen, busy/float64(n))
+}
+
+// earliest is the place of the least.
+func earliest(free []float64) int {
+	first := 0
+	for i, at := range free {
+		if at < free[first] {
+			first = i
+		}
+	}
+	return first
 }
 
 // ones is the view of a pod whose batches are of one row each, which take the seconds on average.

@@ -22,12 +22,15 @@ type stream struct {
 func streamTo(l Load, replicas int) stream {
 	n := float64(replicas)
 	s := stream{
-		rate: finite(l.Rate) / n, burst: finite(l.Burst), replicas: n, rows: max(1, finite(l.Rows)),
+		rate: finite(l.Rate) / n, burst: min(finite(l.Burst), wildestBurst), replicas: n, rows: max(1, finite(l.Rows)),
 		urgent: min(1, finite(l.Interactive)), bulk: min(1, finite(l.Bulk)),
 	}
 	s.high = highRate(finite(l.Rate), s.burst, finite(l.Peak)) / n
 	return s
 }
+
+// wildestBurst is a variation beyond which gaps are nothing but clumps, of which no sum can be taken.
+const wildestBurst = 30
 
 // finite is x, or 0 where that is negative or no number.
 func finite(x float64) float64 {

@@ -35,7 +35,7 @@ type pod struct {
 
 func podOf(s Service, l Load, at Setting) pod {
 	s.Path, s.Reach, s.Idle = finite(s.Path), finite(s.Reach), finite(s.Idle)
-	if !(s.Curve.Spread.At(1) < math.Inf(1)) {
+	if mean := meanSpread(s.Curve.Spread); !(mean > 0 && mean < 1e6 && s.Curve.Spread.At(1) < math.Inf(1)) {
 		s.Curve.Spread = curve.Spread{}
 	}
 	p := pod{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -203,7 +204,7 @@ func (s State) GiveUp(why string, at time.Time) State {
 		return s.takenBack(why, false, at)
 	case TakingBack:
 		s = s.rests(at)
-		s.Why += "; " + why
+		s.Why = short(s.Why + "; " + why)
 	}
 	return s
 }
@@ -240,6 +241,7 @@ func (s State) takenBack(why string, slow bool, at time.Time) State {
 	if s.Step == nil {
 		return s
 	}
+	why = short(why)
 	step := *s.Step
 	step.Why = why
 	back := step.From
@@ -255,6 +257,15 @@ func (s State) takenBack(why string, slow bool, at time.Time) State {
 	s.Backs = append(recent(s.Backs, at), at.Unix())
 	s.Step, s.Anchor, s.Setting, s.Why = nil, nil, back, why
 	return s.into(TakingBack, at)
+}
+
+// short is a reason as it is remembered: what many pods say at once would fill the state.
+func short(why string) string {
+	const most = 500 // bytes
+	if len(why) <= most {
+		return why
+	}
+	return strings.ToValidUTF8(why[:most], "") + "..."
 }
 
 // dearer tells whether a setting asks for clearly more than another.

@@ -491,3 +491,23 @@ func TestRemembered(t *testing.T) {
 		}
 	}
 }
+
+// TestProtectedAlready: pods under two budgets cannot be evicted, so that no second one is made.
+func TestProtectedAlready(t *testing.T) {
+	r := newFound(t, theirs())
+	policy := r.client.PolicyV1().PodDisruptionBudgets("a")
+	if err := policy.Delete(t.Context(), "quotes", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	one := intstr.FromInt32(1)
+	r.create(&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web-pdb"}, Spec: policyv1.PodDisruptionBudgetSpec{
+		MinAvailable: &one, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "q"}},
+	}})
+	rows, _ := r.keep()
+	if got := row(t, rows, kindBudget); got.State != optimizer.AsAsked || got.Detail != "PodDisruptionBudget web-pdb protects its pods already" {
+		t.Errorf("row %+v", got)
+	}
+	if all, err := policy.List(t.Context(), metav1.ListOptions{}); err != nil || len(all.Items) != 1 {
+		t.Errorf("%d budgets, %v", len(all.Items), err)
+	}
+}

@@ -31,7 +31,7 @@ func (j *job) decide(ctx context.Context, r record, next capacity.State) (record
 		}
 		r.Entry = id
 	}
-	if j.server.Autoscale.On() && !next.Planned.Equal(from.Planned) {
+	if j.server.Autoscale.On() && (!next.Planned.Equal(from.Planned) || next.Setting.CPU != from.Setting.CPU) {
 		r.HPATarget = target(next, r.HPATarget)
 	}
 	return r.moved(next, j.now), ""
@@ -42,7 +42,7 @@ func (j *job) decide(ctx context.Context, r record, next capacity.State) (record
 func target(s capacity.State, now int32) int32 {
 	const few = 5
 	q := s.Question
-	q.Calibration = s.Calibration
+	q.Now, q.Calibration = s.Setting, s.Calibration
 	if t := int32(q.AutoscaleTarget()); t > 0 && (now == 0 || max(t-now, now-t) >= few) {
 		return t
 	}

@@ -133,6 +133,9 @@ func (j *job) keep(ctx context.Context) []optimizer.Kept {
 	next.Adopted = j.adopted
 	if !j.enforced {
 		looked, words := j.look(ctx, next)
+		if err := j.close(ctx); err != nil {
+			words = oneLine(err)
+		}
 		return j.explained(j.makeAll(ctx, next), looked, words, false)
 	}
 	var words string

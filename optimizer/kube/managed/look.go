@@ -14,12 +14,23 @@ func (j *job) look(ctx context.Context, last record) (record, string) {
 		return last, ""
 	}
 	r, ok := j.tuning.records[j.key()]
-	if !ok || !r.State.Goal.Equal(last.State.Goal) || r.State.Setting != last.State.Setting {
+	known := r.State.Setting
+	known.Instances = last.State.Setting.Instances // which the pods may have told
+	if !ok || !r.State.Goal.Equal(last.State.Goal) || known != last.State.Setting {
 		r = last
 	}
 	r, words := j.glimpse(ctx, r)
 	j.remember(r)
 	return r, words
+}
+
+// close ends what was begun before the document came to recommend only: what was tried stays in force, and
+// is judged if it enforces again.
+func (j *job) close(ctx context.Context) error {
+	if !j.write || j.server.Mode != policies.Recommend {
+		return nil
+	}
+	return j.settle(ctx, ref(j.server), "", "the document only recommends now: what was tried stays in force, not judged")
 }
 
 // glimpse is look once it is known what was seen before.

@@ -40,3 +40,29 @@ func TestLook(t *testing.T) {
 		t.Errorf("a paused server was planned for: %+v", s)
 	}
 }
+
+// TestRecommendMidway: a document that stops enforcing while a step is tried leaves no entry open.
+func TestRecommendMidway(t *testing.T) {
+	r, _ := inService(t)
+	r.until(capacity.Comparing)
+	r.set.Servers[0].Mode = policies.Recommend
+	r.pass(5*time.Second, 2000)
+	if all := r.entries(); len(all) != 1 || all[0].Outcome == "" || !strings.Contains(all[0].Detail, "only recommends now") {
+		t.Errorf("entries %+v", all)
+	}
+}
+
+// TestNeverWarm: a server whose settings are never in force for long enough does not keep a step open for ever.
+func TestNeverWarm(t *testing.T) {
+	r, p := inService(t)
+	r.until(capacity.Changing)
+	p.cold = true
+	for range 150 {
+		if r.pass(5*time.Second, 2000); r.state().Phase != capacity.Changing {
+			break
+		}
+	}
+	if s := r.state(); s.Phase == capacity.Changing {
+		t.Errorf("after 12 minutes: %s since %s", s.Phase, s.Since)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"trimtab.dev/trimtab/optimizer"
 )
@@ -27,12 +28,35 @@ func (j *job) makeAll(ctx context.Context, r record) []optimizer.Kept {
 			rows = append(rows, j.scale(ctx, k, r)...)
 			continue
 		}
+		if row, ok := j.protected(ctx, k); ok {
+			rows = append(rows, row)
+			continue
+		}
 		rows = append(rows, j.make(ctx, k, j.wanted(k.name, r)))
 		if k.name == kindConfigMap && rows[0].State == optimizer.Refused {
 			break
 		}
 	}
 	return rows
+}
+
+// protected is the row of a budget that is not made because another one protects the pods of an adopted server
+// already: pods under two budgets cannot be evicted at all, and nodes not be drained.
+func (j *job) protected(ctx context.Context, k kind) (optimizer.Kept, bool) {
+	if k.name != kindBudget || !j.found[kindBudget].none() || !j.adopted.has(kindDeployment) {
+		return optimizer.Kept{}, false
+	}
+	all, err := j.client.PolicyV1().PodDisruptionBudgets(j.server.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return j.row(k.name, optimizer.Refused, oneLine(fmt.Errorf("list PodDisruptionBudgets: %w", err))), true
+	}
+	pods := labels.Set(j.adopted.template(j.server).Labels)
+	for _, b := range all.Items {
+		if selects, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil && selects.Matches(pods) {
+			return j.row(k.name, optimizer.AsAsked, "PodDisruptionBudget "+b.Name+" protects its pods already"), true
+		}
+	}
+	return optimizer.Kept{}, false
 }
 
 func (j *job) make(ctx context.Context, k kind, want tree) optimizer.Kept {

@@ -86,6 +86,7 @@ type server struct {
 	settings
 	since   time.Time // the settings are in force
 	slow    bool      // answers take 80 ms
+	cold    bool      // its settings are never in force for long
 	stuck   bool      // it takes up no settings
 	counts  [3]int64  // up to 10 ms, 50 ms, 100 ms
 	refused int64
@@ -118,7 +119,7 @@ func (s *server) served() int64 { return s.counts[0] + s.counts[1] + s.counts[2]
 
 func (s *server) metrics(now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "modelserver_config_generation{model=\"m\"} %d\nmodelserver_config_age_seconds{model=\"m\"} %g\n", s.Generation, now.Sub(s.since).Seconds())
+	fmt.Fprintf(&b, "modelserver_config_generation{model=\"m\"} %d\nmodelserver_config_age_seconds{model=\"m\"} %g\n", s.Generation, s.age(now))
 	fmt.Fprintf(&b, "process_cpu_seconds_total %g\nprocess_resident_memory_bytes %d\n", 1.1*s.cpu, 32<<20)
 	fmt.Fprintf(&b, "modelserver_requests_total{code=\"200\"} %d\nmodelserver_requests_total{code=\"400\"} 7\nmodelserver_requests_total{code=\"503\"} %d\n", s.served(), s.refused)
 	fmt.Fprintf(&b, "modelserver_inferences_total{model=\"m\"} %d\nmodelserver_executions_total{model=\"m\"} %d\n", s.served()+s.lies, s.batches)
@@ -300,4 +301,12 @@ func (r *rig) refuse(verb, resource string, err error) (stop func()) {
 	on := true
 	r.client.PrependReactor(verb, resource, func(k8stesting.Action) (bool, runtime.Object, error) { return on, nil, err })
 	return func() { on = false }
+}
+
+// age is the seconds for which the settings are in force.
+func (s *server) age(now time.Time) float64 {
+	if s.cold {
+		return 0
+	}
+	return now.Sub(s.since).Seconds()
 }

@@ -45,7 +45,9 @@ func (r record) news(last record) bool {
 	if a.Step == nil && b.Step == nil {
 		a.Setting.Replicas = b.Setting.Replicas // an autoscaler's doing
 	}
-	began := a.Active() && (r.Base == nil) != (last.Base == nil) || a.Active() && r.Base != nil && last.Base != nil && !r.Base.At.Equal(last.Base.At)
+	lies := a.Lies != "" && b.Lies != "" // windows that say nothing are no news
+	other := (r.Base == nil) != (last.Base == nil) || r.Base != nil && last.Base != nil && !r.Base.At.Equal(last.Base.At)
+	began := other && !lies && a.Active()
 	return began || a.Phase != b.Phase || a.Setting != b.Setting || !a.Since.Equal(b.Since) || !a.Planned.Equal(b.Planned) ||
 		a.Over != b.Over || a.Why != b.Why || (a.Lies == "") != (b.Lies == "") || a.Voids != b.Voids ||
 		r.Generation != last.Generation || r.Entry != last.Entry || r.HPATarget != last.HPATarget || r.Resized != last.Resized

@@ -38,8 +38,11 @@ func (j *job) advance(ctx context.Context, last record) (next record, words stri
 
 // step is advance with all that is remembered.
 func (j *job) step(ctx context.Context, r record) (next record, words string, stale []pod) {
-	if j.autoscaler() != "" {
+	switch {
+	case j.autoscaler() != "":
 		r.State = r.State.Scaled(j.replicas())
+	case r.State.Goal.Room.Replicas == [2]int{}: // the document's, where an autoscaler had its say before
+		r.State = r.State.Scaled(int(j.server.Replicas))
 	}
 	waiting, refused := j.resize(ctx, r)
 	r = r.resized(waiting, refused)
@@ -60,11 +63,11 @@ func (j *job) step(ctx context.Context, r record) (next record, words string, st
 	case len(waiting) > 0 || refused != nil:
 		return j.late(ctx, r, resizeWords(waiting, refused), nil)
 	case !warm:
-		return r, fmt.Sprintf("in force for less than %s", warmUp), nil
+		return j.late(ctx, r, fmt.Sprintf("settings to be in force for %s", warmUp), nil)
 	}
 	now, err := together(all, j.pods, j.now)
 	if err != nil {
-		return r, oneLine(err), nil
+		return j.blind(ctx, r, oneLine(err))
 	}
 	next, words = j.judge(ctx, r, now, all)
 	return next, words, nil
@@ -151,7 +154,12 @@ func (j *job) late(ctx context.Context, r record, what string, stale []pod) (rec
 	if waits(r) && j.now.Sub(r.State.Since) > ackWithin {
 		return j.giveUp(ctx, r, fmt.Sprintf("not in force within %s: %s", ackWithin, what), stale)
 	}
-	return r, "waits for " + strings.TrimPrefix(what, "waits for "), stale
+	words := "waits for " + strings.TrimPrefix(what, "waits for ")
+	if next := r.State.Unseen(words, j.now); next.Phase != r.State.Phase {
+		r, words := j.decide(ctx, r, next)
+		return r, words, stale
+	}
+	return r, words, stale
 }
 
 // giveUp ends a step that cannot be put in force.
@@ -170,6 +178,9 @@ func (j *job) judge(ctx context.Context, r record, now base, all []shown) (recor
 	w, ok := r.Base.until(now)
 	back := !ok && r.Base.back(now)
 	if !ok && !back {
+		if next := r.State.Unseen("its pods are others in each pass", j.now); next.Phase != r.State.Phase {
+			return j.decide(ctx, r, next)
+		}
 		r.Base = &now
 		return r, r.progress(capacity.Window{})
 	}

@@ -177,7 +177,7 @@ func TestNotCounted(t *testing.T) {
 		"not ready":             {func(r *rig, _ *server) { r.ready("quotes-1", corev1.ConditionFalse) }, "waits for 1 ready pods and no others; of 1 there are 0 ready"},
 		"it does not answer":    {func(r *rig, _ *server) { delete(r.pods, "10.0.0.1") }, "read pod quotes-1: "},
 		"settings not taken up": {func(_ *rig, p *server) { p.Generation = 0; p.stuck = true }, "waits for quotes-1 to take up generation 1"},
-		"only just in force":    {func(r *rig, p *server) { p.since = r.now.Add(4 * time.Second) }, "in force for less than 2s"},
+		"only just in force":    {func(r *rig, p *server) { p.since = r.now.Add(4 * time.Second) }, "settings to be in force for 2s"},
 	} {
 		r, p := inService(t)
 		r.pass(5*time.Second, 2000)
