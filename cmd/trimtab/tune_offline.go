@@ -10,6 +10,7 @@ import (
 
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/optimizer/kube/managed"
 	"trimtab.dev/trimtab/policies"
 	"trimtab.dev/trimtab/recommender/capacity"
 )
@@ -104,8 +105,9 @@ func (a tuneAsk) offline(ctx context.Context, out io.Writer) error {
 // standing is what the plan of a document comes to.
 func (s sketch) standing(doc policies.Server, service capacity.Service) capacity.Standing {
 	price, _ := s.price()
+	goal := managed.Goal(doc)
 	q := capacity.Question{
-		Now: settingOf(doc), Service: service, SLO: doc.SLO, Probability: doc.Tune.Probability, Room: roomOf(doc), Price: price,
+		Now: goal.Start, Service: service, SLO: goal.SLO, Probability: goal.Probability, Room: goal.Room, Price: price,
 		Load: capacity.Load{Rate: s.rate, Burst: s.burst, Peak: s.peak, Rows: s.rows},
 	}
 	return capacity.Standing{
@@ -132,29 +134,6 @@ func (s sketch) server() (policies.Server, error) {
 		return policies.Server{}, errors.Join(all...)
 	}
 	return docs.Servers[0], nil
-}
-
-// settingOf is what a document begins with.
-func settingOf(s policies.Server) capacity.Setting {
-	return capacity.Setting{
-		Batch: s.Batch.Size, Delay: s.Batch.MaxDelay, Replicas: int(s.Replicas),
-		CPU: s.Requests.MilliCPU, Limit: s.Limits.MilliCPU, Memory: s.Requests.Memory,
-	}
-}
-
-// roomOf is what a document lets the tuner choose. No pod may request more than its limit.
-func roomOf(s policies.Server) capacity.Room {
-	r := capacity.Room{
-		Batches: s.Batch.Sizes, MaxDelay: s.Tune.MaxDelay, Replicas: [2]int{int(s.Tune.Replicas[0]), int(s.Tune.Replicas[1])},
-		CPU: s.Tune.CPU, Memory: s.Tune.Memory, Redundancy: int(s.Tune.Redundancy), Margin: s.Tune.Margin,
-	}
-	if limit := s.Limits.MilliCPU; limit > 0 {
-		r.CPU[1] = min(r.CPU[1], limit)
-	}
-	if limit := s.Limits.Memory; limit > 0 {
-		r.Memory[1] = min(r.Memory[1], limit)
-	}
-	return r
 }
 
 // price is what machines cost, and where that is from.

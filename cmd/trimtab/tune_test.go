@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/optimizer/kube/managed"
 	"trimtab.dev/trimtab/policies"
 	"trimtab.dev/trimtab/recommender/capacity"
 )
@@ -253,12 +254,12 @@ func TestRoomOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc.Tune.CPU, doc.Tune.Memory = [2]int64{50, 4000}, [2]int64{64 << 20, 1 << 30} // limits are 1 core and 512Mi
-	r := roomOf(doc)
+	r := managed.Goal(doc).Room
 	if r.CPU != [2]int64{50, 1000} || r.Memory != [2]int64{64 << 20, 512 << 20} || r.Replicas != [2]int{2, 6} || r.Redundancy != 1 || r.Margin != 0.2 {
 		t.Errorf("%+v", r)
 	}
 	doc.Limits = fleet.Resources{}
-	if r := roomOf(doc); r.CPU[1] != 4000 || r.Memory[1] != 1<<30 {
+	if r := managed.Goal(doc).Room; r.CPU[1] != 4000 || r.Memory[1] != 1<<30 {
 		t.Errorf("without limits: %+v", r)
 	}
 }

@@ -315,7 +315,7 @@ func TestNotAdopted(t *testing.T) {
 	}{
 		"no flag":         {func(d *appsv1.Deployment) { server(d).Args = []string{"serve"} }, "none of its containers runs modelserver serve with --config"},
 		"another program": {func(d *appsv1.Deployment) { server(d).Args[0] = "generate" }, "none of its containers runs modelserver serve"},
-		"not on a volume": {func(d *appsv1.Deployment) { server(d).Args[2] = "/tmp/x.json" }, "--config /tmp/x.json is not on a ConfigMap volume; put it on one"},
+		"not on a volume": {func(d *appsv1.Deployment) { server(d).Args[2] = "/etc/x.json" }, "--config /etc/x.json is not on a ConfigMap volume; put it on one"},
 		"on a Secret":     {func(d *appsv1.Deployment) { server(d).Args[2] = "/etc/keys/x.json" }, "is not on a ConfigMap volume"},
 		"by subPath":      {func(d *appsv1.Deployment) { server(d).VolumeMounts[1].SubPath = "x" }, "mount the whole volume"},
 		"another port":    {func(d *appsv1.Deployment) { server(d).Args = append(server(d).Args, "--port=9000") }, "listens on port 9000"},

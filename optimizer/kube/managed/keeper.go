@@ -127,7 +127,7 @@ func (p *pass) server(ctx context.Context, s policies.Server) []optimizer.Kept {
 func (j *job) keep(ctx context.Context) []optimizer.Kept {
 	last, known := j.record()
 	next := last
-	if !known || !last.State.Goal.Equal(goal(j.server)) {
+	if !known || !last.State.Goal.Equal(Goal(j.server)) {
 		next = begin(j.server, last, j.now)
 	}
 	next.Adopted = j.adopted

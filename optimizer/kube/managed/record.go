@@ -104,8 +104,8 @@ func (r record) stand() string {
 	return what + " is being put in force"
 }
 
-// goal is what a document asks of the tuner.
-func goal(s policies.Server) capacity.Goal {
+// Goal is what a document asks of the tuner.
+func Goal(s policies.Server) capacity.Goal {
 	t, at := s.Tune, start(s)
 	g := capacity.Goal{
 		Of: fingerprint(s), Start: at, SLO: s.SLO, Probability: t.Probability, Trial: s.Batch.Trial, Changes: t.Changes,
@@ -156,7 +156,7 @@ func fingerprint(s policies.Server) string {
 // not depend on the document, and how well predictions come true only on what is served.
 func begin(s policies.Server, last record, now time.Time) record {
 	r := record{Version: recordVersion, Generation: last.Generation + 1, Written: now, Saved: now, Adopted: last.Adopted, Resized: last.Resized}
-	r.State = capacity.Begin(goal(s), now)
+	r.State = capacity.Begin(Goal(s), now)
 	r.State.Calendar = last.State.Calendar
 	if last.State.Goal.Of == r.State.Goal.Of {
 		r.State.Calibration = last.State.Calibration
