@@ -25,6 +25,7 @@ type tuner struct {
 	warm     time.Duration // requests before each window
 	sweep    []scenario
 	services []capacity.Service // of each scenario, as they are known before the sweep
+	clients  []float64          // CPU seconds of the client for each request of each scenario, where it shares the server's CPUs
 	classes  map[string]*class  // by model
 	visions  []vision           // of the sweep, by combination
 	outcomes []outcome          // of the sweep, once it was run
@@ -183,7 +184,9 @@ func (t *tuner) ask(s *server, cores int, o order) (seen, float64, error) {
 	}
 	var saw seen
 	err = json.Unmarshal(answer, &saw)
-	return saw, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), err
+	own := (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	saw.Client = own / max(1, o.Rate*(o.Warm+o.Window).Seconds())
+	return saw, own, err
 }
 
 // tuned records a figure of the family.

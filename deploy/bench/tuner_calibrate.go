@@ -105,20 +105,20 @@ func (t *tuner) first(s scenario, c *class) error {
 // calibrate learns what the tuner knows of a server before it plans: one window of the scenario's load at the
 // server's own settings, which are not on the grid, and the curve that it publishes then. Nothing is taken
 // from the windows that are judged.
-func (t *tuner) calibrate(s scenario) (capacity.Service, error) {
+func (t *tuner) calibrate(s scenario) (_ capacity.Service, client float64, _ error) {
 	c := t.classes[s.Model]
 	one, own := c.servers[1], place{32, 5 * time.Millisecond, 1}
 	if err := t.change(one, own); err != nil {
-		return c.profile, err
+		return c.profile, 0, err
 	}
 	o := order{JSON: s.JSON, Rate: s.Rate, Burst: s.Burst, SLO: s.SLO, Seed: 98, Window: t.window}
 	base, err := t.observe(one, 1, o, s.String()+", before tuning")
 	if err != nil {
-		return c.profile, err
+		return c.profile, 0, err
 	}
 	k, err := about(one)
 	if err != nil {
-		return c.profile, err
+		return c.profile, 0, err
 	}
 	memory, err := one.memory()
 	known := c.profile
@@ -126,7 +126,7 @@ func (t *tuner) calibrate(s scenario) (capacity.Service, error) {
 	known = calibrated(known, c.rest, c.light, base)
 	t.say("  %s: wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; beside the model %.0f us of CPU a request (%.0f under light load), %.0f us of latency; idle %.4f cores", s,
 		lineText(k.Curve.Wall), lineText(k.Curve.CPU), 100*k.Curve.Error, k.Curve.Spread.P10, k.Curve.Spread.P99, 1e6*known.Path, 1e6*pathOf(c.light, known.Idle), 1e6*known.Reach, known.Idle)
-	return known, err
+	return known, base.Client, err
 }
 
 // calibrated is the service as three windows tell it: without load, of light load, and of the load itself. The

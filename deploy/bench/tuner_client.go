@@ -43,6 +43,7 @@ type seen struct {
 	Rows     float64 // that ran
 	Batches  float64
 	Memory   float64 // bytes that the server held afterwards; the client leaves it out
+	Client   float64 // CPU seconds of the client for each request; it leaves it out
 }
 
 // most connections at once; more requests than that wait for one.

@@ -97,7 +97,7 @@ func (t *tuner) question(i, cores int) capacity.Question {
 	room.Batches = slices.Compact(room.Batches)
 	room.Replicas, room.CPU, room.Cores = [2]int{1, 1}, [2]int64{10, at.CPU}, at.CPU
 	return capacity.Question{
-		Now: at, Service: here.on(t.services[i]), Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
+		Now: at, Service: here.on(t.services[i], t.clients[i]), Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
 		Price: capacity.Price{Core: money(coreMonth), GiB: money(gibMonth)},
 	}
 }
@@ -112,11 +112,14 @@ func money(dollars float64) cost.Money {
 func (t *tuner) planned(i int) (found, capacity.Candidate) {
 	var seen []capacity.Candidate
 	for _, p := range grid() {
-		seen = append(seen, capacity.Try(t.question(i, p.Cores), p.setting()))
+		tried := capacity.Try(t.question(i, p.Cores), p.setting())
+		tried.Prediction = p.own(tried.Prediction, t.sweep[i].Rate, t.clients[i])
+		seen = append(seen, tried)
 	}
 	var free capacity.Candidate
 	for cores := 1; cores <= 2; cores++ {
 		one := capacity.Best(t.question(i, cores)).Best
+		one.Prediction = place{Cores: cores}.own(one.Prediction, t.sweep[i].Rate, t.clients[i])
 		if cores == 1 || better(one.Prediction.Cores, one.Meets, free.Prediction.Cores, free.Meets) {
 			free = one
 		}

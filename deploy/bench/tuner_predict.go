@@ -24,13 +24,16 @@ type vision struct {
 func (t *tuner) foresee() {
 	t.visions = make([]vision, len(t.combinations()))
 	for _, c := range t.combinations() {
-		known, load, at := c.on(t.services[c.of]), c.load(), c.place.setting()
+		client := t.clients[c.of]
+		known, load, at := c.on(t.services[c.of], client), c.load(), c.place.setting()
 		t.visions[c.index] = vision{
-			Ours:      capacity.Predict(known, load, at, c.promise()),
-			Alone:     capacity.Predict(c.on(t.classes[c.Model].profile), load, at, c.promise()),
+			Ours:      c.own(capacity.Predict(known, load, at, c.promise()), c.Rate, client),
+			Alone:     c.own(capacity.Predict(c.on(t.classes[c.Model].profile, client), load, at, c.promise()), c.Rate, client),
 			MD1:       single(known, load, c.place.Cores),
 			MeanValue: meanValue(known, load, at),
 		}
+		t.visions[c.index].MD1.cores -= c.Rate * c.place.shared(client)
+		t.visions[c.index].MeanValue.cores -= c.Rate * c.place.shared(client)
 	}
 }
 

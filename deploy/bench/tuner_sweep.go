@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -64,9 +65,25 @@ func (p place) setting() capacity.Setting {
 }
 
 // on is a service on as many cores as a place has: servers are bound to them, so that no more of it runs at once.
-func (p place) on(s capacity.Service) capacity.Service {
+// Where that is every core of the machine the client computes there too, for each request as long as client says.
+func (p place) on(s capacity.Service, client float64) capacity.Service {
 	s.Processors = p.Cores
+	s.Path += p.shared(client)
 	return s
+}
+
+// shared is what the client takes of the server's cores for each request.
+func (p place) shared(client float64) float64 {
+	if p.Cores < runtime.NumCPU() {
+		return 0
+	}
+	return client
+}
+
+// own is a prediction without the cores that the client takes of the place.
+func (p place) own(said capacity.Prediction, rate, client float64) capacity.Prediction {
+	said.Cores -= rate * p.shared(client)
+	return said
 }
 
 func (s scenario) load() capacity.Load {
@@ -126,11 +143,11 @@ func (t *tuner) run() error {
 		if err := t.start(s); err != nil {
 			return err
 		}
-		known, err := t.calibrate(s)
+		known, client, err := t.calibrate(s)
 		if err != nil {
 			return err
 		}
-		t.services = append(t.services, known)
+		t.services, t.clients = append(t.services, known), append(t.clients, client)
 	}
 	t.foresee()
 	windows := make([][]seen, len(t.combinations()))
