@@ -24,7 +24,7 @@ var layers = map[string]string{
 	"cmd/trimtab":                "cmd/simulate/show optimizer optimizer/... policies policies/... recommender recommender/... reports reports/... k8s.io/... github.com/prometheus/... github.com/robfig/cron/v3 gopkg.in/yaml.v3",
 	"cmd/modelserver":            "serving serving/... github.com/prometheus/client_golang/...",
 	"deploy/sizes":               "",
-	"deploy/bench":               "optimizer/fleet optimizer/cost recommender/capacity serving/batch serving/curve",
+	"deploy/bench":               "optimizer/fleet optimizer/cost recommender recommender/... serving/batch serving/curve",
 	"deploy/onnxruntime/compare": "serving/runtime serving/runtime/...",
 	// adapters
 	"optimizer/kube":           "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
@@ -47,8 +47,12 @@ var layers = map[string]string{
 	"reports/mail":             "github.com/wneessen/go-mail",
 	// the line: below it no client-go, no network, no clock, no log
 	"reports":              "optimizer optimizer/cost optimizer/fleet policies policies/admission recommender",
-	"optimizer":            "optimizer/fleet optimizer/cost recommender policies policies/admission",
-	"recommender":          "optimizer/fleet optimizer/cost",
+	"optimizer":            "optimizer/fleet optimizer/cost recommender recommender/sharing recommender/sizing policies policies/admission",
+	"recommender":          "optimizer/fleet optimizer/cost recommender/sharing recommender/sizing",
+	"recommender/replay":   "recommender/sizing",
+	"recommender/scaling":  "",
+	"recommender/sharing":  "optimizer/cost",
+	"recommender/sizing":   "",
 	"recommender/capacity": "optimizer/fleet optimizer/cost serving/batch serving/curve",
 	"policies":             "optimizer/fleet policies/admission gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/api/resource",
 	"policies/admission":   "optimizer/fleet k8s.io/apimachinery/pkg/api/resource",
@@ -60,7 +64,7 @@ var layers = map[string]string{
 
 // pure are the packages below the line; impure is what of the standard library they may not import.
 var (
-	pure   = []string{"reports", "optimizer", "recommender", "recommender/capacity", "policies", "policies/admission", "optimizer/cost", "optimizer/fleet", "serving/batch", "serving/curve"}
+	pure   = []string{"reports", "optimizer", "recommender", "recommender/capacity", "recommender/replay", "recommender/scaling", "recommender/sharing", "recommender/sizing", "policies", "policies/admission", "optimizer/cost", "optimizer/fleet", "serving/batch", "serving/curve"}
 	impure = []string{"log", "log/slog", "net", "net/http", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand", "syscall"}
 )
 

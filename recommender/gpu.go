@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sharing"
 )
 
 // Advice is what a person should do about a workload and Trimtab does not do itself.
@@ -43,15 +44,7 @@ const (
 // most; otherwise it is not known what it frees. GPUs are told apart by the pod's own count (fleet.GPUName):
 // pods that put their work on differently numbered GPUs are seen as using all of them.
 func Advise(w fleet.Workload, h *History, o Options, now time.Time) []Advice {
-	c := judge{w: w, h: h, o: o, now: now}
-	if _, held := c.gate(); held {
-		return nil
-	}
-	u, _ := c.gpuUse()
-	if u == nil || u.fine() {
-		return nil
-	}
-	return []Advice{u.advice()}
+	return AdviseOn(w, h, o, sharing.Card{}, now)
 }
 
 // gpus is the most GPUs that any pod of the workload, or its template, asks for.
@@ -83,6 +76,10 @@ type gpuUse struct {
 	idle   []string  // the names of those that did nothing
 	enough int64     // GPUs that would do at the percentile, at least one
 	parts  bool      // what the pods ask for are slices or shares of a GPU already
+	asks   string    // the resource that they ask for
+
+	card   sharing.Card // empty: not known
+	memory []float64    // bytes, the most in use of each GPU; nil: not known
 }
 
 // gpuUse measures the GPUs, or says why they are not known; neither where there is nothing to judge.
@@ -137,13 +134,16 @@ const gpuCaveat = "look at the GPU memory in use first (DCGM_FI_DEV_FB_USED): bu
 func (u *gpuUse) advice() Advice {
 	do, freed := u.remedy()
 	return Advice{
-		Reason: fleet.GPUUnderused, Text: do, Before: gpuCaveat, MilliGPU: freed,
+		Reason: fleet.GPUUnderused, Text: do, Before: u.before(), MilliGPU: freed,
 		Evidence: u.evidence(), Steps: u.steps(), Confidence: days(u.spent()),
 	}
 }
 
 // remedy is what to do, and the thousandths of a GPU that each pod then frees.
 func (u *gpuUse) remedy() (string, int64) {
+	if do, freed, ok := u.precise(); ok {
+		return do, freed
+	}
 	n, idle, most := int64(len(u.each)), int64(len(u.idle)), slices.Max(u.high)
 	busy := all(n) + " busy " + percent(u.busy)
 	switch spare := n - u.enough; {
@@ -178,7 +178,8 @@ func (u *gpuUse) steps() []Step {
 	for i, d := range u.each {
 		out = append(out, Step{u.names[i], "mean", percent(d.Mean)}, Step{u.names[i], u.at, percent(u.high[i])}, Step{u.names[i], "peak", percent(d.Peak)})
 	}
-	return append(out, Step{"gpus", "asked for", fmt.Sprint(len(u.each))}, Step{"gpus", "enough to " + percent(gpuFull), fmt.Sprint(u.enough)})
+	out = append(out, Step{"gpus", "asked for", fmt.Sprint(len(u.each))}, Step{"gpus", "enough to " + percent(gpuFull), fmt.Sprint(u.enough)})
+	return append(out, u.sharingSteps()...)
 }
 
 // spent is the measured time behind the GPU that was measured least.

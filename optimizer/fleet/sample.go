@@ -17,6 +17,7 @@ const (
 	Throttling Signal = "throttling" // share of CPU periods in which a container was throttled, 0 to 1
 	OOM        Signal = "oom"        // out-of-memory kills of a container in the window
 	GPU        Signal = "gpu"        // share of time in which anything ran on one GPU of a pod, 0 to 1
+	GPUMemory  Signal = "gpu-memory" // bytes in use of one GPU of a pod, DCGM_FI_DEV_FB_USED
 )
 
 // Sample is one measurement over a window that ends at At. Window and statistic belong to it, so
@@ -24,7 +25,7 @@ const (
 type Sample struct {
 	Ref       Ref           `json:"ref"`
 	Pod       string        `json:"pod"`
-	Container string        `json:"container,omitempty"` // empty for signals of a pod; for GPU the device, see GPUName
+	Container string        `json:"container,omitempty"` // empty for signals of a pod; for GPU and GPUMemory the device, see GPUName
 	Image     string        `json:"image,omitempty"`
 	Signal    Signal        `json:"signal"`
 	At        time.Time     `json:"at"`

@@ -1,0 +1,156 @@
+package replay
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+)
+
+// twoSeries are compared by three rules.
+func twoSeries() ([]Series, Comparison, []Drawn) {
+	random := generator(2)
+	a := made(300, 9, func(at int64) float64 { return 0.2 + float64(random.below(10))/100 })
+	b := made(300, 9, func(at int64) float64 { return float64(random.below(100)) / 50 })
+	a.ID, b.ID, a.Class, b.Class, a.Granted, b.Granted = "a<b>", "b", "calm", "wild", 1, 4
+	all := []Series{a, b}
+	drawn := []Drawn{{Series: a}, {Series: b}}
+	o := CompareOptions{Score: Standard(30_000), Pack: StandardPack(4)}
+	c := Compare(all, []Maker{KRR(), VPA(), FlatMax(1)}, o, func(m Maker, i int, line []float64) {
+		drawn[i].Lines = append(drawn[i].Lines, DrawnLine{m.Name, append([]float64{}, line...)})
+	})
+	return all, c, drawn
+}
+
+func TestCompare(t *testing.T) {
+	all, c, _ := twoSeries()
+	if c.Unit != Cores || c.Series != 2 || c.Clusters != 2 || !c.Granted || c.Node != 4 || len(c.Rows) != 3 {
+		t.Fatalf("%+v", c)
+	}
+	for i, m := range []Maker{KRR(), VPA(), FlatMax(1)} {
+		for k, s := range all {
+			if got, want := c.Rows[i].Scored[k].Scores, Score(s, Run(m, s), Standard(30_000)); got != want {
+				t.Errorf("%s on %s: %+v, want %+v", m.Name, s.ID, got, want)
+			}
+		}
+		if c.Rows[i].Packing.NodeHours != 6*24 {
+			t.Errorf("%s: %g node-hours, want 144: both fit on one node", m.Name, c.Rows[i].Packing.NodeHours)
+		}
+	}
+	if c.Rows[2].Summary.Mean.Over > c.Rows[0].Summary.Mean.Over {
+		t.Error("the maximum is exceeded more often than p95")
+	}
+}
+
+func TestText(t *testing.T) {
+	_, c, _ := twoSeries()
+	var b strings.Builder
+	if err := Text(&b, []Comparison{c}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CPU: 2 series in 2 clusters over 9.0 days", "krr", "vpa", "max", "req/granted", "contention min", "$ a week"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, b.String())
+		}
+	}
+	c.Granted, c.Node, c.Price = false, 0, 0
+	b.Reset()
+	if err := Text(&b, []Comparison{c}); err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(b.String(), "over: share")
+	for _, not := range []string{"granted", "node-h", "$"} {
+		if strings.Contains(table, not) {
+			t.Errorf("without a grant, nodes or prices it says %q:\n%s", not, table)
+		}
+	}
+}
+
+// TestDrawings: every drawing is well-formed, says in words what it shows, and holds no figure that is none.
+func TestDrawings(t *testing.T) {
+	_, c, drawn := twoSeries()
+	pictures := []string{c.Frontier(false), c.Frontier(true), drawn[0].SVG(), drawn[1].SVG()}
+	c.Granted = false
+	pictures = append(pictures, c.Frontier(true))
+	one := Drawn{Series: Series{ID: "one", Unit: Cores, At: []int64{5}, Used: []float64{0}}, Lines: []DrawnLine{{"krr", []float64{math.NaN()}}}}
+	pictures = append(pictures, one.SVG())
+	for i, p := range pictures {
+		if !strings.Contains(p, "<title>") || !strings.Contains(p, "<desc>") || strings.Contains(p, "NaN") || strings.Contains(p, "Inf") {
+			t.Errorf("drawing %d: %.300s", i, p)
+		}
+		if err := wellFormed(p); err != nil {
+			t.Errorf("drawing %d: %v", i, err)
+		}
+	}
+	if (Drawn{}).SVG() != "" || (Comparison{}).Frontier(true) != "" {
+		t.Error("nothing is drawn as something")
+	}
+}
+
+func wellFormed(text string) error {
+	d := xml.NewDecoder(strings.NewReader(text))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func TestPage(t *testing.T) {
+	_, c, drawn := twoSeries()
+	var b strings.Builder
+	if err := Page(&b, "Replay of <x>", []Comparison{c}, drawn, []string{"krr"}); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for _, want := range []string{
+		"<title>Replay of &lt;x&gt;</title>", "a&lt;b&gt;", `id="show-krr" checked`, `id="show-vpa">`, "prefers-color-scheme: dark",
+		".r-krr { color: #0b6e4f", "body:has(#show-max:not(:checked)) path.r-max", "the worst tenth", "calm, 1 series",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	for _, not := range []string{"<script", "<link", "<img", "src=", "@import", "ZgotmplZ", "a<b>"} {
+		if strings.Contains(page, not) {
+			t.Errorf("holds %q", not)
+		}
+	}
+}
+
+func TestAmount(t *testing.T) {
+	for _, tt := range []struct {
+		v    float64
+		unit string
+		want string
+	}{
+		{0, Cores, "0"}, {0.01234, Cores, "0.0123"}, {0.5, Cores, "0.5"}, {1.234, Cores, "1.23"}, {123.4, Cores, "123"}, {1234, Cores, "1234"},
+		{95.4 * MiB, Bytes, "95.4 MiB"}, {3.25 * 1024 * MiB, Bytes, "3.25 GiB"},
+	} {
+		if got := Amount(tt.v, tt.unit); got != tt.want {
+			t.Errorf("%g %s: %q, want %q", tt.v, tt.unit, got, tt.want)
+		}
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, tt := range []struct {
+		low, high float64
+		want      []float64
+	}{{0, 1, []float64{0, 0.2, 0.4, 0.6, 0.8, 1}}, {0, 2.3, []float64{0, 0.5, 1, 1.5, 2}}, {0, 30, []float64{0, 10, 20, 30}}, {3, 3, []float64{3}}} {
+		got := ticks(tt.low, tt.high)
+		if len(got) != len(tt.want) {
+			t.Errorf("%g to %g: %v, want %v", tt.low, tt.high, got, tt.want)
+			continue
+		}
+		for i := range got {
+			if math.Abs(got[i]-tt.want[i]) > 1e-9 {
+				t.Errorf("%g to %g: %v, want %v", tt.low, tt.high, got, tt.want)
+			}
+		}
+	}
+}

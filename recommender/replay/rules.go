@@ -1,0 +1,14 @@
+package replay
+
+// Rules are the rules for series of a unit, in the order of a table: those of other tools, plain ones, and what
+// hindsight would have done.
+func Rules(unit string) []Maker {
+	if unit == Bytes {
+		return []Maker{KRRMemory(), VPAMemory(), FlatMax(1)}
+	}
+	return []Maker{
+		Trimtab(), TrimtabInPlace(), TrimtabFlat(),
+		KRR(), KRRHourly(), VPA(), VPAHourly(), VPAUpdater(false), VPAUpdater(true), Crane(), Attune(),
+		P99(), FlatMax(1), Reactive(), ReactiveDaily(), Clairvoyant(1), Clairvoyant(2),
+	}
+}

@@ -1,0 +1,132 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// Text writes comparisons as tables, rules as rows, each column explained below.
+func Text(w io.Writer, all []Comparison) error {
+	var b strings.Builder
+	for _, c := range all {
+		fmt.Fprintln(&b, c.about())
+		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(t, strings.Join(c.heads(), "\t")+"\t")
+		for _, r := range c.Rows {
+			fmt.Fprintln(t, strings.Join(c.cells(r), "\t")+"\t")
+		}
+		t.Flush() // a strings.Builder takes everything
+		b.WriteString("\n")
+	}
+	b.WriteString(legend)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// about is what was compared, in a line.
+func (c Comparison) about() string {
+	what := "CPU"
+	if c.Unit == Bytes {
+		what = "Memory"
+	}
+	return fmt.Sprintf("%s: %d series in %d clusters over %.1f days", what, c.Series, c.Clusters, c.Days)
+}
+
+const legend = `over: share of samples above the request, mean over series; unmet: use above the request, of all use, pooled.
+req/granted: request by what was provisioned, as mean over series and pooled. slack: mean of 1 - use/request.
+excess days: days with a sample above the request. [..]: 95 % interval, drawing clusters of series that move together.
+The first three days are warm-up and not scored. resizes: changes of the request by more than 1 %, a week.
+node-h, contention: the series packed onto nodes by each rule's requests, and the minutes in which a node was full.
+`
+
+// shown is a column of the table: whether it is shown is the same for all rows.
+type shown struct {
+	head string
+	cell func(Row) string
+}
+
+// columns are those that the comparison has figures for.
+func (c Comparison) columns() []shown {
+	out := []shown{
+		{"rule", func(r Row) string { return r.Summary.Name }},
+		{"over %", func(r Row) string { return hundredths(r.Summary.Mean.Over) }},
+	}
+	if c.Clusters > 1 {
+		out = append(out, shown{"[95 %]", func(r Row) string { return between(r.Summary.MeanLow.Over, r.Summary.MeanHigh.Over) }})
+	}
+	out = append(out, shown{"unmet %", func(r Row) string { return hundredths(r.Summary.Pooled.Unmet) }})
+	if c.Granted {
+		out = append(out,
+			shown{"req/granted", func(r Row) string { return thousandths(r.Summary.Mean.Ratio) }},
+			shown{"pooled", func(r Row) string { return thousandths(r.Summary.Pooled.Ratio) }})
+	}
+	out = append(out,
+		shown{"request", func(r Row) string { return Amount(r.Summary.Request, c.Unit) }},
+		shown{"unused", func(r Row) string { return Amount(r.Summary.SlackUse, c.Unit) }},
+		shown{"slack", func(r Row) string { return thousandths(r.Summary.Mean.Slack) }},
+		shown{"excess days %", func(r Row) string { return hundredths(r.Summary.ExcessDays) }},
+		shown{"missed h", func(r Row) string { return fmt.Sprintf("%.1f", r.Summary.MissedMinutes/60) }},
+		shown{"resizes", func(r Row) string { return fmt.Sprintf("%.1f", r.Summary.Resizes) }})
+	if c.Price > 0 {
+		out = append(out, shown{"$ a week", func(r Row) string { return fmt.Sprintf("%.2f", float64(r.Summary.Cost)/1e6) }})
+	}
+	if c.Node > 0 {
+		out = append(out,
+			shown{"node-h", func(r Row) string { return fmt.Sprintf("%.0f", r.Packing.NodeHours) }},
+			shown{"contention min", func(r Row) string { return fmt.Sprintf("%.0f", r.Packing.Contention) }})
+	}
+	return out
+}
+
+func (c Comparison) heads() []string {
+	var out []string
+	for _, col := range c.columns() {
+		out = append(out, col.head)
+	}
+	return out
+}
+
+func (c Comparison) cells(r Row) []string {
+	var out []string
+	for _, col := range c.columns() {
+		out = append(out, col.cell(r))
+	}
+	return out
+}
+
+func hundredths(share float64) string  { return fmt.Sprintf("%.2f", 100*share) }
+func thousandths(share float64) string { return fmt.Sprintf("%.3f", share) }
+
+func between(low, high float64) string { return hundredths(low) + "-" + hundredths(high) }
+
+// Amount is a figure of a unit, short: 0.35, 12.5, 410 MiB, 3.2 GiB.
+func Amount(v float64, unit string) string {
+	if unit != Bytes {
+		return short(v)
+	}
+	if v >= 1<<30 {
+		return short(v/(1<<30)) + " GiB"
+	}
+	return short(v/MiB) + " MiB"
+}
+
+// short is three digits, and never an exponent.
+//
+//	0.01234 -> 0.0123   1.5 -> 1.5   123.4 -> 123
+func short(v float64) string {
+	digits := 3
+	for limit := 1.0; v >= limit && digits > 0; limit *= 10 {
+		digits--
+	}
+	if v > 0 && v < 0.1 {
+		digits = 4
+	}
+	text := strconv.FormatFloat(v, 'f', digits, 64)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}

@@ -1,0 +1,45 @@
+package replay
+
+import (
+	"math"
+
+	"trimtab.dev/trimtab/recommender/sizing"
+)
+
+// Trimtab is this project's rule for CPU as a daemon applies it: at most two changes a day.
+func Trimtab() Maker {
+	return trimtab("trimtab", "a plan in money by hour of the week, at most 14 changes a week", sizing.Options{})
+}
+
+// TrimtabInPlace is the rule where requests may change every hour, with dearer shortfalls, as risk: high has them.
+func TrimtabInPlace() Maker {
+	return trimtab("trimtab-24", "the same plan, risk high, at most 24 changes a day", sizing.Options{Changes: 24, Risk: sizing.RiskHigh})
+}
+
+// TrimtabFlat is the rule without its calendar: what that is worth.
+func TrimtabFlat() Maker {
+	return trimtab("trimtab-flat", "the same plan without its calendar", sizing.Options{Flat: true})
+}
+
+func trimtab(name, about string, o sizing.Options) Maker {
+	return Maker{name, about, func(s Series) Rule {
+		o := o
+		o.Floor = s.Floor
+		return &planned{planner: sizing.NewPlanner(o)}
+	}}
+}
+
+// planned sizes one series with a planner of its own.
+type planned struct {
+	planner *sizing.Planner
+	track   sizing.Track
+}
+
+func (p *planned) Request(at int64) float64 {
+	if r, ok := p.planner.Request(&p.track, at); ok {
+		return r
+	}
+	return math.NaN()
+}
+
+func (p *planned) Seen(at int64, used float64) { p.planner.Add(&p.track, at, used, false) }

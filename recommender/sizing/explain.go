@@ -1,0 +1,125 @@
+package sizing
+
+import "time"
+
+// Step is a change that a plan makes.
+type Step struct {
+	At      time.Time `json:"at"`
+	Request float64   `json:"request"` // cores
+}
+
+// Explanation is a request with what it was weighed by.
+type Explanation struct {
+	Request   float64 `json:"request"` // cores
+	Reason    Reason  `json:"reason"`
+	Days      float64 `json:"days"`      // since the first sample
+	Reserved  float64 `json:"reserved"`  // core-hours of the plan for the next 24 hours
+	Shortfall float64 `json:"shortfall"` // its expected shortfall at its price, in core-hours
+	Changes   float64 `json:"changes"`   // its changes at their price, in core-hours
+	FlatCost  float64 `json:"flatCost"`  // core-hours that the cheapest single request for all of the 24 hours costs by the same account
+	Calendar  float64 `json:"calendar"`  // how far the daily and the weekly outlook are believed, 0 to 1
+	Steps     []Step  `json:"steps"`     // the changes of the plan, oldest first; none: it is flat
+	Left      float64 `json:"left"`      // changes that may be made now
+}
+
+// Advise is what a container should request that has live cores now, with the plan behind it; false while too
+// little is known. It takes nothing for granted: what is in force is what live says, a change of that is what
+// uses up the budget, and the advice is given again until it is followed.
+func (p *Planner) Advise(t *Track, at int64, live float64) (Explanation, bool) {
+	slot, _ := slotOf(at)
+	if t.first == 0 {
+		return Explanation{}, false
+	}
+	if slot > t.turned {
+		p.turn(t, slot)
+	}
+	p.see(t, at, levelOf(live))
+	trial := *t
+	trial.ahead = slot
+	if peak := trial.slots.at(slot); peak > trial.level {
+		p.react(&trial, worth[peak]/headroom)
+	} else {
+		p.renew(&trial, slot, at)
+	}
+	if at-t.first < int64(p.o.Warm/time.Second) {
+		return Explanation{}, false
+	}
+	return p.Explain(&trial, at)
+}
+
+// see takes note of the level that is in force.
+func (p *Planner) see(t *Track, at int64, live uint8) {
+	if live == t.level {
+		return
+	}
+	if t.level != 0 {
+		t.changes--
+	}
+	if live > t.level {
+		t.held = at + holdAfter
+	}
+	t.level = live
+}
+
+// Explain gives the request that the planner holds to be in force at an instant, with the plan behind it; false
+// while too little is known.
+func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) {
+	request, ok := p.Request(t, at)
+	if !ok {
+		return Explanation{}, false
+	}
+	p.plan(t, t.slots.now, 0)
+	s, price := p.span(t, 0), p.prices(t)
+	e := Explanation{
+		Request: request, Reason: t.reason, Days: float64(at-t.first) / 86400, Left: float64(t.changes),
+		Calendar: p.trusted[daily] + p.trusted[weekly],
+	}
+	level := int(t.level)
+	for h := range horizon {
+		if next := p.next(s, h, level, price.change); next != level && h > 0 {
+			level = next
+			e.Changes += price.change
+			e.Steps = append(e.Steps, Step{time.Unix(p.begins(at, h), 0).UTC(), max(worth[level], p.o.Floor)})
+		}
+		e.Reserved += worth[level]
+		e.Shortfall += p.cost[h][level] - worth[level]
+	}
+	e.FlatCost = p.single(s)
+	return e, true
+}
+
+// next is the level of the cheapest course in slot h after one level in the slot before.
+func (p *Planner) next(s span, h, level int, change float64) int {
+	best := level
+	if level < s.low || level > s.high {
+		best = s.high
+	}
+	least := p.course[h][best]
+	for l := s.low; l <= s.high; l++ {
+		if c := p.course[h][l] + change; c < least {
+			best, least = l, c
+		}
+	}
+	return best
+}
+
+// begins is when the slot h hours on begins, or where it is grown for: a lead before.
+func (p *Planner) begins(at int64, h int) int64 {
+	_, into := slotOf(at)
+	return at - into + int64(h)*slotSeconds
+}
+
+// single is the cost of the cheapest course without a change.
+func (p *Planner) single(s span) float64 {
+	least := -1.0
+	for l := s.low; l <= s.high; l++ {
+		sum := 0.0
+		for h := range horizon {
+			sum += p.cost[h][l]
+		}
+		if least < 0 || sum < least {
+			least = sum
+		}
+	}
+	return least
+}

@@ -1,0 +1,190 @@
+package sizing
+
+import (
+	"time"
+)
+
+// horizon is how many slots a plan looks ahead.
+const horizon = 24
+
+// Options say what a shortfall and a change are worth and how often requests may change.
+type Options struct {
+	Zone    *time.Location // whose hours and weekdays count; nil: UTC
+	Floor   float64        // cores that are never gone below
+	Risk    float64        // price of a shortfall, as a multiple of the usual; 0: 1
+	Changes float64        // of the request, a day; 0: 2
+	Lead    time.Duration  // by how much growth comes before the hour it is for; 0: 10 minutes
+	Warm    time.Duration  // nothing is requested before so much has passed since the first sample; 0: a day
+	Flat    bool           // the calendar is not looked at
+}
+
+// What the words of a policy's risk are as Options.Risk.
+const (
+	RiskLow    = 0.3
+	RiskNormal = 1.0
+	RiskHigh   = 3.0
+)
+
+// The usual prices. Reserving a core for an hour costs 1.
+const (
+	excessPrice = 1.0 // of an hour with an excess, in hours of mean use
+	missedPrice = 2.4 // of each core by which its peak exceeds the request
+	changePrice = 1.0 // of a change, in hours of mean use
+	scarce      = 3.0 // times changePrice where less than one change is left
+)
+
+const (
+	headroom  = 1.15       // over a use that exceeded the request
+	nearly    = 0.95       // of such a use: hours that came so far are like it
+	holdAfter = 3600       // seconds after an excess in which nothing shrinks
+	lagging   = 7 * perDay // slots after which a choice's cost counts half
+	learning  = 0.1       // how much an hour of mean use that an outlook cost more takes from its trust
+	doubt     = 0.02       // share of its first trust that an outlook always has
+	bank      = 7          // days for which changes that were not made are kept
+)
+
+// prior is how far each outlook is believed before it was tried.
+var prior = [outlooks]float64{flat: 0.2, daily: 0.25, weekly: 0.3, recent: 0.25}
+
+// Planner plans requests for any number of tracks. It is not safe for use by several goroutines at once.
+type Planner struct {
+	o       Options
+	odds    odds
+	one     row
+	cost    [horizon]row // expected, of each slot ahead
+	course  [horizon]row // the cheapest course from each slot on
+	clock   clock        // of the slot that is planned for
+	clocked int64        // that slot
+	trusted [outlooks]float64
+}
+
+// NewPlanner is a planner with options of which the zero ones are filled in.
+func NewPlanner(o Options) *Planner {
+	if o.Risk == 0 {
+		o.Risk = 1
+	}
+	if o.Changes == 0 {
+		o.Changes = 2
+	}
+	if o.Lead == 0 {
+		o.Lead = 10 * time.Minute
+	}
+	if o.Warm == 0 {
+		o.Warm = 24 * time.Hour
+	}
+	return &Planner{o: o}
+}
+
+// Add records use, and answers an excess of the request that the planner holds to be in force.
+func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
+	p.pass(t, at)
+	if !t.Record(at, used, limited) {
+		return
+	}
+	if limited {
+		used *= headroom
+	}
+	if r, ok := p.value(t); ok && used > r {
+		p.react(t, used)
+		t.held = at + holdAfter
+	}
+}
+
+// Request is what to request at an instant, not before the last one: cores; false while too little is known.
+// It is taken to be in force from then on.
+func (p *Planner) Request(t *Track, at int64) (float64, bool) {
+	p.pass(t, at)
+	return p.value(t)
+}
+
+// value is the request in force.
+func (p *Planner) value(t *Track) (float64, bool) {
+	switch {
+	case t.level == 0:
+		return 0, false
+	case t.level <= levelOf(p.o.Floor):
+		return p.o.Floor, true
+	}
+	return worth[t.level], true
+}
+
+// pass lets time go on: at the turn of an hour a new plan is made, and before it one for the hour to come.
+func (p *Planner) pass(t *Track, at int64) {
+	slot, into := slotOf(at)
+	if t.first == 0 {
+		return
+	}
+	if slot > t.turned {
+		p.turn(t, slot)
+		p.renew(t, slot, at)
+	}
+	if lead := int64(p.o.Lead / time.Second); into >= slotSeconds-lead && t.ahead <= slot && t.level != 0 {
+		t.ahead = slot + 1
+		if next := p.plan(t, slot+1, 0); next > t.level {
+			p.change(t, next, Rise)
+		}
+	}
+}
+
+// turn lets outlooks pay for each slot that has passed, and choose for the next; what is further back than a
+// week is not made up for.
+func (p *Planner) turn(t *Track, slot int64) {
+	t.changes = min(t.changes+float32(p.o.Changes*float64(slot-t.turned)/perDay), float32(p.o.Changes*bank))
+	t.slots.advance(slot)
+	if t.turned < slot-lagging {
+		t.turned, t.choice = slot-lagging, [outlooks]uint8{}
+	}
+	for ; t.turned < slot; t.turned++ {
+		p.settle(t, t.turned)
+		p.choose(t, t.turned+1)
+	}
+}
+
+// renew makes the plan with which a slot begins.
+func (p *Planner) renew(t *Track, slot, at int64) {
+	if t.level == 0 && at-t.first < int64(p.o.Warm/time.Second) {
+		return
+	}
+	switch next := p.plan(t, slot, 0); {
+	case t.level == 0:
+		t.level, t.reason = next, Settled
+	case next < t.level && at >= t.held:
+		p.change(t, next, Fall)
+	case next > t.level:
+		p.change(t, next, Rise)
+	}
+}
+
+// Renewed tells that another version runs from now on: what was measured before counts little.
+func (p *Planner) Renewed(t *Track, at int64) {
+	p.pass(t, at)
+	t.renewed = t.slots.now
+}
+
+// change makes another request, where the budget allows it: growth may borrow a change, and one more where use
+// exceeds the request already, so that a shrink just before does no harm.
+func (p *Planner) change(t *Track, next uint8, why Reason) {
+	least := map[Reason]float32{Fall: 1, Rise: 0, Excess: -1}[why]
+	if next == t.level || t.changes < least {
+		return
+	}
+	t.changes--
+	t.level, t.reason = next, why
+}
+
+// react answers an excess: the cheapest request for the hours in which use came as far as now.
+func (p *Planner) react(t *Track, used float64) {
+	least := levelOf(used * headroom)
+	s, near := &t.slots, levelOf(used*nearly)
+	for age := int64(1); age < kept; age++ {
+		if l := s.at(s.now - age); l >= near {
+			p.odds.add(max(l, least), faded[age/perDay])
+		}
+	}
+	p.odds.add(least, 1)
+	sp := p.span(t, least)
+	p.one = row{}
+	p.odds.priced(&p.one, sp, p.prices(t), 1)
+	must := max(sp.cheapest(&p.one, holdAfter/slotSeconds), least, t.level)
+	p.change(t, max(p.plan(t, s.now, must), must), Excess)
+}
