@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"os"
 	"strings"
 
 	"trimtab.dev/trimtab/reports"
@@ -62,16 +63,23 @@ func helpOrFault(err error, text string, out io.Writer) error {
 
 func planVerb(ctx context.Context, args []string, out io.Writer) error {
 	var w where
+	local := localPlan{progress: os.Stderr}
 	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
 	w.flags(fs)
+	local.flags(fs)
 	format := fs.String("o", "text", "`format`: text or json")
-	if _, done, err := parse(fs, args, 0, "plan [-o json]", out); done {
+	if _, done, err := parse(fs, args, 0, "plan [-o json] [--prometheus URL [-n NAMESPACE] [--policy FILE]...]", out); done {
 		return err
 	}
-	if *format != "text" && *format != "json" {
-		return badInput("trimtab plan: -o %s: choose text or json", *format)
+	if err := errors.Join(checkFormat("plan", *format), local.check(w.server)); err != nil {
+		return err
 	}
-	answer, err := w.plan(ctx)
+	ask := w.plan
+	if local.given() {
+		local.kubeconfig, local.context = w.kubeconfig, w.context
+		ask = local.answer
+	}
+	answer, err := ask(ctx)
 	if err != nil {
 		return err
 	}

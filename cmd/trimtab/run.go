@@ -26,6 +26,7 @@ type settings struct {
 	checkpointEvery, stopWithin               time.Duration
 	storeMaxBytes                             size
 	elect, enforce                            bool
+	prometheus                                outside
 }
 
 // defaultStoreMaxBytes leaves a volume of 2Gi, deploy/install.yaml's, room for the blocks that
@@ -63,6 +64,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&s.checkpointEvery, "checkpoint-every", 5*time.Minute, "between history checkpoints in ConfigMaps; 0: none, nor is history read from them")
 	fs.DurationVar(&s.stopWithin, "stop-within", 20*time.Second, "time to end cleanly after SIGTERM: the last checkpoint, the Lease, open answers")
 	fs.BoolVar(&s.enforce, "enforce", false, "make what policies in mode enforce and approvals ask for; false: only recommend, whatever they say")
+	s.prometheus.flags(fs)
 	fs.BoolVar(&s.elect, "leader-elect", true, "hold a Lease while writing; false: this is the only one, and it writes nothing")
 }
 
@@ -97,7 +99,10 @@ func (s settings) check() error {
 	if _, _, err := net.SplitHostPort(s.listen); err != nil {
 		faults = append(faults, badInput("trimtab run: --listen %s: write HOST:PORT or :PORT", s.listen))
 	}
-	return errors.Join(faults...)
+	if s.prometheus.given() && s.store != "" {
+		faults = append(faults, badInput("trimtab run: --store with --prometheus: what that server has is not stored again; leave one of them out"))
+	}
+	return errors.Join(append(faults, s.prometheus.check("run"))...)
 }
 
 func runDaemon(ctx context.Context, args []string, out io.Writer) error {

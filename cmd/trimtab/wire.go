@@ -37,10 +37,12 @@ type parts struct {
 	waits    atomic.Pointer[string] // for what, before the first pass; empty: for nothing
 
 	// From furnish on.
-	store   *usage.Store
-	sampler *usage.Sampler
-	scraper *usage.Scraper
+	store            *usage.Store // nil: usage is read from outside
+	sampler, scraper runner
 }
+
+// runner is what works until ctx ends.
+type runner interface{ Run(ctx context.Context) }
 
 // build takes what can fail at once: the credentials and the address to answer on.
 func build(s settings, log *slog.Logger) (*parts, error) {
@@ -69,6 +71,7 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 	p := &parts{settings: s, log: log, client: client, usage: usageClient, listener: listener, registry: prometheus.NewRegistry()}
 	p.waitFor("the daemon begins")
 	p.cluster = kube.New(client, s.namespace, log, kube.Options{})
+	p.registry.MustRegister(newPodOwners(p.cluster.Endpoints))
 	book := kube.NewLedger(client, s.namespace)
 	servers := managed.New(client, book, cost.Builtin(), log)
 	p.servers = servers
@@ -103,8 +106,11 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 	return p
 }
 
-// open opens the store, replaying what a killed process left.
+// open opens the store, replaying what a killed process left. There is none where usage is read from outside.
 func (p *parts) open() (*usage.Store, error) {
+	if p.settings.prometheus.given() {
+		return nil, p.furnishOutside()
+	}
 	return usage.OpenStore(usage.StoreOptions{
 		Dir: p.settings.store, Retention: optimizer.Retention, MaxBytes: int64(p.settings.storeMaxBytes), Log: p.log, Registry: p.registry,
 	})
@@ -112,6 +118,9 @@ func (p *parts) open() (*usage.Store, error) {
 
 // furnish builds what fills the store and what reads it.
 func (p *parts) furnish(store *usage.Store) {
+	if store == nil {
+		return
+	}
 	p.store = store
 	every := p.settings.sampleEvery
 	owners := &owners{cluster: p.cluster, keep: every / 2}

@@ -93,8 +93,12 @@ func name(metric string) string { return fmt.Sprintf("{__name__=%q}", metric) }
 
 // at fills in the durations.
 func (q query) at(window, interval time.Duration) query {
-	fill := strings.NewReplacer("$window", millis(window), "$range", millis(window+interval))
-	q.mean, q.max, q.count = fill.Replace(q.mean), fill.Replace(q.max), fill.Replace(q.count)
+	return q.each(strings.NewReplacer("$window", millis(window), "$range", millis(window+interval)).Replace)
+}
+
+// each puts every text of the query through f.
+func (q query) each(f func(text string) string) query {
+	q.mean, q.max, q.count = f(q.mean), f(q.max), f(q.count)
 	return q
 }
 

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -35,17 +32,20 @@ type ReaderOptions struct {
 
 // Reader answers the named queries from a Store. It may be used by several goroutines.
 type Reader struct {
-	store   *Store
+	backend backend
+	span    func() (oldest, newest time.Time, ok bool) // of all samples there are
 	o       ReaderOptions
 	queries []query
 }
 
 // NewReader builds a Reader on s.
-func NewReader(s *Store, o ReaderOptions) *Reader {
+func NewReader(s *Store, o ReaderOptions) *Reader { return newReader(s, s.span, o) }
+
+func newReader(b backend, span func() (oldest, newest time.Time, ok bool), o ReaderOptions) *Reader {
 	o.Step = cmp.Or(o.Step, DefaultStep)
 	o.Interval = cmp.Or(o.Interval, DefaultInterval)
 	o.Settle = max(0, cmp.Or(o.Settle, DefaultSettle))
-	r := &Reader{store: s, o: o}
+	r := &Reader{backend: b, span: span, o: o}
 	for _, q := range trimtabQueries() {
 		if q.gap == "" {
 			r.queries = append(r.queries, q.at(o.Step, o.Interval))
@@ -55,7 +55,10 @@ func NewReader(s *Store, o ReaderOptions) *Reader {
 }
 
 // Since is the time from which on there is usage to read; false: there is none yet.
-func (r *Reader) Since() (time.Time, bool) { return r.store.Since() }
+func (r *Reader) Since() (time.Time, bool) {
+	oldest, _, ok := r.span()
+	return oldest, ok
+}
 
 // Each hands over a sample for every window that ends in (since, until], is complete, and in which
 // something was measured; windows are aligned to the step. They are sorted by end, Ref, pod,
@@ -85,9 +88,8 @@ func (r *Reader) Each(ctx context.Context, since, until time.Time, do func([]fle
 // windows gives the ends of the first and the last window to read: within what was asked, complete,
 // and not before or after everything in the store.
 func (r *Reader) windows(since, until time.Time) (first, last time.Time, ok bool) {
-	oldest, some := r.store.Since()
-	newest, also := r.store.newest()
-	if !some || !also {
+	oldest, newest, some := r.span()
+	if !some {
 		return first, last, false
 	}
 	if before := oldest.Add(-time.Millisecond); since.Before(before) {
@@ -113,90 +115,11 @@ func floor(t time.Time, step time.Duration) time.Time {
 }
 
 func (r *Reader) chunk(ctx context.Context, first, last time.Time) ([]fleet.Sample, error) {
-	var out []fleet.Sample
-	for _, q := range r.queries {
-		samples, err := r.signal(ctx, q, first, last)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", q.signal, err)
-		}
-		out = append(out, samples...)
+	p := part{queries: r.queries, first: first, last: last, step: r.o.Step}
+	out, err := p.read(ctx, r.backend, func(_ query, l labels.Labels) (origin, bool) { return originOf(l), true })
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(out, compareSamples) // no two are equal: they would be one series
 	return out, nil
-}
-
-func compareSamples(a, b fleet.Sample) int {
-	return cmp.Or(a.At.Compare(b.At), a.Ref.Compare(b.Ref), cmp.Compare(a.Pod, b.Pod),
-		cmp.Compare(a.Container, b.Container), cmp.Compare(a.Signal, b.Signal), cmp.Compare(a.Image, b.Image))
-}
-
-// signal reads mean, largest and count of one signal and joins them window by window.
-func (r *Reader) signal(ctx context.Context, q query, first, last time.Time) ([]fleet.Sample, error) {
-	var answers [3]promql.Matrix
-	for i, text := range [3]string{q.mean, q.max, q.count} {
-		if text == "" {
-			continue
-		}
-		m, done, err := r.store.query(ctx, text, first, last, r.o.Step)
-		if err != nil {
-			return nil, err
-		}
-		defer done()
-		answers[i] = m
-	}
-	largest, count := byLabels(answers[1]), byLabels(answers[2])
-	var out []fleet.Sample
-	for _, s := range answers[0] {
-		key := identity(s.Metric)
-		out = append(out, r.join(q, s, largest[key], count[key])...)
-	}
-	return out, nil
-}
-
-func (r *Reader) join(q query, mean promql.Series, largest, count *points) []fleet.Sample {
-	o := originOf(mean.Metric)
-	out := make([]fleet.Sample, 0, len(mean.Floats))
-	for _, p := range mean.Floats {
-		s := fleet.Sample{Ref: o.ref, Pod: o.pod, Container: o.container, Image: o.image, Signal: q.signal,
-			At: time.UnixMilli(p.T).UTC(), Window: r.o.Step, Mean: p.F, Max: p.F}
-		if v, ok := largest.at(p.T); ok {
-			s.Max = v
-		}
-		n, ok := count.at(p.T)
-		if !ok || math.IsNaN(p.F) || math.IsInf(p.F, 0) {
-			continue // nothing was measured
-		}
-		s.N = int(n)
-		out = append(out, s)
-	}
-	return out
-}
-
-// points walks the values of one series forwards in time.
-type points struct{ rest []promql.FPoint }
-
-func (p *points) at(t int64) (float64, bool) {
-	if p == nil {
-		return 0, false
-	}
-	for len(p.rest) > 0 && p.rest[0].T < t {
-		p.rest = p.rest[1:]
-	}
-	if len(p.rest) == 0 || p.rest[0].T != t {
-		return 0, false
-	}
-	return p.rest[0].F, true
-}
-
-func byLabels(m promql.Matrix) map[string]*points {
-	out := make(map[string]*points, len(m))
-	for _, s := range m {
-		out[identity(s.Metric)] = &points{s.Floats}
-	}
-	return out
-}
-
-// identity is the labels without the metric's name, as a key.
-func identity(l labels.Labels) string {
-	return l.DropReserved(func(name string) bool { return name == model.MetricNameLabel }).String()
 }

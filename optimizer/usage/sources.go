@@ -53,9 +53,13 @@ func Families() []string {
 	for _, s := range sources {
 		out = append(out, s.requests, s.seconds, s.answered)
 	}
-	slices.Sort(out)
-	out = slices.Compact(out)
-	return slices.DeleteFunc(out, func(f string) bool { return f == "" })
+	return sortedSet(out)
+}
+
+// sortedSet sorts names and drops empty ones and repetitions.
+func sortedSet(names []string) []string {
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(f string) bool { return f == "" })
 }
 
 // firstOf joins the PromQL of every source that has any: per pod, the first that answers counts.

@@ -171,6 +171,13 @@ func (s *Store) newest() (time.Time, bool) {
 	return time.UnixMilli(ms).UTC(), true
 }
 
+// span is the times of the oldest and of the newest sample; false: there is none yet.
+func (s *Store) span() (oldest, newest time.Time, ok bool) {
+	oldest, some := s.Since()
+	newest, also := s.newest()
+	return oldest, newest, some && also
+}
+
 func (s *Store) bytes() int64 {
 	n := s.db.Head().Size()
 	for _, b := range s.db.Blocks() {
@@ -247,20 +254,4 @@ func reasonOf(err error) string {
 		return skipTooOld
 	}
 	return ""
-}
-
-// query evaluates text at start, start+step, ... end. The caller closes the query when it has read
-// the matrix.
-func (s *Store) query(ctx context.Context, text string, start, end time.Time, step time.Duration) (promql.Matrix, func(), error) {
-	q, err := s.engine.NewRangeQuery(ctx, s.db, nil, text, start, end, step)
-	if err != nil {
-		return nil, nil, fmt.Errorf("parse query %s: %w", text, err)
-	}
-	res := q.Exec(ctx)
-	m, err := res.Matrix()
-	if err != nil {
-		q.Close()
-		return nil, nil, errors.Join(fmt.Errorf("query %s: %w", text, err), ctx.Err())
-	}
-	return m, q.Close, nil
 }
