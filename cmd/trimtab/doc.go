@@ -9,6 +9,10 @@
 //	policies/admission   what the API server would say of a change
 //	optimizer/cost       Money, Prices, what a workload costs a month
 //	recommender          History of use; what it asks for, with every step kept
+//	recommender/sizing   CPU by hour of the week as a plan in money, memory by its peaks
+//	recommender/scaling  replicas from rates and measured capacity
+//	recommender/sharing  which pods can share a GPU
+//	recommender/replay   recorded use through this rule and those of other tools, scored alike
 //	recommender/capacity how a model server is run the cheapest within its SLO
 //	optimizer            Cycle.Run: one pass from measurements to a Plan, and from it to changes
 //	optimizer/ledger     what was begun and how it ended, as pages of text

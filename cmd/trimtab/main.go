@@ -25,7 +25,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"run", "[flags]", "the daemon: observe, recommend, act where it may, report", runDaemon},
-		{"plan", "[-o json]", "what the daemon's last pass would do, and why", planVerb},
+		{"plan", "[-o json] [--prometheus URL]", "what the daemon's last pass would do, and why; with --prometheus: made here, nothing installed", planVerb},
 		{"explain", "NAMESPACE/NAME", "how one workload's recommendation came about", explainVerb},
 		{"tune", "[NAMESPACE/NAME]", "how a model server is tuned: its curve, its plan, what-ifs", tuneVerb},
 		{"history", "[NAMESPACE/NAME]", "what was changed, how it went, and how to undo it", historyVerb},

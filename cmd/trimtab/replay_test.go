@@ -71,7 +71,7 @@ func TestReplayJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, fault, out)
 	}
-	if len(got.Compared) != 1 || len(got.Compared[0].Rows) != len(replayRules("cores")) || got.Compared[0].Rows[0].Summary.Name != "krr" {
+	if len(got.Compared) != 1 || len(got.Compared[0].Rows) != len(replayRules("cores")) || got.Compared[0].Rows[0].Summary.Name != "trimtab" {
 		t.Errorf("%s", out)
 	}
 }
@@ -124,7 +124,7 @@ func TestReplayBadInput(t *testing.T) {
 		{[]string{empty}, []string{"holds neither an index.csv nor .csv"}},
 		{[]string{dir}, []string{"bad.csv:3: the time 1 is not after", `bad.csv:3: a is "x"`}},
 		{[]string{bad, "--rule", "vpaa", "-o", "yaml", "--granted", "-1", "--core-hour", "1", "--plots", "-1", "--resource", "gpu"}, []string{
-			"bad.csv:3: the time 1", "--rule vpaa: there is no such rule; choose of krr", "choose text or json", "--granted -1: give", "go together", "--plots -1", "--resource gpu",
+			"bad.csv:3: the time 1", "--rule vpaa: there is no such rule; choose of trimtab", "choose text or json", "--granted -1: give", "go together", "--plots -1", "--resource gpu",
 		}},
 		{[]string{good, "--rule", "crane", "--resource", "memory"}, []string{"--rule crane: is not for bytes"}},
 	} {
