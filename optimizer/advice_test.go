@@ -14,16 +14,24 @@ import (
 )
 
 // gpuWorld is the article's image-analysis-model with two GPUs a pod on a node that is not real, in a policy
-// that enforces, and what an exporter of GPU metrics tells: nothing, or a busy share of each GPU.
+// that enforces, and what an exporter of GPU metrics tells: nothing, or a busy share of each GPU, and perhaps
+// the memory in use of each.
 type gpuWorld struct {
 	world
-	busy []float64
+	busy    []float64
+	used    float64 // bytes; 0: not told
+	product string  // of the node
+	more    []fleet.Node
 }
 
 func newGPUWorld(busy ...float64) *gpuWorld {
 	g := &gpuWorld{busy: busy}
 	w := deployment("image-analysis-model", 2)
-	w.Template.Containers[0].Limits.Extended = []fleet.Extended{{Name: "nvidia.com/gpu", Count: 2}}
+	each := int64(2)
+	if busy != nil {
+		each = int64(len(busy))
+	}
+	w.Template.Containers[0].Limits.Extended = []fleet.Extended{{Name: "nvidia.com/gpu", Count: each}}
 	w.Template.Containers[0].Requests.Extended = w.Template.Containers[0].Limits.Extended
 	for i := range w.Pods {
 		w.Pods[i].Node, w.Pods[i].Shape = "gpu-node", w.Template
@@ -35,9 +43,13 @@ func newGPUWorld(busy ...float64) *gpuWorld {
 
 func (g *gpuWorld) Observe(ctx context.Context) (fleet.Snapshot, error) {
 	s, err := g.world.Observe(ctx)
-	s.Nodes = append(s.Nodes, fleet.Node{Name: "gpu-node", InstanceType: "g4dn.12xlarge", Region: "us-east-1", Capacity: fleet.OnDemand, Ready: true, Simulated: true,
-		Allocatable: fleet.Resources{MilliCPU: 48_000, Memory: 192 << 30, Extended: []fleet.Extended{{Name: "nvidia.com/gpu", Count: 4}}}})
+	s.Nodes = append(append(s.Nodes, gpuNode("gpu-node", g.product)), g.more...)
 	return s, err
+}
+
+func gpuNode(name, product string) fleet.Node {
+	return fleet.Node{Name: name, InstanceType: "g4dn.12xlarge", Region: "us-east-1", Capacity: fleet.OnDemand, GPUProduct: product, Ready: true, Simulated: true,
+		Allocatable: fleet.Resources{MilliCPU: 48_000, Memory: 192 << 30, Extended: []fleet.Extended{{Name: "nvidia.com/gpu", Count: 4}}}}
 }
 
 func (g *gpuWorld) Each(ctx context.Context, since, until time.Time, do func([]fleet.Sample) error) error {
@@ -51,6 +63,10 @@ func (g *gpuWorld) Each(ctx context.Context, since, until time.Time, do func([]f
 			for i, v := range g.busy {
 				s.Container, s.Signal, s.Mean, s.Max = fleet.GPUName(int64(i)), fleet.GPU, v, v
 				out = append(out, s)
+				if g.used > 0 {
+					s.Signal, s.Mean, s.Max = fleet.GPUMemory, g.used, g.used
+					out = append(out, s)
+				}
 			}
 		}
 		return do(out)
@@ -95,6 +111,52 @@ func TestGPUStory(t *testing.T) {
 		}
 		if len(a.Advice) != 1 || a.Advice[0].Text != c.advice || a.Advice[0].Saving.String() != c.saving {
 			t.Errorf("%s: advised %+v", c.name, a.Advice)
+		}
+	}
+}
+
+// TestCardStory: where the nodes under both pods say the same card, and its memory is measured, the advice is what
+// to ask for; else it stays general and says what to look at. A GPU is $442.5125: what each of two pods frees is
+// 2/3 of it (T4, a third rounded up to 334 thousandths), 5/7 (H100, 286) or a half.
+func TestCardStory(t *testing.T) {
+	const share, memory, which = "its GPU busy 20 %: share with a second pod like it (time-slicing or MIG)", "look at the GPU memory in use first", "say which card it is"
+	const turns, gpuMemory, h100 = "its GPU busy 20 %, 4Gi of its T4 in use at most: let 3 pods like it share a card by turns (time-slicing)", 4 << 30, "NVIDIA-H100-80GB-HBM3"
+	for _, c := range []struct {
+		name, product, other string // labels of the two nodes
+		place                string // of the second pod
+		used                 float64
+		advice, before       string
+		saving               string
+	}{
+		{"both say it", "Tesla-T4", "Tesla-T4", "other", gpuMemory, turns, "set the server's own limit", "$589.43"},
+		{"one node", "Tesla-T4", "", "gpu-node", gpuMemory, turns, "set the server's own limit", "$589.43"},
+		{"two names of one card", h100, "NVIDIA-H100-PCIe", "other", gpuMemory, "its GPU busy 20 %, 4Gi of its H100-80GB in use at most: ask for nvidia.com/mig-2g.20gb, of which a card holds 3", "try it under load", "$631.91"},
+		{"its memory is in use", "Tesla-T4", "Tesla-T4", "other", 12 << 30, "its GPU busy 20 %, 12Gi of its T4 in use at most: keep it whole: neither a smaller MIG profile nor half of a card holds it", "busy is the share", "$0.00"},
+		{"the other is not placed yet", "Tesla-T4", "", "", gpuMemory, turns, "set the server's own limit", "$589.43"},
+		{"the other is on a node that is gone", "Tesla-T4", "", "gone", gpuMemory, share, which, ""},
+		{"memory is not told", "Tesla-T4", "Tesla-T4", "other", 0, share, memory, "$442.51"},
+		{"no label", "", "", "other", gpuMemory, share, which, "$442.51"},
+		{"one has no label", "Tesla-T4", "", "other", gpuMemory, share, which, "$442.51"},
+		{"two cards", "Tesla-T4", "NVIDIA-L4", "other", gpuMemory, share, which, "$442.51"},
+		{"a card that nobody knows", "NVIDIA-Future", "NVIDIA-Future", "other", gpuMemory, share, which, "$442.51"},
+		{"turns on a card", "Tesla-T4-SHARED", "Tesla-T4-SHARED", "other", gpuMemory, share, which, "$442.51"},
+		{"slices of a card", "A100-SXM4-40GB-MIG-1g.5gb", "A100-SXM4-40GB-MIG-1g.5gb", "other", gpuMemory, share, which, "$442.51"},
+	} {
+		g := newGPUWorld(0.2)
+		g.used, g.product, g.more = c.used, c.product, []fleet.Node{gpuNode("other", c.other)}
+		g.workloads[0].Pods[1].Node = c.place
+		cycle := g.cycle()
+		cycle.Cluster, cycle.Usage, cycle.Actuator = g, g, g
+		p, err := cycle.Run(context.Background(), noon, true)
+		if err != nil || len(p.Assessments) != 1 || len(p.Assessments[0].Advice) != 1 {
+			t.Fatalf("%s: %v, %+v", c.name, err, p.Assessments)
+		}
+		got := p.Assessments[0].Advice[0]
+		if got.Text != c.advice || !strings.HasPrefix(got.Before, c.before) || c.saving != "" && got.Saving.String() != c.saving {
+			t.Errorf("%s: advised %q, first %q, saves %s", c.name, got.Text, got.Before, got.Saving)
+		}
+		if len(p.Changes) != 0 {
+			t.Errorf("%s: changes %+v", c.name, p.Changes)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"trimtab.dev/trimtab/policies"
 	"trimtab.dev/trimtab/policies/admission"
 	"trimtab.dev/trimtab/recommender"
+	"trimtab.dev/trimtab/recommender/sizing"
 )
 
 // judge holds what every workload of one pass is judged by.
@@ -65,10 +66,19 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	for _, r := range recs {
 		v := j.verdict(w, r, bounds)
 		v.Holds = append(v.Holds, unapplied(w, v.Target, a.apply)...)
-		v.Holds = append(v.Holds, resting...)
+		v.Holds = append(v.Holds, bound(r, resting)...)
 		a.Verdicts = append(a.Verdicts, v)
 	}
 	return j.settlePrice(a), true
+}
+
+// bound is the holds of a workload that rests which bind a recommendation. A plan has a budget of changes of its
+// own and must grow when its hour comes, so the policy's cooldown is not for it.
+func bound(r recommender.Recommendation, resting []fleet.Hold) []fleet.Hold {
+	if r.Reason != fleet.CPUPlan {
+		return resting
+	}
+	return slices.DeleteFunc(slices.Clone(resting), func(h fleet.Hold) bool { return h.Reason == fleet.HoldCooldown })
 }
 
 // underWay holds a workload while something that was begun for it is not at its end.
@@ -164,7 +174,7 @@ func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.B
 // advice is what the rules that change nothing found, priced on the nodes under the workload's pods.
 func (j judge) advice(w fleet.Workload, o recommender.Options) []Advice {
 	var out []Advice
-	for _, found := range recommender.Advise(w, j.history, o, j.now) {
+	for _, found := range recommender.AdviseOn(w, j.history, o, j.card(w), j.now) {
 		out = append(out, Advice{found, j.prices.GPU(w, j.Nodes, found.MilliGPU)})
 	}
 	return out
@@ -213,12 +223,27 @@ func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) r
 	}
 	r := p.RightSizing
 	return recommender.Options{
-		Class: class, Window: p.Window, MinHistory: p.MinHistory, StaleAfter: p.StaleAfter,
+		Priced: priced(r),
+		Class:  class, Window: p.Window, MinHistory: p.MinHistory, StaleAfter: p.StaleAfter,
 		RightSize: r.Enabled, UnderusedBelow: r.UnderusedBelow, Percentile: r.Percentile,
 		Margin: r.Margin, MemoryMargin: r.MemoryMargin, MinMilliCPU: r.MinMilliCPU, MinMemory: r.MinMemory,
 		ReduceReplicas: p.Replicas.Enabled, PerReplica: p.Replicas.RequestsPerSecond, Floor: floor,
 		MoveToSpot: p.Spot.Enabled, SpotNodes: j.spotNodes(w),
 	}
+}
+
+// priced is what a policy's rule priced says to the planner; nil for another rule. The zone was checked with
+// the document.
+func priced(r policies.RightSizing) *sizing.Options {
+	if r.Rule != policies.ByPrice {
+		return nil
+	}
+	risk := map[policies.Risk]float64{policies.RiskLow: sizing.RiskLow, policies.RiskNormal: sizing.RiskNormal, policies.RiskHigh: sizing.RiskHigh}
+	zone, err := time.LoadLocation(r.TimeZone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return &sizing.Options{Zone: zone, Risk: risk[r.Risk], Changes: float64(r.ChangesPerDay), Lead: r.Lead}
 }
 
 // spotNodes counts the spot nodes that w may move to and one pod of it would fit on when empty.

@@ -41,16 +41,27 @@ func withinBudgets(all []Assessment) []Assessment {
 	return out
 }
 
-// bySaving is the places of assessments, the largest saving first, equal ones in their order.
+// bySaving is the places of assessments: first those that grow by their plan, for whom the hour is near, then
+// the largest saving first, equal ones in their order.
 func bySaving(all []Assessment) []int {
 	order := make([]int, len(all))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, k int) int {
+		if all[i].rises() != all[k].rises() {
+			return map[bool]int{true: -1, false: 1}[all[i].rises()]
+		}
 		return cmp.Compare(all[k].Now.Sub(all[k].After).Amount, all[i].Now.Sub(all[i].After).Amount)
 	})
 	return order
+}
+
+// rises tells whether a plan asks for more CPU now.
+func (a Assessment) rises() bool {
+	return slices.ContainsFunc(a.Verdicts, func(v Verdict) bool {
+		return !v.Held() && v.Recommendation.Reason == fleet.CPUPlan && a.change().grows() == 1
+	})
 }
 
 func (a Assessment) proposes() bool {

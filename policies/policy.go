@@ -41,18 +41,44 @@ type Selector struct {
 	NamespaceLabels map[string]string `json:"namespaceLabels,omitempty"`
 }
 
-// RightSizing fits requests to use: where mean CPU use over the window is below UnderusedBelow of the
-// request in the hottest replica, CPU becomes the Percentile of use plus Margin and memory its peak
-// plus MemoryMargin. Limits are never touched.
+// Sizing is the rule by which CPU is sized.
+type Sizing string
+
+// The rules. Percentile is the article's: where CPU is underused it comes down to a percentile of use. Priced
+// is a plan in money that follows the hours of the week, up and down.
+const (
+	ByPercentile Sizing = "percentile"
+	ByPrice      Sizing = "priced"
+)
+
+// Risk says what a shortfall is worth to a workload.
+type Risk string
+
+// The risks.
+const (
+	RiskLow    Risk = "low"
+	RiskNormal Risk = "normal"
+	RiskHigh   Risk = "high"
+)
+
+// RightSizing fits requests to use. By percentile: where mean CPU use over the window is below UnderusedBelow of
+// the request in the hottest replica, CPU becomes the Percentile of use plus Margin. By price: CPU is what the
+// cheapest course of requests through the next day begins with. Memory becomes its peak plus MemoryMargin. Limits
+// are never touched.
 type RightSizing struct {
-	Enabled        bool    `json:"enabled"`
-	UnderusedBelow float64 `json:"underusedBelow"` // share of the CPU request, the article's 0.3
-	Percentile     float64 `json:"percentile"`     // of CPU use, 0 to 1
-	Margin         float64 `json:"margin"`         // fraction on top of the percentile
-	MemoryMargin   float64 `json:"memoryMargin"`   // fraction on top of the peak
-	MinMilliCPU    int64   `json:"minMilliCPU"`    // never below, thousandths of a core
-	MinMemory      int64   `json:"minMemory"`      // never below, bytes
-	Apply          Apply   `json:"apply"`
+	Enabled        bool          `json:"enabled"`
+	Rule           Sizing        `json:"rule"`
+	Risk           Risk          `json:"risk"`           // priced: what a shortfall costs
+	TimeZone       string        `json:"timeZone"`       // priced: IANA, whose hours and weekdays count
+	ChangesPerDay  int           `json:"changesPerDay"`  // priced: of the request, on average
+	Lead           time.Duration `json:"lead"`           // priced: by how much growth comes before the hour it is for
+	UnderusedBelow float64       `json:"underusedBelow"` // share of the CPU request, the article's 0.3
+	Percentile     float64       `json:"percentile"`     // of CPU use, 0 to 1
+	Margin         float64       `json:"margin"`         // fraction on top of the percentile
+	MemoryMargin   float64       `json:"memoryMargin"`   // fraction on top of the peak
+	MinMilliCPU    int64         `json:"minMilliCPU"`    // never below, thousandths of a core
+	MinMemory      int64         `json:"minMemory"`      // never below, bytes
+	Apply          Apply         `json:"apply"`
 }
 
 // Apply is how new requests reach a workload.
@@ -87,7 +113,8 @@ func Default() Policy {
 		MinHistory: 24 * time.Hour,
 		StaleAfter: 5 * time.Minute,
 		RightSizing: RightSizing{
-			Enabled: true, UnderusedBelow: 0.3, Percentile: 0.95, Margin: 0.15, MemoryMargin: 0.15,
+			Enabled: true, Rule: ByPercentile, Risk: RiskNormal, TimeZone: "UTC", ChangesPerDay: 2, Lead: 10 * time.Minute,
+			UnderusedBelow: 0.3, Percentile: 0.95, Margin: 0.15, MemoryMargin: 0.15,
 			MinMilliCPU: 10, MinMemory: 32 << 20, Apply: InPlace,
 		},
 		Replicas: Replicas{Enabled: true, RequestsPerSecond: 10, OnlineFloor: 2, BatchFloor: 1},

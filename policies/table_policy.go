@@ -58,6 +58,17 @@ func rightSizingFields() []field[Policy] {
 	margin := span{high: 2, example: "a fraction such as 0.15 for 15 % on top"}
 	return []field[Policy]{
 		toggle("enabled", "Whether this rule is applied.", func(p *Policy) *bool { return &p.RightSizing.Enabled }),
+		choice("rule", "How CPU is sized: percentile brings it down where it is underused; priced follows the hours of the week, up and down, by what reserving, falling short and changing cost.",
+			func(p *Policy) *Sizing { return &p.RightSizing.Rule }, ByPercentile, ByPrice),
+		choice("risk", "With rule priced, what a shortfall is worth: high reserves more, low less.",
+			func(p *Policy) *Risk { return &p.RightSizing.Risk }, RiskLow, RiskNormal, RiskHigh),
+		judged(word("timeZone", "With rule priced, the IANA time zone whose hours and weekdays usage follows.", wrongZone,
+			func(p *Policy) *string { return &p.RightSizing.TimeZone }),
+			func(w *walk) func(string) error { return w.checks.TimeZone }, "%q is not a time zone: %v; write an IANA name such as Europe/Berlin"),
+		count("changesPerDay", "With rule priced, how often CPU may change in a day, on average; growth that use forces may borrow two.",
+			span{low: 1, high: 24, example: "a number such as 2"}, func(p *Policy) *int { return &p.RightSizing.ChangesPerDay }),
+		duration("lead", "With rule priced, how long before the hour it is for CPU grows.",
+			time.Minute, time.Hour, func(p *Policy) *time.Duration { return &p.RightSizing.Lead }),
 		ratio("underusedBelow", "Mean CPU use below this share of the CPU request counts as underused.", underused,
 			func(r *RightSizing) *float64 { return &r.UnderusedBelow }),
 		ratio("percentile", "The percentile of CPU use that the new request starts from.", percentile,

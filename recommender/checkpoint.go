@@ -12,7 +12,7 @@ import (
 // Numbers are varints, floats their bits in little endian, names length and bytes.
 const (
 	magic   = "TTHY"
-	version = 1
+	version = 2 // 1 had no tracks of CPU and memory
 )
 
 // MarshalBinary is the whole history in a compact form; the same history gives the same bytes.
@@ -75,6 +75,14 @@ func (e *encoder) series(s *series) {
 	e.count(len(s.closed))
 	for _, b := range s.closed {
 		e.bucket(b)
+	}
+	if s.track != nil {
+		text, _ := s.track.AppendBinary(nil) // has no error
+		e.name(string(text))
+	}
+	if s.memory != nil {
+		text, _ := s.memory.AppendBinary(nil) // has no error
+		e.name(string(text))
 	}
 }
 

@@ -35,6 +35,9 @@ func (c judge) fineCPU() *Finding {
 	if rec, holds := c.rightSize(); rec != nil || len(holds) > 0 || !c.o.RightSize || gpus(c.w) > 0 {
 		return nil
 	}
+	if c.o.Priced != nil {
+		return c.finePlan()
+	}
 	f := &Finding{Reason: fleet.CPUUnderused}
 	for _, k := range c.containers() {
 		d, hold := c.measured(k.Name, fleet.CPU, "cpu of "+k.Name)
@@ -51,6 +54,21 @@ func (c judge) fineCPU() *Finding {
 		}
 		f.Why = sentence(f.Why, fmt.Sprintf("%s used %s of %s requested (%s) in the hottest of %s, %s",
 			k.Name, cores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), why))
+	}
+	if f.Why == "" {
+		return nil
+	}
+	return f
+}
+
+// finePlan speaks where every container has what its plan asks for now.
+func (c judge) finePlan() *Finding {
+	f := &Finding{Reason: fleet.CPUPlan}
+	for _, k := range c.containers() {
+		if fit, hold := c.fitPlan(k); hold == nil {
+			f.Steps = append(f.Steps, fit.steps...)
+			f.Why = sentence(f.Why, k.Name+" "+fit.evidence)
+		}
 	}
 	if f.Why == "" {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/recommender/sharing"
@@ -94,6 +95,40 @@ func TestMoreMemoryNeverFreesMore(t *testing.T) {
 				}
 				last = a.MilliGPU
 			}
+		}
+	}
+}
+
+// TestMemoryIsMeasured: AdviseOn takes the memory from the history, the most of any pod, and only where every ready
+// pod's is known. Of twelve readings eleven are 7 GiB, so the histogram tells 7 from 30: its ranges are those of bytes.
+func TestMemoryIsMeasured(t *testing.T) {
+	card, _ := sharing.CardOf("NVIDIA-A100-SXM4-80GB")
+	for _, c := range []struct {
+		name string
+		pods int // that are measured, of two
+		want string
+	}{
+		{"of both pods", 2, "its GPU busy 8 %, 30Gi of its A100-80GB in use at most: ask for nvidia.com/mig-3g.40gb, of which a card holds 2"},
+		{"of one", 1, "its GPU busy 8 %: share with a second pod like it (time-slicing or MIG)"},
+		{"of none", 0, "its GPU busy 8 %: share with a second pod like it (time-slicing or MIG)"},
+	} {
+		w, h := vision(t, 1)
+		feedGPU(t, h, w, 0, 0.08)
+		var used [][]fleet.Sample
+		for _, p := range w.Pods[:c.pods] {
+			s := steady(fleet.GPUMemory, p.Name, noon, 3*time.Minute, 7*1024*mib)
+			for i := range s {
+				s[i].Container = fleet.GPUName(0)
+			}
+			s[5].Mean, s[5].Max = 30*1024*mib, 30*1024*mib
+			used = append(used, s)
+		}
+		feed(t, h, merged(used...)...)
+		if got := AdviseOn(w, h, options(), card, noon); len(got) != 1 || got[0].Text != c.want {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if d, ok := h.Distribution(w.Ref, fleet.GPUName(0), fleet.GPUMemory, time.Hour, noon); ok && d.Percentile(0.5) != 7*1024*mib {
+			t.Errorf("%s: p50 %v", c.name, d.Percentile(0.5))
 		}
 	}
 }

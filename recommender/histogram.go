@@ -29,7 +29,7 @@ type histogram []cell
 
 // floorOf is the end of the first range, in the signal's unit: 0.001 cores, requests and so on, 1 MiB.
 func floorOf(s fleet.Signal) float64 {
-	if s == fleet.Memory {
+	if s == fleet.Memory || s == fleet.GPUMemory {
 		return 1 << 20
 	}
 	return 0.001

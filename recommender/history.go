@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sizing"
 )
 
 // History is what was measured, per workload, container and signal; a rollout does not end it.
@@ -17,6 +19,7 @@ import (
 // Retention. It is not safe for use by several goroutines at once.
 type History struct {
 	workloads map[fleet.Ref][]*series // each sorted by container and signal
+	planners  map[sizing.Options]*sizing.Planner
 }
 
 // NewHistory is a history of nothing.
@@ -39,10 +42,23 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	list := h.workloads[s.Ref]
 	i, known := find(list, s.Container, s.Signal)
 	if !known {
-		list = slices.Insert(list, i, &series{container: s.Container, signal: s.Signal})
+		list = slices.Insert(list, i, newSeries(s.Container, s.Signal))
 		h.workloads[s.Ref] = list
 	}
-	return list[i].add(r)
+	if err := list[i].add(r); err != nil {
+		return err
+	}
+	if s.Signal == fleet.OOM && s.Mean > 0 {
+		h.killed(s)
+	}
+	return nil
+}
+
+// killed tells the memory of a container of a kill: it wanted more than its peak of the day.
+func (h *History) killed(s fleet.Sample) {
+	if m, ok := h.series(s.Ref, s.Container, fleet.Memory); ok {
+		m.memory.OOM(s.At.Unix(), 0, crc32.ChecksumIEEE([]byte(s.Image)))
+	}
 }
 
 // The bounds of a sample that makes sense.
@@ -74,7 +90,7 @@ func check(s fleet.Sample, now time.Time) error {
 }
 
 func signals() []fleet.Signal {
-	return []fleet.Signal{fleet.CPU, fleet.Memory, fleet.Requests, fleet.Latency, fleet.Throttling, fleet.OOM, fleet.GPU}
+	return []fleet.Signal{fleet.CPU, fleet.Memory, fleet.Requests, fleet.Latency, fleet.Throttling, fleet.OOM, fleet.GPU, fleet.GPUMemory}
 }
 
 // find is the place of a series in its workload's list, and whether it is there.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sizing"
 )
 
 // Recommendation is what history alone asks for, for one reason.
@@ -39,6 +40,10 @@ type Options struct {
 	MemoryMargin   float64
 	MinMilliCPU    int64
 	MinMemory      int64 // bytes
+
+	// Priced sizes CPU by a plan in money instead of by percentile; its Floor and Warm are filled in from here.
+	// Nil: by percentile, where it is underused.
+	Priced *sizing.Options
 
 	ReduceReplicas bool
 	PerReplica     float64 // requests per second of a ready replica

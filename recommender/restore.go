@@ -42,18 +42,21 @@ func decode(data []byte) (map[fleet.Ref][]*series, error) {
 	if !ok || len(body) < 1+crc32.Size {
 		return nil, errBroken
 	}
-	if v := body[0]; v != version {
-		return nil, fmt.Errorf("the checkpoint is of version %d, this program reads %d", v, version)
+	if v := body[0]; v != version && v != trackless {
+		return nil, fmt.Errorf("the checkpoint is of version %d, this program reads %d and %d", v, trackless, version)
 	}
 	end := len(data) - crc32.Size
 	if crc32.ChecksumIEEE(data[:end]) != binary.LittleEndian.Uint32(data[end:]) {
 		return nil, errBroken
 	}
-	return decodeBody(data[len(magic)+1 : end])
+	return decodeBody(data[len(magic)+1:end], body[0] != trackless)
 }
 
-func decodeBody(body []byte) (map[fleet.Ref][]*series, error) {
-	d := decoder{rest: body}
+// trackless is the version of checkpoints that know no tracks of CPU and memory.
+const trackless = 1
+
+func decodeBody(body []byte, tracks bool) (map[fleet.Ref][]*series, error) {
+	d := decoder{rest: body, tracks: tracks}
 	out := map[fleet.Ref][]*series{}
 	for range d.count() {
 		ref := fleet.Ref{Cluster: d.name(), Namespace: d.name(), Kind: d.name(), Name: d.name()}
@@ -81,6 +84,7 @@ func decodeBody(body []byte) (map[fleet.Ref][]*series, error) {
 // decoder reads what an encoder wrote. After the first fault it gives zeros and is broken.
 type decoder struct {
 	rest   []byte
+	tracks bool // each series of CPU or memory ends with its track
 	broken bool
 }
 
@@ -145,7 +149,8 @@ func (d *decoder) single() float32 {
 }
 
 func (d *decoder) series() *series {
-	s := &series{container: d.name(), signal: fleet.Signal(d.name()), newest: d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))}
+	s := newSeries(d.name(), fleet.Signal(d.name()))
+	s.newest = d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))
 	d.must(slices.Contains(signals(), s.signal))
 	for range d.count() {
 		s.pods = append(s.pods, seen{d.name(), s.newest - d.time(0, s.newest)})
@@ -165,6 +170,12 @@ func (d *decoder) series() *series {
 		s.closed = append(s.closed, d.bucket())
 		i := len(s.closed) - 1
 		d.must(i == 0 || s.closed[i-1].to <= s.closed[i].to)
+	}
+	if d.tracks && s.track != nil {
+		d.must(s.track.UnmarshalBinary([]byte(d.name())) == nil)
+	}
+	if d.tracks && s.memory != nil {
+		d.must(s.memory.UnmarshalBinary([]byte(d.name())) == nil)
 	}
 	return s
 }

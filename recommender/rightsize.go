@@ -32,6 +32,9 @@ func (c judge) rightSize() (*Recommendation, []fleet.Hold) {
 				"%s %s goes by the requests, a smaller one would add replicas; an AverageValue target would not", o.Kind, o.Name))}
 		}
 	}
+	if c.o.Priced != nil {
+		return c.priced()
+	}
 	rec := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUUnderused}
 	var holds []fleet.Hold
 	var said []string

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sizing"
 )
 
 // lateness is how long after its end a slot still takes samples of slower pods.
@@ -23,10 +24,25 @@ var ErrRepeated = errors.New("not newer than the last sample of its pod")
 type series struct {
 	container string
 	signal    fleet.Signal
-	newest    int64     // end of the newest sample, unix nanoseconds
-	pods      []seen    // sorted by name; those of the last hour and of open slots
-	open      []reading // of slots that may still grow, sorted by end, then pod
-	closed    []bucket  // oldest first
+	newest    int64          // end of the newest sample, unix nanoseconds
+	pods      []seen         // sorted by name; those of the last hour and of open slots
+	open      []reading      // of slots that may still grow, sorted by end, then pod
+	closed    []bucket       // oldest first
+	track     *sizing.Track  // of CPU: the peak of each hour; nil for other signals
+	memory    *sizing.Memory // of memory: its peaks and kills; nil for other signals
+	asked     memoryAsked    // of memory, what was advised last
+}
+
+// newSeries is a series of nothing.
+func newSeries(container string, signal fleet.Signal) *series {
+	s := &series{container: container, signal: signal}
+	switch signal {
+	case fleet.CPU:
+		s.track = new(sizing.Track)
+	case fleet.Memory:
+		s.memory = sizing.NewMemory(sizing.MemoryOptions{})
+	}
+	return s
 }
 
 // seen is the end of a pod's last sample, unix nanoseconds.
@@ -87,10 +103,36 @@ func (s *series) settle() {
 		var b bucket
 		b, s.open = take(s.open, next, floorOf(s.signal))
 		s.closed = append(s.closed, b)
+		switch {
+		case s.track != nil:
+			s.track.Record(int64(b.to)-1, b.busiest(), false)
+		case s.memory != nil:
+			s.memory.Add(int64(b.to)-1, float64(b.peak))
+		}
 	}
 	s.closed = compact(s.closed, s.newest/int64(time.Second), floorOf(s.signal))
 	hourAgo := s.newest - int64(time.Hour)
 	s.pods = slices.DeleteFunc(s.pods, func(p seen) bool { return p.at < hourAgo && !s.awaits(p.pod) })
+}
+
+// busiest is the use of the busiest minute in a bucket of the hottest replica: what a request is judged by. A
+// shorter burst is what CPU above the request is for.
+func (b bucket) busiest() float64 {
+	if b.span > 60 {
+		return float64(b.peak)
+	}
+	return b.sum / float64(b.weight)
+}
+
+// latest is the use of the busiest minute that no closed slot holds yet.
+func (s *series) latest() (most float64) {
+	for _, r := range s.open {
+		if r.window > int64(time.Minute) {
+			most = max(most, r.peak)
+		}
+		most = max(most, r.mean)
+	}
+	return most
 }
 
 // awaits tells whether a slot that may still grow holds a reading of the pod.

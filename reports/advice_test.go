@@ -27,7 +27,8 @@ func imaging() optimizer.Plan {
 	a := optimizer.Assessment{
 		Ref: w.Ref, Class: fleet.Online, Policy: "shop", Mode: policies.Recommend, Workload: w, Simulated: true,
 		Now: dollars(1905.5), After: dollars(1905.5),
-		Use: []recommender.Use{use("gpu 0", fleet.GPU, 0.08, 0.12), use("gpu 1", fleet.GPU, 0.08, 0.1), use("model-server", fleet.CPU, 0.06, 0.1)},
+		Use: []recommender.Use{use("gpu 0", fleet.GPU, 0.08, 0.12), use("gpu 0", fleet.GPUMemory, 5<<30, 6<<30),
+			use("gpu 1", fleet.GPU, 0.08, 0.1), use("gpu 1", fleet.GPUMemory, 700<<20, 0.7*(1<<30)), use("model-server", fleet.CPU, 0.06, 0.1)},
 		Advice: []optimizer.Advice{{Saving: dollars(885.025), Advice: recommender.Advice{
 			Reason: fleet.GPUUnderused, MilliGPU: 1000, Confidence: 7, Text: "both GPUs busy 8 %: share (time-slicing or MIG) or remove one",
 			Before: "look at the GPU memory in use first", Evidence: "gpu 0 busy 8 % on average",

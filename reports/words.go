@@ -16,7 +16,7 @@ func amount(s fleet.Signal, v float64) string {
 	switch s {
 	case fleet.CPU:
 		return fleet.FormatCPU(int64(math.Round(v * 1000)))
-	case fleet.Memory:
+	case fleet.Memory, fleet.GPUMemory:
 		return fleet.FormatMemory(int64(math.Round(v)))
 	case fleet.Requests:
 		return number(v) + "/s"
@@ -104,6 +104,8 @@ func seen(w fleet.Workload, u recommender.Use) string {
 		return fmt.Sprintf("%s requests a second in all, %s a replica", number(u.Total), number(each))
 	case fleet.GPU:
 		return fmt.Sprintf("%s busy %s on average in the busiest replica, %s at most", u.Container, amount(u.Signal, u.Mean), amount(u.Signal, u.Peak))
+	case fleet.GPUMemory:
+		return fmt.Sprintf("%s has %s of its memory in use at most", u.Container, amount(u.Signal, u.Peak))
 	case fleet.OOM:
 		return fmt.Sprintf("killed for want of memory%s in this time", where)
 	}

@@ -15,7 +15,8 @@ type Node struct {
 	InstanceType  string    `json:"instanceType,omitempty"` // node.kubernetes.io/instance-type
 	Region        string    `json:"region,omitempty"`
 	Zone          string    `json:"zone,omitempty"`
-	Capacity      Capacity  `json:"capacity,omitempty"` // empty: no known label says
+	Capacity      Capacity  `json:"capacity,omitempty"`   // empty: no known label says
+	GPUProduct    string    `json:"gpuProduct,omitempty"` // nvidia.com/gpu.product: "NVIDIA-A100-SXM4-80GB"; empty: no label says
 	Allocatable   Resources `json:"allocatable"`
 	Taints        []Taint   `json:"taints,omitempty"` // sorted by key
 	Ready         bool      `json:"ready"`

@@ -6,6 +6,7 @@ type Reason string
 // The reasons.
 const (
 	CPUUnderused    Reason = "cpu-underused"
+	CPUPlan         Reason = "cpu-plan" // the hours of the week ask for another request now
 	MemoryUnderused Reason = "memory-underused"
 	FewRequests     Reason = "few-requests"
 	BatchOnDemand   Reason = "batch-on-demand"

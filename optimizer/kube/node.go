@@ -28,6 +28,7 @@ func readNode(n *corev1.Node) *node {
 		Region:        first(n.Labels, corev1.LabelTopologyRegion, corev1.LabelFailureDomainBetaRegion),
 		Zone:          first(n.Labels, corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone),
 		Capacity:      capacity(n.Labels),
+		GPUProduct:    n.Labels["nvidia.com/gpu.product"],
 		Allocatable:   resources(n.Status.Allocatable, floor),
 		Taints:        taints(n.Spec.Taints),
 		Ready:         nodeReady(n.Status.Conditions),

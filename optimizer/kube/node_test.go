@@ -62,12 +62,13 @@ func TestNode(t *testing.T) {
 		"failure-domain.beta.kubernetes.io/region": "old-region",
 		"failure-domain.beta.kubernetes.io/zone":   "old-zone",
 		"topology.kubernetes.io/zone":              "new-zone",
+		"nvidia.com/gpu.product":                   "Tesla-T4",
 	}}}
 	n.Spec.Taints = []corev1.Taint{{Key: "z", Effect: "NoExecute"}, {Key: "a", Value: "v", Effect: "NoSchedule"}}
 	n.Spec.Unschedulable = true
 	n.Status.Allocatable = list("cpu", "3920m", "memory", "1500m") // half a byte is not there
 	want := fleet.Node{
-		Name: "kwok-1", InstanceType: "old.large", Region: "old-region", Zone: "new-zone", Simulated: true, Unschedulable: true,
+		Name: "kwok-1", InstanceType: "old.large", Region: "old-region", Zone: "new-zone", GPUProduct: "Tesla-T4", Simulated: true, Unschedulable: true,
 		Allocatable: fleet.Resources{MilliCPU: 3920, Memory: 1},
 		Taints:      []fleet.Taint{{Key: "a", Value: "v", Effect: "NoSchedule"}, {Key: "z", Effect: "NoExecute"}},
 	}

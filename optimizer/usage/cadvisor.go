@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -56,6 +57,8 @@ func cadvisorQueries(have func(family string) bool) []query {
 		served(have, fleet.Latency, source.latencyOfScrape, func(s source) string { return s.answered }),
 		orGap(have(dcgmActive) || have(dcgmUtil), gpuShare(),
 			"no "+dcgmActive+" and no "+dcgmUtil+": what GPUs do is unknown; let the server scrape dcgm-exporter"),
+		orGap(have(dcgmUsed), gpuMemory(),
+			"no "+dcgmUsed+": how much memory of GPUs is in use is unknown; let the server scrape dcgm-exporter"),
 	}
 }
 
@@ -177,10 +180,18 @@ func gpuShare() query {
 	}
 }
 
+// gpuMemory is in bytes, of what DCGM tells in MiB; a number beyond all sense is left out.
+func gpuMemory() query {
+	q := gaugeOf(fleet.GPUMemory, byGPU, dcgmUsed+"{$any}")
+	inBytes := func(text string) string { return fmt.Sprintf("((%s) >= 0 < %d) * %d", text, maxUsed, mebi) }
+	q.mean, q.max = inBytes(q.mean), inBytes(q.max)
+	return q
+}
+
 // families are the metrics that the dialect can make use of, in the order of the texts above.
 func families() (containers, others []string) {
 	containers = []string{cadvisorCPU, cadvisorMemory, cadvisorThrottled, cadvisorPeriods, cadvisorOOM}
-	others = []string{PodOwner, statePodOwner, stateSetOwner, stateRestarts, stateEnded, dcgmActive, dcgmUtil}
+	others = []string{PodOwner, statePodOwner, stateSetOwner, stateRestarts, stateEnded, dcgmActive, dcgmUtil, dcgmUsed}
 	return containers, append(others, servedFamilies()...)
 }
 

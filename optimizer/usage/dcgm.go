@@ -14,10 +14,16 @@ import (
 
 // What dcgm-exporter calls how busy a GPU is: the share of time in which anything ran on it, 0 to 1, also of a
 // MIG slice; or, where the profiling module does not tell that, the driver's figure in percent, which it has
-// of whole GPUs only. Neither tells how full the GPU was meanwhile.
+// of whole GPUs only. Neither tells how full the GPU was meanwhile. And what it calls the memory in use, MiB.
 const (
 	dcgmActive = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 	dcgmUtil   = "DCGM_FI_DEV_GPU_UTIL"
+	dcgmUsed   = "DCGM_FI_DEV_FB_USED"
+)
+
+const (
+	mebi    = 1 << 20
+	maxUsed = 1 << 20 // MiB that no GPU has; what DCGM writes for "not known" is far above
 )
 
 // isDCGM tells the families that say which GPUs there are. All of them do, so that a GPU whose busy share is
@@ -57,51 +63,60 @@ type busy struct {
 	container string       // that holds it
 	active    float64      // share of time; below zero: not told
 	util      float64      // share of time by the driver; below zero: not told
+	used      float64      // bytes of memory in use; below zero: not told
 }
 
-// parseGPUs makes a reading of every GPU that a known pod holds; GPUs of nobody, and of pods that are not
-// measured, are left out. Each gives one series, whichever of the two families tells of it, named by its
-// place among the GPUs of its pod (fleet.GPUName), so that nothing can be counted twice: not the two families,
-// not a card beside its MIG slices.
+// parseGPUs makes readings of every GPU that a known pod holds; GPUs of nobody, and of pods that are not
+// measured, are left out. Each gives one series of its busy share, whichever of the two families tells of it,
+// and one of its memory in use, named by its place among the GPUs of its pod (fleet.GPUName), so that nothing
+// can be counted twice: not the two families, not a card beside its MIG slices. Either comes without the other
+// where only that is told.
 //
-// The pods that share one card (time-slicing, MPS) are each given all of the card's busy time, because nothing
-// tells them apart: too much for each, which errs on the side of not calling it idle. A page that DRA fills
-// with claims instead of pods says nothing here.
+// The pods that share one card (time-slicing, MPS) are each given all of the card's busy time and memory,
+// because nothing tells them apart: too much for each, which errs on the side of not calling it idle. A page
+// that DRA fills with claims instead of pods says nothing here.
 func (s *Scraper) parseGPUs(body []byte, held map[podName]Pod, at int64) ([]reading, error) {
 	samples, err := exposed(body, isDCGM)
 	if err != nil {
 		return nil, err
 	}
-	byPod := map[podName]map[gpu]busy{}
-	for _, m := range samples {
+	byPod := gpusHeld(samples, held)
+	var out []reading
+	for _, name := range slices.SortedFunc(maps.Keys(byPod), podName.compare) {
+		for i, g := range devices(byPod[name]) {
+			b, o := byPod[name][g], origin{ref: held[name].Ref, pod: name.name, container: fleet.GPUName(int64(i))}
+			if share, ok := b.share(); ok {
+				out = append(out, reading{series: b.series(seriesGPU, o), at: at, value: share})
+			} else {
+				s.o.Store.skipped.WithLabelValues(skipInvalid).Inc()
+			}
+			if b.used >= 0 { // an exporter may be set up without it
+				out = append(out, reading{series: b.series(seriesGPUMemory, o), at: at, value: b.used})
+			}
+		}
+	}
+	return out, nil
+}
+
+// gpusHeld is what a page tells of the GPUs of the pods that are known.
+func gpusHeld(page model.Vector, held map[podName]Pod) map[podName]map[gpu]busy {
+	out := map[podName]map[gpu]busy{}
+	for _, m := range page {
 		name, container := holder(m.Metric)
 		if _, known := held[name]; !known {
 			continue
 		}
-		if byPod[name] == nil {
-			byPod[name] = map[gpu]busy{}
+		if out[name] == nil {
+			out[name] = map[gpu]busy{}
 		}
 		g := deviceOf(m.Metric)
-		b, seen := byPod[name][g]
+		b, seen := out[name][g]
 		if !seen {
-			b = busy{metric: m.Metric, container: container, active: -1, util: -1}
+			b = busy{metric: m.Metric, container: container, active: -1, util: -1, used: -1}
 		}
-		byPod[name][g] = b.with(m)
+		out[name][g] = b.with(m)
 	}
-	var out []reading
-	for _, name := range slices.SortedFunc(maps.Keys(byPod), podName.compare) {
-		for i, g := range devices(byPod[name]) {
-			b := byPod[name][g]
-			share, ok := b.share()
-			if !ok {
-				s.o.Store.skipped.WithLabelValues(skipInvalid).Inc()
-				continue
-			}
-			o := origin{ref: held[name].Ref, pod: name.name, container: fleet.GPUName(int64(i))}
-			out = append(out, reading{series: b.series(o), at: at, value: share})
-		}
-	}
-	return out, nil
+	return out
 }
 
 // holder is the pod that a series of the exporter is about, and which of its containers.
@@ -127,7 +142,7 @@ func devices(of map[gpu]busy) []gpu {
 }
 
 // with takes in one sample. DCGM writes what it does not know as a number beyond all sense, such as
-// 9223372036854775794 or 140737488355328: that is not told, as is anything else that is no share.
+// 9223372036854775794 or 140737488355328: that is not told, as is anything else that is no share or no memory.
 func (b busy) with(m *model.Sample) busy {
 	v := float64(m.Value)
 	switch m.Metric[model.MetricNameLabel] {
@@ -138,6 +153,10 @@ func (b busy) with(m *model.Sample) busy {
 	case dcgmUtil:
 		if v >= 0 && v <= 100 {
 			b.util = v / 100
+		}
+	case dcgmUsed:
+		if v >= 0 && v < maxUsed {
+			b.used = v * mebi
 		}
 	}
 	return b
@@ -150,14 +169,14 @@ func (b busy) share() (float64, bool) {
 	return b.util, b.util >= 0
 }
 
-// series is the one series of the GPU, with what the exporter calls it.
-func (b busy) series(o origin) labels.Labels {
+// series is one series of the GPU, with what the exporter calls it.
+func (b busy) series(name string, o origin) labels.Labels {
 	l := labels.NewBuilder(labels.EmptyLabels())
-	for _, name := range told {
-		l.Set(string(name), string(b.metric[name])) // an empty label is none
+	for _, label := range told {
+		l.Set(string(label), string(b.metric[label])) // an empty label is none
 	}
 	l.Set("exported_"+labelContainer, b.container)
-	l.Set(model.MetricNameLabel, seriesGPU)
+	l.Set(model.MetricNameLabel, name)
 	o.label(l)
 	return l.Labels()
 }

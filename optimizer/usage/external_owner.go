@@ -29,12 +29,14 @@ const (
 	ownersSets  = "max by (namespace, replicaset, exported_namespace, owner_kind, owner_name) (last_over_time(" + stateSetOwner + "{$state}[$span]))"
 	gpusByShare = "max " + byGPU + "(last_over_time(" + dcgmActive + "{$any}[$span]))"
 	gpusByUtil  = "max " + byGPU + "(last_over_time(" + dcgmUtil + "{$any}[$span]))"
+	gpusByUsed  = "max " + byGPU + "(last_over_time(" + dcgmUsed + "{$any}[$span]))"
 )
 
 // directory asks whose the pods are that lived in the part's windows, and which GPUs they held.
 func (r pass) directory(ctx context.Context, p part, w where) (directory, error) {
 	asked := []struct{ family, text string }{
-		{PodOwner, ownersOurs}, {statePodOwner, ownersPods}, {stateSetOwner, ownersSets}, {dcgmActive, gpusByShare}, {dcgmUtil, gpusByUtil},
+		{PodOwner, ownersOurs}, {statePodOwner, ownersPods}, {stateSetOwner, ownersSets},
+		{dcgmActive, gpusByShare}, {dcgmUtil, gpusByUtil}, {dcgmUsed, gpusByUsed},
 	}
 	answers := make([][]labels.Labels, len(asked))
 	err := fan(ctx, len(asked), p.parallel, func(ctx context.Context, i int) error {
@@ -55,7 +57,7 @@ func (r pass) directory(ctx context.Context, p part, w where) (directory, error)
 	}
 	return directory{
 		owners: ownersOf(answers[0], answers[1], answers[2]),
-		gpus:   gpusOf(slices.Concat(answers[3], answers[4])),
+		gpus:   gpusOf(slices.Concat(answers[3:]...)),
 		of:     r.of,
 	}, nil
 }
@@ -141,7 +143,7 @@ func (d directory) whose(q query, l labels.Labels) (origin, bool) {
 	if !known || d.of != nil && !d.of[ref] {
 		return origin{}, false
 	}
-	if q.signal == fleet.GPU {
+	if q.signal == fleet.GPU || q.signal == fleet.GPUMemory {
 		i := slices.Index(d.gpus[p], gpuOf(l))
 		return origin{ref: ref, pod: p.name, container: fleet.GPUName(int64(i))}, i >= 0
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -71,7 +72,7 @@ func TestDialectsAgree(t *testing.T) {
 			t.Errorf("missing: %s of %s", line(s), s.Ref)
 		}
 	}
-	if seen[fleet.OOM] != 1 || seen[fleet.GPU] != 476 || seen[fleet.CPU] < 470 || seen[fleet.Requests] < 230 || seen[fleet.Latency] < 230 {
+	if seen[fleet.OOM] != 1 || seen[fleet.GPU] != 476 || seen[fleet.GPUMemory] != 476 || seen[fleet.CPU] < 470 || seen[fleet.Requests] < 230 || seen[fleet.Latency] < 230 {
 		t.Errorf("samples by signal: %v", seen)
 	}
 }
@@ -186,7 +187,7 @@ func TestMissingFamilies(t *testing.T) {
 		{"no images", []labels.Labels{metric(cadvisorCPU, "namespace", "shop", "pod", "a", "container", "main"), owner, sets}, []string{"with container and image labels"}, nil},
 		{"no sets", []labels.Labels{cpu, owner}, nil, []string{"no kube_replicaset_owner: pods of Deployments are nobody's"}},
 		{"no more than that", []labels.Labels{cpu, owner, sets}, nil, []string{"no container_memory_working_set_bytes", "no container_cpu_cfs_periods_total", "kills for want of memory are unknown",
-			"no requests of model servers", "no latency of model servers", "let the server scrape dcgm-exporter"}},
+			"no requests of model servers", "no latency of model servers", "what GPUs do is unknown; let the server scrape dcgm-exporter", "how much memory of GPUs is in use is unknown; let the server scrape dcgm-exporter"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := &town{}
@@ -217,6 +218,28 @@ func TestMissingFamilies(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGPUMemoryOutside: MiB are read as bytes, 2048, 4096 and 2048 as 2.67 GiB on average and 4 at most. A GPU of
+// which only memory is told has its place, and a window with a figure that no GPU has is not measured.
+func TestGPUMemoryOutside(t *testing.T) {
+	w := &town{}
+	for i, used := range [][3]float64{{2048, 4096, 2048}, {700, 2147483632, 700}, {700, 700, 700}} {
+		for j, v := range used {
+			l := metric(dcgmUsed, "gpu", fmt.Sprint(8+i), "UUID", fmt.Sprint("GPU-", i), "namespace", "shop", "pod", "a", "container", "main")
+			w.add(l, 15*(j+1), v)
+			if i == 2 {
+				w.add(plus(l, model.MetricNameLabel, dcgmActive), 15*(j+1), 0.5)
+			}
+		}
+	}
+	w.add(metric(cadvisorMemory, "namespace", "shop", "pod", "a", "container", "main", "image", image), 30, 1)
+	w.add(metric(PodOwner, "namespace", "shop", "pod", "a", "kind", "Deployment", "workload", "web"), 30, 1)
+	got := lines(everything(t, newExternal(w.stored(t, ""), "x", fine), nil, t0, t0.Add(time.Minute)))
+	want := []string{"60 a/gpu 0 gpu-memory 2.86331e+09 4.29497e+09 3", "60 a/gpu 2 gpu 0.5 0.5 3", "60 a/gpu 2 gpu-memory 7.34003e+08 7.34003e+08 3", "60 a/main memory 1 1 1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
 	}
 }
 

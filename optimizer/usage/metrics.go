@@ -3,14 +3,15 @@ package usage
 import "github.com/prometheus/client_golang/prometheus"
 
 // The series that Sampler and Scraper write, beside the families that a server exposes itself. In
-// seriesGPU the container is the GPU, see fleet.GPUName.
+// those of GPUs the container is the GPU, see fleet.GPUName.
 const (
-	seriesCPU      = "trimtab_container_cpu_cores"      // cores, mean over the PodMetrics window
-	seriesMemory   = "trimtab_container_memory_bytes"   // working set, bytes
-	seriesWindow   = "trimtab_container_window_seconds" // length of the PodMetrics window, whole seconds
-	seriesScrapeUp = "trimtab_scrape_up"                // 1: the pod's last scrape was read; 0: it was not
-	seriesGPU      = "trimtab_gpu_busy_ratio"           // share of time in which anything ran on one GPU of a pod, 0 to 1
-	seriesOOM      = "trimtab_container_oom_kills"      // 1 at the time of each out-of-memory kill
+	seriesCPU       = "trimtab_container_cpu_cores"      // cores, mean over the PodMetrics window
+	seriesMemory    = "trimtab_container_memory_bytes"   // working set, bytes
+	seriesWindow    = "trimtab_container_window_seconds" // length of the PodMetrics window, whole seconds
+	seriesScrapeUp  = "trimtab_scrape_up"                // 1: the pod's last scrape was read; 0: it was not
+	seriesGPU       = "trimtab_gpu_busy_ratio"           // share of time in which anything ran on one GPU of a pod, 0 to 1
+	seriesGPUMemory = "trimtab_gpu_memory_bytes"         // in use of one GPU of a pod, bytes
+	seriesOOM       = "trimtab_container_oom_kills"      // 1 at the time of each out-of-memory kill
 )
 
 // The daemon metrics of this package.

@@ -42,12 +42,8 @@ func trimtabQueries() []query {
 				return readings(s.answered)
 			}),
 		},
-		{
-			signal: fleet.GPU, // nothing is added up: of two that tell of one GPU the larger counts
-			mean:   "max " + byDevice + "(avg_over_time(" + seriesGPU + "[$window]))",
-			max:    "max " + byDevice + "(max_over_time(" + seriesGPU + "[$window]))",
-			count:  "max " + byDevice + "(count_over_time(" + seriesGPU + "[$window]))",
-		},
+		gaugeOf(fleet.GPU, byDevice, seriesGPU), // nothing is added up: of two that tell of one GPU the larger counts
+		gaugeOf(fleet.GPUMemory, byDevice, seriesGPUMemory),
 		{
 			signal: fleet.OOM,
 			mean:   "sum_over_time(" + seriesOOM + "[$window])",

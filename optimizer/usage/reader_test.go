@@ -176,7 +176,7 @@ func TestEveryGapIsExplained(t *testing.T) {
 			sourced = append(sourced, q.signal)
 		}
 	}
-	if want := []fleet.Signal{fleet.CPU, fleet.Memory, fleet.Requests, fleet.Latency, fleet.GPU, fleet.OOM}; !slices.Equal(sourced, want) {
+	if want := []fleet.Signal{fleet.CPU, fleet.Memory, fleet.Requests, fleet.Latency, fleet.GPU, fleet.GPUMemory, fleet.OOM}; !slices.Equal(sourced, want) {
 		t.Errorf("sourced %v, want %v", sourced, want)
 	}
 }

@@ -74,6 +74,8 @@ func (w *town) ours(seconds int) {
 		w.add(pod.series("model_prediction_latency_seconds_count"), s, 4*float64(s))
 		w.add(origin{web, "web-1-a", fleet.GPUName(0), ""}.series(seriesGPU), s, 0.25)
 		w.add(origin{web, "web-1-a", fleet.GPUName(1), ""}.series(seriesGPU), s, 0.75)
+		w.add(origin{web, "web-1-a", fleet.GPUName(0), ""}.series(seriesGPUMemory), s, 5<<30)
+		w.add(origin{web, "web-1-a", fleet.GPUName(1), ""}.series(seriesGPUMemory), s, 15<<30)
 	}
 	w.readings = append(w.readings, reading{series: webPod.series(seriesOOM), at: sec(w.restart), value: 1})
 	slices.SortStableFunc(w.readings, func(a, b reading) int { return int(a.at - b.at) })
@@ -94,8 +96,10 @@ func (w *town) theirs(seconds int) {
 			w.add(metric("model_prediction_latency_seconds_count", "namespace", "shop", "pod", "web-1-a", "prometheus_replica", replica), s, 4*float64(s))
 		}
 		for i, v := range []float64{25, 75} { // scraped without honor_labels
-			w.add(metric(dcgmUtil, "gpu", strconv.Itoa(i+2), "UUID", "GPU-"+strconv.Itoa(i), "namespace", "gpu-operator", "pod", "dcgm-exporter-x", "container", "exporter",
-				"exported_namespace", "shop", "exported_pod", "web-1-a", "exported_container", "main"), s, v)
+			l := metric(dcgmUtil, "gpu", strconv.Itoa(i+2), "UUID", "GPU-"+strconv.Itoa(i), "namespace", "gpu-operator", "pod", "dcgm-exporter-x", "container", "exporter",
+				"exported_namespace", "shop", "exported_pod", "web-1-a", "exported_container", "main")
+			w.add(l, s, v)
+			w.add(plus(l, model.MetricNameLabel, dcgmUsed), s, v/5*1024) // 5 and 15 GiB
 		}
 	}
 }

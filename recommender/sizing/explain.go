@@ -22,10 +22,10 @@ type Explanation struct {
 	Left      float64 `json:"left"`      // changes that may be made now
 }
 
-// Advise is what a container should request that has live cores now, with the plan behind it; false while too
-// little is known. It takes nothing for granted: what is in force is what live says, a change of that is what
+// Advise is what a container should request that has live cores now and lately used latest, which need not be
+// recorded yet, with the plan behind it; false while too little is known. It takes nothing for granted: what is in force is what live says, a change of that is what
 // uses up the budget, and the advice is given again until it is followed.
-func (p *Planner) Advise(t *Track, at int64, live float64) (Explanation, bool) {
+func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation, bool) {
 	slot, _ := slotOf(at)
 	if t.first == 0 {
 		return Explanation{}, false
@@ -33,11 +33,11 @@ func (p *Planner) Advise(t *Track, at int64, live float64) (Explanation, bool) {
 	if slot > t.turned {
 		p.turn(t, slot)
 	}
-	p.see(t, at, levelOf(live))
+	p.see(t, at, levelIn(live))
 	trial := *t
-	trial.ahead = slot
-	if peak := trial.slots.at(slot); peak > trial.level {
-		p.react(&trial, worth[peak]/headroom)
+	trial.ahead, trial.reason = slot, Settled
+	if peak := max(trial.slots.at(slot), levelOf(latest)); latest > live || peak > trial.level && trial.level != 0 {
+		p.react(&trial, worth[peak])
 	} else {
 		p.renew(&trial, slot, at)
 	}
@@ -54,9 +54,9 @@ func (p *Planner) see(t *Track, at int64, live uint8) {
 	}
 	if t.level != 0 {
 		t.changes--
-	}
-	if live > t.level {
-		t.held = at + holdAfter
+		if live > t.level {
+			t.held = at + holdAfter
+		}
 	}
 	t.level = live
 }

@@ -20,6 +20,15 @@ var worth = func() (w [levels]float64) {
 
 var logStep = math.Log(step)
 
+// levelIn is the highest level that a request of v holds; 1 for what is below all.
+func levelIn(v float64) uint8 {
+	l := levelOf(v)
+	if worth[l] > v*(1+1e-9) && l > 1 {
+		l--
+	}
+	return l
+}
+
 // levelOf is the lowest level that is not below v; the highest one for what is above all.
 func levelOf(v float64) uint8 {
 	if v <= lowest {

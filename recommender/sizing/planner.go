@@ -38,7 +38,7 @@ const (
 	nearly    = 0.95       // of such a use: hours that came so far are like it
 	holdAfter = 3600       // seconds after an excess in which nothing shrinks
 	lagging   = 7 * perDay // slots after which a choice's cost counts half
-	learning  = 0.1       // how much an hour of mean use that an outlook cost more takes from its trust
+	learning  = 0.1        // how much an hour of mean use that an outlook cost more takes from its trust
 	doubt     = 0.02       // share of its first trust that an outlook always has
 	bank      = 7          // days for which changes that were not made are kept
 )
@@ -161,11 +161,13 @@ func (p *Planner) Renewed(t *Track, at int64) {
 	t.renewed = t.slots.now
 }
 
+// needed is how many changes must be left for one.
+var needed = [...]float32{Fall: 1, Rise: 0, Excess: -1}
+
 // change makes another request, where the budget allows it: growth may borrow a change, and one more where use
 // exceeds the request already, so that a shrink just before does no harm.
 func (p *Planner) change(t *Track, next uint8, why Reason) {
-	least := map[Reason]float32{Fall: 1, Rise: 0, Excess: -1}[why]
-	if next == t.level || t.changes < least {
+	if next == t.level || t.changes < needed[why] {
 		return
 	}
 	t.changes--

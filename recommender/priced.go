@@ -1,0 +1,139 @@
+package recommender
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sizing"
+)
+
+// planner is the one for options of a policy.
+func (h *History) planner(o sizing.Options) *sizing.Planner {
+	if h.planners == nil {
+		h.planners = map[sizing.Options]*sizing.Planner{}
+	}
+	p, ok := h.planners[o]
+	if !ok {
+		p = sizing.NewPlanner(o)
+		h.planners[o] = p
+	}
+	return p
+}
+
+// priced sizes containers by a plan in money over the hours of the week, up and down, and memory by the price of
+// an excess. It notes in the history what is in force, by which the plan's budget of changes is counted.
+func (c judge) priced() (*Recommendation, []fleet.Hold) {
+	rec := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUPlan}
+	var holds []fleet.Hold
+	var said []string
+	spent := time.Duration(math.MaxInt64)
+	for _, k := range c.containers() {
+		f, hold := c.fitPlan(k)
+		if hold != nil {
+			holds = append(holds, *hold)
+		}
+		rec.Steps = append(rec.Steps, f.steps...)
+		if !f.worth {
+			continue
+		}
+		rec.Target.Requests = append(rec.Target.Requests, f.ask(f.target))
+		rec.Lower, rec.Upper = append(rec.Lower, f.ask(f.lower)), append(rec.Upper, f.ask(f.upper))
+		said, spent = append(said, k.Name+" "+f.evidence), min(spent, f.spent)
+	}
+	if len(said) == 0 {
+		return nil, holds
+	}
+	rec.Evidence, rec.Confidence = strings.Join(said, "; "), days(spent)
+	return &rec, holds
+}
+
+// atLimit is the share of a CPU limit from which on use tells nothing of what was wanted.
+const atLimit = 0.95
+
+// fitPlan is what the plan asks for one container now.
+func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
+	f := fit{container: k.Name}
+	request := c.request(k)
+	if request <= 0 {
+		hold := held(fleet.HoldNoRequest, k.Name+" has no CPU request, so nothing of it is reserved; set a request")
+		return f, &hold
+	}
+	d, hold := c.measured(k.Name, fleet.CPU, "cpu of "+k.Name)
+	if hold != nil {
+		f.step("cpu", "not judged", string(hold.Reason))
+		return f, hold
+	}
+	e, ok := c.plan(k, float64(request)/1000)
+	if !ok {
+		hold := held(fleet.HoldShortHistory, "too little of cpu of "+k.Name+" was measured for a plan")
+		return f, &hold
+	}
+	f.spent = d.Spent
+	f.explain(e, c.o.Priced.Zone)
+	target := e.Request * c.crowding()
+	if most := float64(k.Limits.MilliCPU) / 1000; most > 0 {
+		if d.Peak >= atLimit*most {
+			f.step("cpu", "cut off", "it used "+cores(d.Peak)+", all that its limit allows: it may have wanted more")
+		}
+		if target > most {
+			target = most
+			f.step("cpu", "not above the limit", cores(target))
+		}
+	}
+	f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance))
+	f.lower.MilliCPU, f.upper.MilliCPU = f.target.MilliCPU, f.target.MilliCPU
+	c.fitPlannedMemory(&f, k)
+	f.evidence = planned(e, c.o.Priced.Zone) + f.evidence
+	f.worth = differs(f.target.MilliCPU, request) || differs(f.target.Memory, k.Requests.Memory)
+	return f, nil
+}
+
+// plan is the plan of one container that requests live cores.
+func (c judge) plan(k fleet.Container, live float64) (sizing.Explanation, bool) {
+	s, _ := c.h.series(c.w.Ref, k.Name, fleet.CPU) // there: it was measured
+	o := *c.o.Priced
+	o.Floor, o.Warm = float64(c.o.MinMilliCPU)/1000, c.o.MinHistory
+	return c.h.planner(o).Advise(s.track, c.now.Unix(), live, s.latest())
+}
+
+// explain is the steps of a plan. Money is in core-hours: what a core costs is the price list's to say.
+func (f *fit) explain(e sizing.Explanation, zone *time.Location) {
+	hours := func(v float64) string { return decimal(math.Round(v*100)/100) + " core-hours" }
+	f.step("cpu", "why", e.Reason.String())
+	f.step("cpu", "reserved in 24 h", hours(e.Reserved))
+	f.step("cpu", "expected shortfall", hours(e.Shortfall))
+	f.step("cpu", "changes", hours(e.Changes))
+	f.step("cpu", "flat instead", hours(e.FlatCost))
+	f.step("cpu", "calendar believed", percent(e.Calendar))
+	for _, s := range e.Steps {
+		f.step("cpu", "from "+clock(s.At, zone), cores(s.Request))
+	}
+	f.step("cpu", "now", cores(e.Request))
+}
+
+// planned is the plan in one sentence.
+func planned(e sizing.Explanation, zone *time.Location) string {
+	text := fmt.Sprintf("%s now (%s)", cores(e.Request), e.Reason)
+	for i, s := range e.Steps {
+		if i == 3 {
+			text += ", ..."
+			break
+		}
+		text += fmt.Sprintf(", %s from %s", cores(s.Request), clock(s.At, zone))
+	}
+	if saved := e.FlatCost - e.Reserved - e.Shortfall - e.Changes; saved > 0.005 && len(e.Steps) > 0 {
+		text += fmt.Sprintf("; %.2f core-hours a day cheaper than a flat request", saved)
+	}
+	return text
+}
+
+// clock is an hour and minute as the policy's zone has it.
+func clock(t time.Time, zone *time.Location) string {
+	if zone != nil {
+		t = t.In(zone)
+	}
+	return t.Format("15:04")
+}

@@ -1,0 +1,122 @@
+package sizing
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	memoryDay  = 86400 // seconds
+	memoryMost = 1e18  // bytes; more is no reading
+
+	// DefaultMemoryRisk and DefaultMemoryMargin stand for a zero in MemoryOptions.
+	DefaultMemoryRisk   = 10
+	DefaultMemoryMargin = 0.03
+)
+
+// MemoryOptions are what a policy says about the memory of a container.
+type MemoryOptions struct {
+	Risk    float64        // price of a day with an excess, in days of the request's cost; 0: DefaultMemoryRisk
+	Margin  float64        // least spare over the recent peak, as a fraction of it; 0: DefaultMemoryMargin
+	Floor   float64        // bytes; no request is smaller
+	Limit   float64        // bytes; use cannot exceed it, so no request needs to, but after a kill; 0: none known
+	Zone    *time.Location // in which days begin; nil: UTC
+	InPlace bool           // requests change without a restart, so that the peak of a start needs no room later
+}
+
+func (o MemoryOptions) filled() MemoryOptions {
+	if o.Risk == 0 {
+		o.Risk = DefaultMemoryRisk
+	}
+	if o.Margin == 0 {
+		o.Margin = DefaultMemoryMargin
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	return o
+}
+
+// Memory learns the memory request of one container from its use as it passes. It takes at most 450
+// bytes and keeps no samples: the peak of each of the last 28 days, of each of the eight weeks before,
+// and how steady they were. Every request is the cheapest by an explicit price, see MemoryCost, but
+// never under the recent peak and a margin, nor under what a kill has shown to be too little.
+//
+// Times are unix seconds and must not decrease; use is that of the hottest replica, in bytes.
+type Memory struct {
+	o       MemoryOptions
+	first   int64 // of the first sample
+	at      int64 // of the last sample; zero: none
+	dayEnds int64 // of the last sample's local day
+	grown   int64 // when the request last grew
+	days    memoryDays
+	today   memoryToday
+	before  float32 // bytes, peak of the day with samples before today
+	news    bool    // a decision is due
+	leaking bool
+	leak    memoryLeak
+	floors  memoryFloors
+	start   memoryStart
+}
+
+// NewMemory is a Memory that has seen nothing.
+func NewMemory(o MemoryOptions) *Memory { return &Memory{o: o.filled()} }
+
+// Configure puts other options in force, for policies and limits change; what was learned stays.
+func (m *Memory) Configure(o MemoryOptions) { m.o, m.news = o.filled(), true }
+
+// Add takes the highest use of a slot. A reading that is no amount, or older than the last, is left
+// out; so are the first minutes after Started, which are kept apart.
+func (m *Memory) Add(at int64, used float64) {
+	if !(used >= 0 && used <= memoryMost) || at < m.at || at <= 0 {
+		return
+	}
+	if m.start.takes(at, used) {
+		return
+	}
+	if at >= m.dayEnds {
+		m.turn(at)
+	}
+	m.at = at
+	m.leak.add(used)
+	m.today.sum += used
+	m.today.count++
+	m.today.peak = max(m.today.peak, memoryCeil(used))
+	m.news = m.news || m.days.n == 0 // the first day has no turn to wait for
+}
+
+// turn ends the day of the last sample and begins that of at.
+func (m *Memory) turn(at int64) {
+	if m.at == 0 {
+		m.first, m.news = at, true
+	} else {
+		m.days.close(m.today)
+		m.before, m.news = m.today.peak, true
+		m.leak.close()
+		m.leaking = m.leak.found()
+	}
+	m.today = memoryToday{}
+	t := time.Unix(at, 0).In(m.o.Zone)
+	m.today.starts = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.o.Zone).Unix()
+	m.dayEnds = time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, m.o.Zone).Unix()
+}
+
+// OOM takes a kill: at a limit (or at the request, where there is no limit) of so many bytes, more was
+// wanted. Image is a hash of what ran. The floor that it leaves decays apart from the use, see Request.
+func (m *Memory) OOM(at int64, limit float64, image uint32) {
+	if !(limit >= 0 && limit <= memoryMost) {
+		return
+	}
+	m.floors.add(at, max(limit, float64(m.today.peak)), image)
+	m.start.image, m.news = image, true
+	m.leak, m.leaking = memoryLeak{}, false
+}
+
+// memoryCeil is the least float32 that is not below v.
+func memoryCeil(v float64) float32 {
+	f := float32(v)
+	if float64(f) < v {
+		f = math.Nextafter32(f, math.MaxFloat32)
+	}
+	return f
+}

@@ -1,0 +1,98 @@
+package sizing
+
+import "math"
+
+const (
+	memoryRecentDays = 28 // daily peaks kept
+	memoryOldWeeks   = 8  // weekly peaks kept of the time before them
+
+	memoryHalfLife  = 10  // days in which a day's weight in the forecast halves
+	memoryLingers   = 0.1 // weight of a day that never fades while it is kept
+	memoryWeekWeigh = 0.2 // weight of an old week
+	memoryUsual     = 2   // days in which the mean use forgets half
+)
+
+// memoryToday is the day that has not ended.
+type memoryToday struct {
+	starts int64   // unix seconds
+	sum    float64 // bytes, of the samples
+	count  uint32
+	peak   float32 // bytes
+}
+
+// elapsed is how much of the day has passed at a time, as a fraction.
+func (d *memoryToday) elapsed(at int64) float64 {
+	return max(0, min(1, float64(at-d.starts)/memoryDay))
+}
+
+// memoryDays keeps the logarithms of the peaks of days that had samples. A day without samples is no
+// day: a container that slept for a month has its last month before it.
+type memoryDays struct {
+	daily  [memoryRecentDays]float32 // ln bytes, newest first
+	weekly [memoryOldWeeks]float32   // ln bytes, newest first
+	week   float32                   // ln bytes, peak of the week that fills up with what leaves daily
+	mean   float32                   // bytes, mean use of a day, decayed
+	weight float32                   // of mean, in days
+	n      uint8                     // days in daily
+	weeks  uint8                     // weeks in weekly
+	filled uint8                     // days in week
+}
+
+// memoryFading is the weight of a day by its age in days, newest first.
+var memoryFading = func() (w [memoryRecentDays + 1]float64) {
+	for age := range w {
+		w[age] = math.Exp2(-float64(age)/memoryHalfLife) + memoryLingers
+	}
+	return w
+}()
+
+// close takes a day that has ended.
+func (d *memoryDays) close(t memoryToday) {
+	if t.count == 0 {
+		return
+	}
+	if d.n == memoryRecentDays {
+		d.retire(d.daily[d.n-1])
+	}
+	copy(d.daily[1:], d.daily[:])
+	d.daily[0] = memoryLn(float64(t.peak))
+	d.n = min(d.n+1, memoryRecentDays)
+	keep := float32(math.Exp2(-1. / memoryUsual))
+	d.mean = d.mean*keep + float32(t.sum/float64(t.count))
+	d.weight = d.weight*keep + 1
+}
+
+// retire hands a day's peak to its week.
+func (d *memoryDays) retire(peak float32) {
+	if d.week = max(d.week, peak); d.filled < 6 {
+		d.filled++
+		return
+	}
+	copy(d.weekly[1:], d.weekly[:])
+	d.weekly[0] = d.week
+	d.weeks = min(d.weeks+1, memoryOldWeeks)
+	d.week, d.filled = 0, 0
+}
+
+// restless is the mean change of the peak from a day to the next, as a logarithm: 0.1 is ten percent.
+// It begins at 0.2, which weighs as much as one change that was seen.
+func (d *memoryDays) restless() float64 {
+	sum := 0.2
+	for i := 1; i < int(d.n); i++ {
+		sum += math.Abs(float64(d.daily[i-1] - d.daily[i]))
+	}
+	return sum / max(float64(d.n), 1)
+}
+
+// usual is the mean use, today's counted by how much of it has passed, in bytes; at least one.
+func (d *memoryDays) usual(t memoryToday, elapsed float64) float64 {
+	sum, weight := float64(d.mean), float64(d.weight)
+	if t.count > 0 {
+		sum += elapsed * t.sum / float64(t.count)
+		weight += elapsed
+	}
+	return max(sum/max(weight, 1e-9), 1)
+}
+
+// memoryLn is the logarithm of an amount in bytes, of one where it is less.
+func memoryLn(bytes float64) float32 { return float32(math.Log(max(bytes, 1))) }

@@ -1,0 +1,96 @@
+package sizing
+
+const (
+	memorySpread    = 0.01 // how far a peak strays from a day like it, at least, as a logarithm
+	memoryRestless  = 0.16 // and how far more for each unit of the mean change from day to day
+	memoryUnseen    = 0.3  // weight of a day unlike all that were seen
+	memoryYoung     = 2.0  // by how much these two are wider after one day of history, falling as one over the days
+	memoryUnseenFar = 0.25 // how far such a day's peak goes over the newest, as a logarithm
+
+	memoryPoints = memoryRecentDays + memoryOldWeeks + 2
+)
+
+// memoryForecast is what the peak of the next day may be: each day that was seen may come again, with
+// a weight that fades with its age, and strays from itself by a heavy-tailed error; with some weight it
+// is a day unlike all of them.
+type memoryForecast struct {
+	at     [memoryPoints]float64 // ln bytes
+	weight [memoryPoints]float64
+	n      int
+	total  float64
+	newest float64 // ln bytes
+	top    float64 // ln bytes
+	narrow float64 // 1 / spread
+}
+
+// forecast reads the days, and of today as much as has passed.
+func (m *Memory) forecast(at int64) (f memoryForecast) {
+	d := &m.days
+	elapsed := m.today.elapsed(at)
+	if today := memoryLn(float64(m.today.peak)); d.n == 0 || today > d.daily[0] {
+		f.add(float64(today), max(elapsed, 0.01)*memoryFading[0])
+	}
+	for age, peak := range d.daily[:d.n] {
+		f.add(float64(peak), memoryFading[age])
+	}
+	if d.filled > 0 {
+		f.add(float64(d.week), memoryWeekWeigh*float64(d.filled)/7)
+	}
+	for _, peak := range d.weekly[:d.weeks] {
+		f.add(float64(peak), memoryWeekWeigh)
+	}
+	f.newest = f.at[0]
+	young := 1 + memoryYoung/max(float64(d.n), 1)
+	f.narrow = 1 / (young * (memorySpread + memoryRestless*d.restless()))
+	return f
+}
+
+func (f *memoryForecast) add(ln, weight float64) {
+	f.at[f.n], f.weight[f.n] = ln, weight
+	f.n++
+	f.total += weight
+	f.top = max(f.top, ln)
+}
+
+// above is the probability that the next day's peak exceeds a request, given as ln bytes.
+func (f *memoryForecast) above(request float64) float64 {
+	p := memoryUnseen * memoryTail(max(0, request-f.newest)/memoryUnseenFar)
+	for i, peak := range f.at[:f.n] {
+		p += f.weight[i] * memoryStrays((request-peak)*f.narrow)
+	}
+	return p / (f.total + memoryUnseen)
+}
+
+// memoryStrays is the probability that an error exceeds x of its spreads: a half at 0, 0.21 at 1, 0.063
+// at 3, 0.0088 at 8. It is the tail of a two-sided Pareto (Lomax) law of shape 3.
+func memoryStrays(x float64) float64 {
+	if x < 0 {
+		return 1 - memoryTail(-x)/2
+	}
+	return memoryTail(x) / 2
+}
+
+// memoryTail is (1 + x/3)^-3.
+func memoryTail(x float64) float64 {
+	y := 1 + x/3
+	return 1 / (y * y * y)
+}
+
+// cheapest is the request of least cost that is not below least; both are ln bytes.
+func (f *memoryForecast) cheapest(least float64, cost func(ln float64) float64) float64 {
+	most := max(f.top, least) + memoryReach
+	step := max(memoryGrid, (most-least)/memoryGridMost)
+	best, lowest := least, cost(least)
+	for ln := least + step; ln <= most; ln += step {
+		if c := cost(ln); c < lowest {
+			best, lowest = ln, c
+		}
+	}
+	return best
+}
+
+const (
+	memoryReach    = 1.0  // how far over the highest peak a request is looked for, as a logarithm
+	memoryGrid     = 0.04 // between the requests that are compared, as a logarithm
+	memoryGridMost = 80   // of them at most
+)

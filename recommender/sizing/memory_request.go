@@ -1,0 +1,89 @@
+package sizing
+
+// MemoryReason is why a memory request is what it is.
+type MemoryReason uint8
+
+// The reasons.
+const (
+	MemoryUnknown MemoryReason = iota // too little was measured
+	MemorySettled                     // the present request is as good as any
+	MemoryFirst                       // nothing was requested before
+	MemoryNear                        // grown because use came near the request, or over it
+	MemoryPriced                      // grown because an excess became more likely
+	MemoryKilled                      // held up by a kill for want of memory
+	MemoryIdle                        // shrunk to what is needed
+	MemoryStepped                     // shrunk by one step on the way to what is needed
+	MemoryLoad                        // held up by what a start takes
+)
+
+// String is the reason's name in plans and metrics.
+func (r MemoryReason) String() string {
+	return [...]string{"too-little-history", "settled", "first-request", "use-came-near", "excess-likely", "oom-floor", "idle", "idle-step", "start-peak"}[min(r, MemoryLoad)]
+}
+
+// MemoryAdvice is what memory to request, in bytes.
+type MemoryAdvice struct {
+	Request    float64
+	Peak       float64 // the recent peak: of today and of the day before
+	Margin     float64 // Request over Peak, less one
+	Floor      float64 // below which no request is advised: by the options, or by a kill
+	Load       float64 // what a start takes; a new pod needs it, a running one only without in-place resize
+	Leak       bool    // use grows day by day without a plateau: a restart or a fix, not a bigger request, helps
+	Confidence float64 // days of history
+	Reason     MemoryReason
+}
+
+// MemoryCost is what a day with a request costs. Requests are compared by ln(request) + Excess: a
+// percent more of memory costs a hundredth of a day of the request, and Excess is in the same coin, so
+// that the choice is the same for a small container and for a big one.
+type MemoryCost struct {
+	Reserved float64 // GiB-hours
+	Idle     float64 // share of the request that the usual use leaves idle
+	Chance   float64 // probability that the next day's peak exceeds the request
+	Excess   float64 // days of the request's cost: Chance x MemoryOptions.Risk
+}
+
+const (
+	memoryLeast  = 3 * 3600  // seconds of history before anything is advised
+	memoryStep   = 0.3       // most of a request that one shrink takes away
+	memoryWait   = memoryDay // seconds after a grow in which nothing shrinks
+	memoryChange = 0.005     // price of a shrink, in days of the request
+	memoryGrow   = 0.0015    // price of a grow
+	memorySame   = 0.01      // changes that are smaller are none
+	memoryRare   = 1. / 1000 // probability of a day over the limit that Limit gives
+)
+
+// Request says what to request at a time, where held is in force (0: nothing). It decides when use has
+// come within Margin of held, once a day, after a kill and after a start; in between it is
+// the request held. Grows are at once. Shrinks begin a day after the last grow and take at most 30 %
+// at a time.
+func (m *Memory) Request(at int64, held float64) MemoryAdvice {
+	a := MemoryAdvice{Request: held, Reason: MemorySettled, Leak: m.leaking, Confidence: float64(m.at-m.first) / memoryDay}
+	if m.at == 0 || m.at-m.first < memoryLeast {
+		a.Reason = MemoryUnknown
+		return a
+	}
+	a.Peak = float64(max(m.today.peak, m.before))
+	a.Load = m.start.load()
+	least := m.least(at, &a)
+	if m.news || held < least {
+		m.news = false
+		m.decide(at, held, least, &a)
+	}
+	a.Margin = a.Request/max(a.Peak, 1) - 1
+	return a
+}
+
+// least is the lowest request that may be advised, whatever it costs.
+func (m *Memory) least(at int64, a *MemoryAdvice) float64 {
+	killed := m.floors.least(at, m.start.image)
+	a.Floor = max(m.o.Floor, killed, 1)
+	least := max(a.Peak*(1+m.o.Margin), m.o.Floor, 1)
+	if !m.o.InPlace {
+		least = max(least, a.Load*(1+m.o.Margin))
+	}
+	if m.o.Limit > 0 {
+		least = min(least, m.o.Limit)
+	}
+	return max(least, killed)
+}
