@@ -167,8 +167,10 @@ func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.B
 	if len(holds) == 0 && w.Has(target) {
 		holds = []fleet.Hold{{Reason: fleet.HoldAtTarget, Detail: "what it may be given is what it has"}}
 	}
-	now, after := j.prices.Monthly(w, j.Nodes), j.prices.Monthly(w.With(target), j.Nodes)
-	return Verdict{Recommendation: r, Target: target, Trims: trims, Holds: holds, Saving: now.Sub(after)}
+	v := Verdict{Recommendation: r, Target: target, Trims: trims, Holds: holds}
+	now, after := j.prices.Monthly(j.before(w, v), j.Nodes), j.prices.Monthly(w.With(v.course()), j.Nodes)
+	v.Saving = now.Sub(after)
+	return v
 }
 
 // advice is what the rules that change nothing found, priced on the nodes under the workload's pods.
@@ -191,7 +193,8 @@ func (j judge) simulated(w fleet.Workload) bool {
 // settlePrice prices the workload after every verdict that stands, together: savings of single
 // verdicts overlap (a smaller pod makes a removed replica cheaper) and must not be added up.
 func (j judge) settlePrice(a Assessment) Assessment {
-	a.After = j.prices.Monthly(a.Workload.With(a.Target()), j.Nodes)
+	a.Now = j.prices.Monthly(j.going(a), j.Nodes)
+	a.After = j.prices.Monthly(j.going(a).With(a.courses()), j.Nodes)
 	return a
 }
 

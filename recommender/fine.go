@@ -9,9 +9,10 @@ import (
 
 // Finding is why a rule asks for nothing: what it looked at and what it came to.
 type Finding struct {
-	Reason fleet.Reason `json:"reason"` // that the rule would have given
-	Why    string       `json:"why"`    // one sentence with the numbers
-	Steps  []Step       `json:"steps"`
+	Reason fleet.Reason              `json:"reason"` // that the rule would have given
+	Why    string                    `json:"why"`    // one sentence with the numbers
+	Steps  []Step                    `json:"steps"`
+	Course []fleet.ContainerRequests `json:"course,omitempty"` // of a plan: what is requested on average over the next day
 }
 
 // Fine is the rules that judged the workload and found nothing to change, in the order of Recommend.
@@ -67,6 +68,7 @@ func (c judge) finePlan() *Finding {
 	for _, k := range c.containers() {
 		if fit, hold := c.fitPlan(k); hold == nil {
 			f.Steps = append(f.Steps, fit.steps...)
+			f.Course = append(f.Course, fit.ask(fit.course))
 			f.Why = sentence(f.Why, k.Name+" "+fit.evidence)
 		}
 	}

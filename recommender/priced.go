@@ -40,6 +40,7 @@ func (c judge) priced() (*Recommendation, []fleet.Hold) {
 			continue
 		}
 		rec.Target.Requests = append(rec.Target.Requests, f.ask(f.target))
+		rec.Course = append(rec.Course, f.ask(f.course))
 		rec.Lower, rec.Upper = append(rec.Lower, f.ask(f.lower)), append(rec.Upper, f.ask(f.upper))
 		said, spent = append(said, k.Name+" "+f.evidence), min(spent, f.spent)
 	}
@@ -86,6 +87,7 @@ func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 	f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance))
 	f.lower.MilliCPU, f.upper.MilliCPU = f.target.MilliCPU, f.target.MilliCPU
 	c.fitPlannedMemory(&f, k)
+	f.course = fleet.Resources{MilliCPU: milli(e.Reserved / 24 * c.crowding()), Memory: f.target.Memory}
 	f.evidence = planned(e, c.o.Priced.Zone) + f.evidence
 	f.worth = differs(f.target.MilliCPU, request) || differs(f.target.Memory, k.Requests.Memory)
 	return f, nil

@@ -12,7 +12,8 @@ type Recommendation struct {
 	Ref        fleet.Ref                 `json:"ref"`
 	Reason     fleet.Reason              `json:"reason"`
 	Target     fleet.Target              `json:"target"`
-	Lower      []fleet.ContainerRequests `json:"lower,omitempty"` // bounds of what would still be right, per container
+	Course     []fleet.ContainerRequests `json:"course,omitempty"` // of a plan: what is requested on average over the next day, which is what it costs
+	Lower      []fleet.ContainerRequests `json:"lower,omitempty"`  // bounds of what would still be right, per container
 	Upper      []fleet.ContainerRequests `json:"upper,omitempty"`
 	Confidence float64                   `json:"confidence"` // days of data behind it
 	Evidence   string                    `json:"evidence"`   // one sentence with the numbers

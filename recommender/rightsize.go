@@ -92,6 +92,7 @@ func (c judge) request(k fleet.Container) int64 {
 type fit struct {
 	container            string
 	target, lower, upper fleet.Resources
+	course               fleet.Resources // of a plan: on average over its day
 	steps                []Step
 	evidence             string
 	spent                time.Duration // measured time behind it

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/optimizer/ledger"
 	"trimtab.dev/trimtab/recommender"
@@ -46,7 +47,7 @@ workloads:
     memory: {base: 300Mi}
 `
 
-// TestPlanFollowsTheDay runs passes every five minutes for two weeks, enforcing. In the second week no minute
+// TestPlanFollowsTheDay runs passes every ten minutes for two weeks, enforcing. In the second week no minute
 // of the peak finds a request that is too small, and the day is not paid for at its peak.
 func TestPlanFollowsTheDay(t *testing.T) {
 	c, err := New([]byte(calendarFleet))
@@ -54,8 +55,8 @@ func TestPlanFollowsTheDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, book := context.Background(), &ledger.Memory{}
-	cycle := &optimizer.Cycle{Cluster: c, Usage: c, Ledger: book, Actuator: c, History: recommender.NewHistory()}
-	const every, week = 5 * time.Minute, 7 * 24 * time.Hour
+	cycle := &optimizer.Cycle{Cluster: c, Usage: c, Ledger: book, Actuator: c, Prices: cost.Builtin(), History: recommender.NewHistory()}
+	const every, week = 10 * time.Minute, 7 * 24 * time.Hour
 	begin := c.Now()
 	var held, missed, passes float64
 	for c.Now().Sub(begin) < 2*week {
@@ -83,10 +84,17 @@ func TestPlanFollowsTheDay(t *testing.T) {
 	if n := len(entries); n < 20 || n > 14*4+2 {
 		t.Errorf("%d changes in two weeks", n)
 	}
-	for _, e := range entries {
+	var saved cost.Money
+	for i, e := range entries {
+		if saved += e.Change.Saving.Amount; i > 2 && (e.Change.Saving.Amount > cost.Dollar || e.Change.Saving.Amount < -cost.Dollar) {
+			t.Errorf("change %s counts as %s a month, though the plan's saving was counted when it began", e.ID, e.Change.Saving.Amount)
+		}
 		if e.Outcome == optimizer.Failed || len(e.Change.Reasons) != 1 || e.Change.Reasons[0] != fleet.CPUPlan {
 			t.Fatalf("change %s: %s, %v", e.ID, e.Outcome, e.Change.Reasons)
 		}
+	}
+	if saved <= 0 || saved > 50*cost.Dollar { // 2 cores and 1 GiB cost $49 a month
+		t.Errorf("all changes together save %s a month", saved)
 	}
 }
 
