@@ -32,7 +32,7 @@ func verbs() []verb {
 		{"apply", "ID", "approve one proposed change of the plan", applyVerb},
 		{"revert", "ID", "take one change of the history back", revertVerb},
 		{"report", "[flags]", "the cost report: as text, as files, or mailed now", reportVerb},
-		{"replay", "FILE.csv | DIR", "how other request rules would have sized recorded use, scored alike", replayVerb},
+		{"replay", "FILE.csv | DIR | NAMESPACE/NAME", "how other request rules would have sized recorded use, scored alike", replayVerb},
 		{"validate", "FILE...", "check policy files: every fault with its line", validateVerb},
 		{"simulate", "[flags]", "a simulated fleet in seconds, without a cluster", simulateVerb},
 		{"reference", "", "every policy field with type, default and meaning", referenceVerb},

@@ -6,14 +6,17 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/recommender/replay"
 )
 
-const replayForm = "replay FILE.csv[.gz] | DIR [--rule krr,vpa,...] [--only vm-] [--html FILE] [--emit DIR] [-o json]"
+const replayForm = "replay FILE.csv[.gz] | DIR | NAMESPACE/NAME --prometheus URL [--rule krr,vpa,...] [--only vm-] [--html FILE] [--emit DIR] [-o json]"
 
 // replayAsk is what `trimtab replay` was asked for.
 type replayAsk struct {
@@ -29,9 +32,9 @@ func (a *replayAsk) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.resource, "resource", "", "only `cpu` or memory; empty: both where there are samples")
 	fs.StringVar(&a.page, "html", "", "write one page with tables and plots to this `file`")
 	fs.StringVar(&a.lines, "emit", "", "write each rule's requests into this `folder` as RULE/SERIES.csv: t, request in cores (SERIES.memory.csv: in bytes)")
-	fs.Float64Var(&a.granted, "granted", 0, "`cores` that each series was provisioned with; 0: what the folder's index says")
-	fs.Float64Var(&a.grantedGiB, "granted-memory", 0, "`GiB` that each series was provisioned with; 0: what the folder's index says")
-	fs.Float64Var(&a.node, "node-cores", 32, "`cores` of the nodes that several series are packed onto; 0: do not pack")
+	fs.Float64Var(&a.granted, "granted", 0, "`cores` that each series was provisioned with; 0: what the folder's index says, or what the live pods request")
+	fs.Float64Var(&a.grantedGiB, "granted-memory", 0, "`GiB` that each series was provisioned with; 0: what the folder's index says, or what the live pods request")
+	fs.Float64Var(&a.node, "node-cores", 32, "`cores` of the nodes that several series are packed onto, not those of one workload; 0: do not pack")
 	fs.Float64Var(&a.coreHour, "core-hour", 0, "`dollars` for a core-hour; 0: by a list price")
 	fs.Float64Var(&a.gibHour, "gib-hour", 0, "`dollars` for a GiB-hour of memory; 0: by a list price")
 	fs.IntVar(&a.plots, "plots", 8, "with --html: at most this many `series` are drawn")
@@ -53,23 +56,53 @@ func replayNames() []string {
 }
 
 // replayVerb lets rules size recorded use, and says how each of them did.
-func replayVerb(_ context.Context, args []string, out io.Writer) error {
+func replayVerb(ctx context.Context, args []string, out io.Writer) error {
 	var a replayAsk
+	own := ownHistory{localPlan: localPlan{progress: os.Stderr}, now: time.Now}
 	fs := flag.NewFlagSet("replay", flag.ContinueOnError)
 	a.flags(fs)
+	own.flags(fs)
 	rest, done, err := parse(fs, args, 1, replayForm, out)
 	if done {
 		return err
 	}
+	if namespace, name, ok := workloadNamed(rest[0]); ok {
+		return a.ofWorkload(ctx, own, namespace, name, out)
+	}
 	series, wrong := readSeries(rest[0])
-	if err := errors.Join(a.check(), wrong); err != nil {
+	if err := errors.Join(a.check(), own.outside.check("replay"), wrong); err != nil {
 		return err
 	}
+	if own.given() {
+		own.say("note: %s is there as a file or folder, so --prometheus is not asked", rest[0])
+	}
+	return a.replay(rest[0], filepath.Base(rest[0]), series, out)
+}
+
+// replay does it for series from somewhere; title is for the page.
+func (a replayAsk) replay(from, title string, series []replay.Series, out io.Writer) error {
 	series = a.granting(a.picked(series))
-	if err := a.fits(rest[0], series); err != nil {
+	if err := a.fits(from, series); err != nil {
 		return err
 	}
-	return a.show(rest[0], series, out)
+	return a.show(title, series, out)
+}
+
+// ofWorkload is the replay of a workload's own history. What can be refused is, before anything is read.
+func (a replayAsk) ofWorkload(ctx context.Context, own ownHistory, namespace, name string, out io.Writer) error {
+	called := namespace + "/" + name
+	if err := errors.Join(a.check(), own.check(called)); err != nil {
+		return err
+	}
+	if err := a.fits(called, []replay.Series{{Unit: replay.Cores}, {Unit: replay.Bytes}}); err != nil {
+		return err
+	}
+	series, err := own.series(ctx, namespace, name, a.granted == 0 || a.grantedGiB == 0)
+	if err != nil {
+		return err
+	}
+	a.node = 0 // containers of one pod are not packed apart from each other
+	return a.replay(called, called, series, out)
 }
 
 // check gives every fault of the flags at once.
@@ -188,12 +221,12 @@ func (a replayAsk) prices() (core, gib cost.Money) {
 }
 
 // show replays, and writes what was asked for.
-func (a replayAsk) show(path string, series []replay.Series, out io.Writer) error {
+func (a replayAsk) show(title string, series []replay.Series, out io.Writer) error {
 	done, err := a.run(series)
 	if err != nil {
 		return err
 	}
-	if err := a.writePage(path, done); err != nil {
+	if err := a.writePage(title, done); err != nil {
 		return err
 	}
 	if a.format == "json" {

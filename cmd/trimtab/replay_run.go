@@ -149,7 +149,7 @@ func writeLine(path string, at []int64, line []float64) error {
 func shownAtFirst() []string { return []string{"trimtab", "krr", "vpa-inplace", "reactive"} }
 
 // writePage writes the page that --html asks for.
-func (a replayAsk) writePage(path string, done replayed) error {
+func (a replayAsk) writePage(title string, done replayed) error {
 	if a.page == "" {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (a replayAsk) writePage(path string, done replayed) error {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	w := bufio.NewWriter(f)
-	err = replay.Page(w, "Trimtab replay of "+filepath.Base(path), done.compared, done.drawn, shownAtFirst())
+	err = replay.Page(w, "Trimtab replay of "+title, done.compared, done.drawn, shownAtFirst())
 	if err := errors.Join(err, w.Flush(), f.Close()); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
