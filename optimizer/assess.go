@@ -66,16 +66,16 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	for _, r := range recs {
 		v := j.verdict(w, r, bounds)
 		v.Holds = append(v.Holds, unapplied(w, v.Target, a.apply)...)
-		v.Holds = append(v.Holds, bound(r, resting)...)
+		v.Holds = append(v.Holds, bound(w, r, resting)...)
 		a.Verdicts = append(a.Verdicts, v)
 	}
 	return j.settlePrice(a), true
 }
 
-// bound is the holds of a workload that rests which bind a recommendation. A plan has a budget of changes of its
-// own and must grow when its hour comes, so the policy's cooldown is not for it.
-func bound(r recommender.Recommendation, resting []fleet.Hold) []fleet.Hold {
-	if r.Reason != fleet.CPUPlan {
+// bound is the holds of a workload that rests which bind a recommendation. A plan has a budget of changes of CPU
+// of its own and must grow when its hour comes, so the policy's cooldown is not for those.
+func bound(w fleet.Workload, r recommender.Recommendation, resting []fleet.Hold) []fleet.Hold {
+	if r.Reason != fleet.CPUPlan || moves(w, r.Target) == 0 {
 		return resting
 	}
 	return slices.DeleteFunc(slices.Clone(resting), func(h fleet.Hold) bool { return h.Reason == fleet.HoldCooldown })

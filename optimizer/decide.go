@@ -60,8 +60,23 @@ func bySaving(all []Assessment) []int {
 // rises tells whether a plan asks for more CPU now.
 func (a Assessment) rises() bool {
 	return slices.ContainsFunc(a.Verdicts, func(v Verdict) bool {
-		return !v.Held() && v.Recommendation.Reason == fleet.CPUPlan && a.change().grows() == 1
+		return !v.Held() && v.Recommendation.Reason == fleet.CPUPlan && moves(a.Workload, v.Target) > 0
 	})
+}
+
+// moves is 1 where a target asks for more CPU of some container, -1 where it asks for less of one and more of none.
+func moves(w fleet.Workload, t fleet.Target) int {
+	way := 0
+	for _, r := range t.Requests {
+		k, ok := w.Current().Container(r.Container)
+		switch {
+		case ok && r.Requests.MilliCPU > k.Requests.MilliCPU:
+			return 1
+		case ok && r.Requests.MilliCPU < k.Requests.MilliCPU:
+			way = -1
+		}
+	}
+	return way
 }
 
 func (a Assessment) proposes() bool {

@@ -19,7 +19,7 @@ import (
 // Retention. It is not safe for use by several goroutines at once.
 type History struct {
 	workloads map[fleet.Ref][]*series // each sorted by container and signal
-	planners  map[sizing.Options]*sizing.Planner
+	planners  map[plannerKey]*sizing.Planner
 }
 
 // NewHistory is a history of nothing.
@@ -48,8 +48,11 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	if err := list[i].add(r); err != nil {
 		return err
 	}
-	if s.Signal == fleet.OOM && s.Mean > 0 {
+	switch {
+	case s.Signal == fleet.OOM && s.Mean > 0:
 		h.killed(s)
+	case s.Signal == fleet.CPU && list[i].images.fresh(s.Image):
+		list[i].track.Renewed(s.At.Unix())
 	}
 	return nil
 }

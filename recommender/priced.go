@@ -10,15 +10,23 @@ import (
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
+// plannerKey tells options apart: a zone that was looked up twice is two pointers.
+type plannerKey struct {
+	o    sizing.Options // without its zone
+	zone string
+}
+
 // planner is the one for options of a policy.
 func (h *History) planner(o sizing.Options) *sizing.Planner {
 	if h.planners == nil {
-		h.planners = map[sizing.Options]*sizing.Planner{}
+		h.planners = map[plannerKey]*sizing.Planner{}
 	}
-	p, ok := h.planners[o]
+	key := plannerKey{o, zoneOf(&o).String()}
+	key.o.Zone = nil
+	p, ok := h.planners[key]
 	if !ok {
 		p = sizing.NewPlanner(o)
-		h.planners[o] = p
+		h.planners[key] = p
 	}
 	return p
 }
@@ -74,23 +82,38 @@ func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 	}
 	f.spent = d.Spent
 	f.explain(e, c.o.Priced.Zone)
-	target := e.Request * c.crowding()
-	if most := float64(k.Limits.MilliCPU) / 1000; most > 0 {
-		if d.Peak >= atLimit*most {
-			f.step("cpu", "cut off", "it used "+cores(d.Peak)+", all that its limit allows: it may have wanted more")
-		}
-		if target > most {
-			target = most
-			f.step("cpu", "not above the limit", cores(target))
-		}
+	target := c.within(&f, k, e.Request, float64(request)/1000, d)
+	if f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance)); !differs(f.target.MilliCPU, request) {
+		f.target.MilliCPU = request
 	}
-	f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance))
 	f.lower.MilliCPU, f.upper.MilliCPU = f.target.MilliCPU, f.target.MilliCPU
 	c.fitPlannedMemory(&f, k)
-	f.course = fleet.Resources{MilliCPU: milli(e.Reserved / 24 * c.crowding()), Memory: f.target.Memory}
-	f.evidence = planned(e, c.o.Priced.Zone) + f.evidence
-	f.worth = differs(f.target.MilliCPU, request) || differs(f.target.Memory, k.Requests.Memory)
+	f.course = fleet.Resources{MilliCPU: milli(e.Reserved / 24), Memory: f.target.Memory}
+	f.evidence = planned(e, target, c.o.Priced.Zone) + f.evidence
+	f.worth = f.target.MilliCPU != request || differs(f.target.Memory, k.Requests.Memory)
 	return f, nil
+}
+
+// within is what may be requested of what the plan asks for. Where replicas go, those that stay keep what they
+// have for the work of the others, but nothing grows for it: it is not known yet what they will use. A limit
+// that is above the request stays above it, for equal ones would alter the pod's QoS class.
+func (c judge) within(f *fit, k fleet.Container, plan, live float64, d Distribution) float64 {
+	target := max(plan, min(plan*c.crowding(), live))
+	most := float64(k.Limits.MilliCPU) / 1000
+	if most == 0 {
+		return target
+	}
+	if d.Peak >= atLimit*most {
+		f.step("cpu", "cut off", "it used "+cores(d.Peak)+", all that its limit allows: it may have wanted more")
+	}
+	if k.Requests.MilliCPU < k.Limits.MilliCPU {
+		most -= 0.001
+	}
+	if target > most {
+		target = most
+		f.step("cpu", "not above the limit", cores(target))
+	}
+	return target
 }
 
 // plan is the plan of one container that requests live cores.
@@ -117,8 +140,8 @@ func (f *fit) explain(e sizing.Explanation, zone *time.Location) {
 }
 
 // planned is the plan in one sentence.
-func planned(e sizing.Explanation, zone *time.Location) string {
-	text := fmt.Sprintf("%s now (%s)", cores(e.Request), e.Reason)
+func planned(e sizing.Explanation, target float64, zone *time.Location) string {
+	text := fmt.Sprintf("%s now (%s)", cores(target), e.Reason)
 	for i, s := range e.Steps {
 		if i == 3 {
 			text += ", ..."

@@ -7,32 +7,15 @@ import (
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
-// memoryAsked is what was advised for a request that was in force then, until the next decision is due: advice is
-// given again until it is followed.
-type memoryAsked struct {
-	options sizing.MemoryOptions
-	live    float64
-	advice  sizing.MemoryAdvice
-	at      int64
-}
-
-// memoryDue is how long advice is good, seconds: after that a new decision is made.
-const memoryDue = 6 * 3600
-
-// advise is the advice on memory for a request in force.
+// advise is the advice on memory for a request in force. A zone that was looked up twice is two pointers, so it is
+// not by them that options are told apart.
 func (s *series) advise(o sizing.MemoryOptions, at int64, live float64) sizing.MemoryAdvice {
-	if o != s.asked.options {
+	key := o
+	if key.Zone = nil; key != s.options {
 		s.memory.Configure(o)
-		s.asked = memoryAsked{options: o}
+		s.options = key
 	}
-	a := s.memory.Request(at, live)
-	switch {
-	case a.Request != live:
-		s.asked.live, s.asked.advice, s.asked.at = live, a, at
-	case s.asked.live == live && at-s.asked.at < memoryDue && s.asked.advice.Request > 0:
-		return s.asked.advice
-	}
-	return a
+	return s.memory.Request(at, live)
 }
 
 // fitPlannedMemory fills in memory by the price of an excess, within the floor and the limit. It leaves the

@@ -44,6 +44,7 @@ func TestPlanGrowsBeforeThePeakAndShrinksAfterIt(t *testing.T) {
 		{day(8, 40), 105, 0, 0},
 		{day(8, 52), 105, 800, 840},
 		{day(9, 30), 840, 0, 0},
+		{day(11, 0), 840, 0, 0}, // the last minutes of the peak are still the newest that is known
 		{day(11, 20), 840, 100, 110},
 	} {
 		w := server(1)
@@ -185,5 +186,50 @@ func TestPlannedMemoryComesDownInSteps(t *testing.T) {
 	w.Pods[0].Shape.Containers[0].Requests.Memory = 320 * mib
 	if got := memory(kill); got < 410*mib { // the peak of 310 MiB and the 100 MiB more of a kill
 		t.Errorf("after a kill %d MiB are asked for", got/mib)
+	}
+}
+
+// Replicas that go leave their work to those that stay, which may keep what they have for it; to ask for more in
+// each pass because of what was asked for in the last would never end.
+func TestPlanDoesNotRunAwayWhereReplicasGo(t *testing.T) {
+	at := day(14, 0)
+	h, w := NewHistory(), server(6)
+	for end := at.Add(-3 * time.Hour); !end.After(at); end = end.Add(time.Minute) {
+		for _, p := range w.Pods {
+			for signal, v := range map[fleet.Signal]float64{fleet.CPU: 0.1, fleet.Requests: 1} {
+				container := "model-server"
+				if signal == fleet.Requests {
+					container = ""
+				}
+				feed(t, h, fleet.Sample{Ref: ref, Pod: p.Name, Container: container, Signal: signal, At: end, Window: time.Minute, Mean: v, Max: v, N: 4})
+			}
+		}
+	}
+	o := priced()
+	o.ReduceReplicas = true
+	for pass := range 4 {
+		recs, _ := Recommend(w, h, o, at)
+		for _, r := range recs {
+			if r.Reason == fleet.CPUPlan {
+				cpu := r.Target.Requests[0].Requests.MilliCPU
+				if cpu > 500 {
+					t.Fatalf("pass %d asks for %dm, above the 500m of the beginning", pass, cpu)
+				}
+				for i := range w.Pods {
+					w.Pods[i].Shape.Containers[0].Requests.MilliCPU = cpu
+				}
+			}
+		}
+	}
+}
+
+// A request never becomes its limit: the pod's QoS class would change.
+func TestPlanStaysUnderTheLimit(t *testing.T) {
+	w, at := server(1), day(8, 52)
+	w.Pods[0].Shape.Containers[0].Requests.MilliCPU = 105
+	w.Pods[0].Shape.Containers[0].Limits.MilliCPU = 400
+	recs, holds := Recommend(w, daily(t, "a", at), priced(), at)
+	if len(recs) != 1 || recs[0].Target.Requests[0].Requests.MilliCPU != 399 {
+		t.Errorf("below a limit of 400m: %+v, %v", recs, holds)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"slices"
 	"strings"
@@ -24,13 +25,14 @@ var ErrRepeated = errors.New("not newer than the last sample of its pod")
 type series struct {
 	container string
 	signal    fleet.Signal
-	newest    int64          // end of the newest sample, unix nanoseconds
-	pods      []seen         // sorted by name; those of the last hour and of open slots
-	open      []reading      // of slots that may still grow, sorted by end, then pod
-	closed    []bucket       // oldest first
-	track     *sizing.Track  // of CPU: the peak of each hour; nil for other signals
-	memory    *sizing.Memory // of memory: its peaks and kills; nil for other signals
-	asked     memoryAsked    // of memory, what was advised last
+	newest    int64                // end of the newest sample, unix nanoseconds
+	pods      []seen               // sorted by name; those of the last hour and of open slots
+	open      []reading            // of slots that may still grow, sorted by end, then pod
+	closed    []bucket             // oldest first
+	track     *sizing.Track        // of CPU: the peak of each hour; nil for other signals
+	memory    *sizing.Memory       // of memory: its peaks and kills; nil for other signals
+	options   sizing.MemoryOptions // of memory, by which it was asked last, without their zone
+	images    images               // of CPU, what ran lately
 }
 
 // newSeries is a series of nothing.
@@ -43,6 +45,22 @@ func newSeries(container string, signal fleet.Signal) *series {
 		s.memory = sizing.NewMemory(sizing.MemoryOptions{})
 	}
 	return s
+}
+
+// images are the hashes of the last images that a container ran; several do during a rollout.
+type images [4]uint32
+
+// fresh tells whether an image was not seen before, and remembers it. The first one is not fresh: after a restart
+// nothing is remembered.
+func (m *images) fresh(image string) bool {
+	hash := crc32.ChecksumIEEE([]byte(image))
+	if image == "" || slices.Contains(m[:], hash) {
+		return false
+	}
+	first := *m == images{}
+	copy(m[1:], m[:])
+	m[0] = hash
+	return !first
 }
 
 // seen is the end of a pod's last sample, unix nanoseconds.

@@ -6,14 +6,14 @@ import (
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
-// Trimtab is this project's rule for CPU as a daemon applies it: at most two changes a day.
+// Trimtab is this project's rule for CPU: two changes a day on average, what was not used of a week saved.
 func Trimtab() Maker {
-	return trimtab("trimtab", "a plan in money by hour of the week, at most 14 changes a week", sizing.Options{})
+	return trimtab("trimtab", "a plan in money by hour of the week, 14 changes a week on average", sizing.Options{})
 }
 
 // TrimtabInPlace is the rule where requests may change every hour, with dearer shortfalls, as risk: high has them.
 func TrimtabInPlace() Maker {
-	return trimtab("trimtab-24", "the same plan, risk high, at most 24 changes a day", sizing.Options{Changes: 24, Risk: sizing.RiskHigh})
+	return trimtab("trimtab-24", "the same plan, risk high, 24 changes a day on average", sizing.Options{Changes: 24, Risk: sizing.RiskHigh})
 }
 
 // TrimtabFlat is the rule without its calendar: what that is worth.

@@ -36,10 +36,10 @@ func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation,
 	p.see(t, at, levelIn(live))
 	trial := *t
 	trial.ahead, trial.reason = slot, Settled
-	if peak := max(trial.slots.at(slot), levelOf(latest)); latest > live || peak > trial.level && trial.level != 0 {
+	if peak := max(trial.slots.at(slot), levelOf(latest)); peak > levelOf(live) {
 		p.react(&trial, worth[peak])
 	} else {
-		p.renew(&trial, slot, at)
+		p.renew(&trial, slot, at, p.still(&trial, at, peak))
 	}
 	if at-t.first < int64(p.o.Warm/time.Second) {
 		return Explanation{}, false
@@ -47,13 +47,23 @@ func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation,
 	return p.Explain(&trial, at)
 }
 
-// see takes note of the level that is in force.
+// still is the level below which nothing falls within an hour: what it has used, and late in it what the next one
+// will want.
+func (p *Planner) still(t *Track, at int64, peak uint8) uint8 {
+	slot, into := slotOf(at)
+	if into >= slotSeconds/2 {
+		peak = max(peak, p.plan(t, slot+1, 0))
+	}
+	return min(peak, t.level)
+}
+
+// see takes note of the level that is in force. Whoever changed it, the debt stays one that an excess may still add to.
 func (p *Planner) see(t *Track, at int64, live uint8) {
 	if live == t.level {
 		return
 	}
 	if t.level != 0 {
-		t.changes--
+		t.changes = max(t.changes-1, needed[Excess])
 		if live > t.level {
 			t.held = at + holdAfter
 		}
@@ -70,16 +80,21 @@ func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) {
 	}
 	p.plan(t, t.slots.now, 0)
 	s, price := p.span(t, 0), p.prices(t)
+	_, into := slotOf(at)
 	e := Explanation{
 		Request: request, Reason: t.reason, Days: float64(at-t.first) / 86400, Left: float64(t.changes),
 		Calendar: p.trusted[daily] + p.trusted[weekly],
 	}
-	level := int(t.level)
+	level := min(max(int(t.level), s.low), s.high)
 	for h := range horizon {
 		if next := p.next(s, h, level, price.change); next != level && h > 0 {
+			begins := at - into + int64(h)*slotSeconds
+			if next > level {
+				begins -= int64(p.o.Lead / time.Second)
+			}
 			level = next
 			e.Changes += price.change
-			e.Steps = append(e.Steps, Step{time.Unix(p.begins(at, h), 0).UTC(), max(worth[level], p.o.Floor)})
+			e.Steps = append(e.Steps, Step{time.Unix(begins, 0).UTC(), max(worth[level], p.o.Floor)})
 		}
 		e.Reserved += worth[level]
 		e.Shortfall += p.cost[h][level] - worth[level]
@@ -101,12 +116,6 @@ func (p *Planner) next(s span, h, level int, change float64) int {
 		}
 	}
 	return best
-}
-
-// begins is when the slot h hours on begins, or where it is grown for: a lead before.
-func (p *Planner) begins(at int64, h int) int64 {
-	_, into := slotOf(at)
-	return at - into + int64(h)*slotSeconds
 }
 
 // single is the cost of the cheapest course without a change.

@@ -10,8 +10,8 @@ const (
 	memoryMost = 1e18  // bytes; more is no reading
 
 	// DefaultMemoryRisk and DefaultMemoryMargin stand for a zero in MemoryOptions.
-	DefaultMemoryRisk   = 10
-	DefaultMemoryMargin = 0.03
+	DefaultMemoryRisk   = 8.5
+	DefaultMemoryMargin = 0.10
 )
 
 // MemoryOptions are what a policy says about the memory of a container.
@@ -51,6 +51,7 @@ type Memory struct {
 	grown   int64 // when the request last grew
 	days    memoryDays
 	today   memoryToday
+	answer  memoryAnswer
 	before  float32 // bytes, peak of the day with samples before today
 	news    bool    // a decision is due
 	leaking bool

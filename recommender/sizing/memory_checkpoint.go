@@ -69,7 +69,7 @@ func (m *Memory) decode(data []byte) error {
 func (m *Memory) fields() []any {
 	t, d, l, f, s := &m.today, &m.days, &m.leak, &m.floors, &m.start
 	return []any{
-		&m.first, &m.at, &m.dayEnds, &m.grown, &m.before, &m.news, &m.leaking,
+		&m.first, &m.at, &m.dayEnds, &m.grown, &m.answer.held, &m.answer.request, &m.answer.reason, &m.before, &m.news, &m.leaking,
 		&t.starts, &t.sum, &t.count, &t.peak,
 		&d.daily, &d.weekly, &d.week, &d.mean, &d.weight, &d.n, &d.weeks, &d.filled,
 		&l.lows, &l.today, &l.n,
@@ -101,5 +101,10 @@ func (m *Memory) sound() bool {
 			return false
 		}
 	}
-	return m.today.sum >= 0 && m.today.sum <= memoryMost*math.MaxUint32
+	for _, v := range []float64{m.answer.held, m.answer.request} {
+		if !(v >= 0 && v <= 4*memoryMost) {
+			return false
+		}
+	}
+	return m.answer.reason <= MemoryFloored && m.today.sum >= 0 && m.today.sum <= memoryMost*math.MaxUint32
 }

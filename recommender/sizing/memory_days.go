@@ -6,10 +6,11 @@ const (
 	memoryRecentDays = 28 // daily peaks kept
 	memoryOldWeeks   = 8  // weekly peaks kept of the time before them
 
-	memoryHalfLife  = 10  // days in which a day's weight in the forecast halves
-	memoryLingers   = 0.1 // weight of a day that never fades while it is kept
-	memoryWeekWeigh = 0.2 // weight of an old week
-	memoryUsual     = 2   // days in which the mean use forgets half
+	memoryHalfLife  = 10   // days in which a day's weight in the forecast halves
+	memoryLingers   = 0.1  // weight of a day that never fades while it is kept
+	memoryWeekWeigh = 0.15 // weight of an old week
+	memoryRestPeaky = 0.15 // change from day to day that is expected for each unit of ln(peak / mean use)
+	memoryUsual     = 2    // days in which the mean use forgets half
 )
 
 // memoryToday is the day that has not ended.
@@ -75,9 +76,10 @@ func (d *memoryDays) retire(peak float32) {
 }
 
 // restless is the mean change of the peak from a day to the next, as a logarithm: 0.1 is ten percent.
-// It begins at 0.2, which weighs as much as one change that was seen.
-func (d *memoryDays) restless() float64 {
-	sum := 0.2
+// It begins with what the days themselves suggest, by ln(peak / mean use), which weighs as much as one
+// change that was seen.
+func (d *memoryDays) restless(peaky float64) float64 {
+	sum := memoryRestPeaky * peaky
 	for i := 1; i < int(d.n); i++ {
 		sum += math.Abs(float64(d.daily[i-1] - d.daily[i]))
 	}

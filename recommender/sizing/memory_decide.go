@@ -2,47 +2,49 @@ package sizing
 
 import "math"
 
-func (m *Memory) decide(at int64, held, least float64, a *MemoryAdvice) {
-	want, cost := m.want(at, least)
-	gain := cost(math.Log(max(held, 1))) - cost(math.Log(want))
-	switch {
-	case held == 0:
-		m.grow(at, want, MemoryFirst, a)
-	case held < least:
-		m.grow(at, want, m.bound(least, a), a)
-	case want > held*(1+memorySame) && gain > memoryGrow:
-		m.grow(at, want, MemoryPriced, a)
-	case want < held*(1-memorySame) && gain > memoryChange && at-m.grown >= memoryWait:
-		shrink(held, want, a)
-	}
+// answer is the last decision, which stands until there is news or another request is in force: a
+// change that nobody makes is advised again.
+type memoryAnswer struct {
+	held, request float64 // bytes
+	reason        MemoryReason
 }
 
-// want is the cheapest request that is not below least, and the price by which it was found.
-func (m *Memory) want(at int64, least float64) (float64, func(ln float64) float64) {
+// decide weighs what is wanted against the request held.
+func (m *Memory) decide(at int64, held, least float64, bound MemoryReason) memoryAnswer {
 	f := m.forecast(at)
-	cost := m.price(&f)
-	want := math.Exp(f.cheapest(math.Log(least), cost))
-	if limit := m.o.Limit; limit > 0 && (want >= limit || cost(math.Log(limit)) <= cost(math.Log(want))) {
-		want = max(limit, least) // above the limit nothing can be used, so that an excess is impossible
-	}
+	want := max(least, min(math.Exp(f.cheapest(math.Log(least))), m.ceiling()))
 	if m.leaking {
 		want = max(least, min(want, m.leakNeeds()))
 	}
-	return max(want, least), cost
+	if held <= 0 {
+		return memoryAnswer{held, want, MemoryFirst}
+	}
+	gain := f.cost(math.Log(held)) - f.cost(math.Log(want))
+	switch {
+	case held < least:
+		return memoryAnswer{held, want, bound}
+	case want > held*(1+memorySame) && gain > memoryGrow:
+		return memoryAnswer{held, want, MemoryPriced}
+	case want < held*(1-memoryStep) && m.mayShrink(at, gain):
+		return memoryAnswer{held, held * (1 - memoryStep), MemoryStepped}
+	case want < held*(1-memorySame) && m.mayShrink(at, gain):
+		return memoryAnswer{held, want, MemoryIdle}
+	case held <= least*(1+memorySame) && bound != MemoryNear:
+		return memoryAnswer{held, held, bound}
+	}
+	return memoryAnswer{held, held, MemorySettled}
 }
 
-// price is the cost of a day with a request, given as ln bytes.
-func (m *Memory) price(f *memoryForecast) func(ln float64) float64 {
-	limit := math.Inf(1)
+func (m *Memory) mayShrink(at int64, gain float64) bool {
+	return gain > memoryChange && at-m.grown >= memoryWait
+}
+
+// ceiling is the most that is worth requesting, in bytes.
+func (m *Memory) ceiling() float64 {
 	if m.o.Limit > 0 {
-		limit = math.Log(m.o.Limit)
+		return m.o.Limit
 	}
-	return func(ln float64) float64 {
-		if ln >= limit {
-			return ln
-		}
-		return ln + m.o.Risk*f.above(ln)
-	}
+	return math.Inf(1)
 }
 
 // leakNeeds is enough for two days of a leak: more would only postpone the restart.
@@ -50,28 +52,22 @@ func (m *Memory) leakNeeds() float64 {
 	return float64(max(m.today.peak, m.before))*(1+m.o.Margin) + 2*m.leak.slope()
 }
 
-// bound names what a request must not be below.
-func (m *Memory) bound(least float64, a *MemoryAdvice) MemoryReason {
-	switch near := a.Peak * (1 + m.o.Margin); {
-	case least <= near || m.o.Limit > 0 && least == m.o.Limit:
-		return MemoryNear
-	case !m.o.InPlace && least <= a.Load*(1+m.o.Margin):
-		return MemoryLoad
-	case least <= m.o.Floor:
-		return MemorySettled
+// least is the lowest request that may be advised, whatever it costs, and what it is for.
+func (m *Memory) least(at int64, a *MemoryAdvice) (float64, MemoryReason) {
+	least, bound := max(a.Peak*(1+m.o.Margin), 1), MemoryNear
+	if load := a.Load * (1 + m.o.Margin); !m.o.InPlace && load > least {
+		least, bound = load, MemoryLoad
 	}
-	return MemoryKilled
-}
-
-func (m *Memory) grow(at int64, want float64, why MemoryReason, a *MemoryAdvice) {
-	a.Request, a.Reason, m.grown = want, why, at
-}
-
-func shrink(held, want float64, a *MemoryAdvice) {
-	a.Request, a.Reason = want, MemoryIdle
-	if step := held * (1 - memoryStep); want < step {
-		a.Request, a.Reason = step, MemoryStepped
+	least = min(least, m.ceiling())
+	if m.o.Floor > least {
+		least, bound = m.o.Floor, MemoryFloored
 	}
+	killed := m.floors.least(at, m.start.image)
+	a.Floor = max(m.o.Floor, killed)
+	if killed > least {
+		least, bound = killed, MemoryKilled
+	}
+	return least, bound
 }
 
 // Cost prices a day with a request, by the same forecast that Request decides by.
@@ -80,12 +76,13 @@ func (m *Memory) Cost(at int64, request float64) MemoryCost {
 		return MemoryCost{}
 	}
 	f := m.forecast(at)
-	c := MemoryCost{Reserved: request / 1024 / 1024 / 1024 * 24, Idle: 1 - m.days.usual(m.today, m.today.elapsed(at))/request}
-	if m.o.Limit == 0 || request < m.o.Limit {
-		c.Chance = f.above(math.Log(request))
+	chance := f.above(math.Log(request))
+	return MemoryCost{
+		Reserved: request / (1 << 30) * 24,
+		Idle:     1 - m.days.usual(m.today, m.today.elapsed(at))/request,
+		Chance:   chance,
+		Excess:   m.o.Risk * chance,
 	}
-	c.Excess = m.o.Risk * c.Chance
-	return c
 }
 
 // Limit is advice for a memory limit where a policy sizes limits from peaks: at least the request, a

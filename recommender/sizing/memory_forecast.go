@@ -1,11 +1,17 @@
 package sizing
 
+import "math"
+
 const (
-	memorySpread    = 0.01 // how far a peak strays from a day like it, at least, as a logarithm
-	memoryRestless  = 0.16 // and how far more for each unit of the mean change from day to day
-	memoryUnseen    = 0.3  // weight of a day unlike all that were seen
-	memoryYoung     = 2.0  // by how much these two are wider after one day of history, falling as one over the days
-	memoryUnseenFar = 0.25 // how far such a day's peak goes over the newest, as a logarithm
+	memorySpread    = 0.002 // how far a peak strays from a day like it, at least, as a logarithm
+	memoryRestless  = 0.2   // and how far more for each unit of the mean change from day to day
+	memoryUnseen    = 0.3   // weight of a day unlike all that were seen
+	memoryUnseenFar = 0.02  // how far such a day's peak goes over the newest, at least, as a logarithm
+	memoryPeaky     = 0.1   // and how far more for each unit of ln(peak / mean use)
+
+	memoryReach    = 1.0  // how far over the highest peak a request is looked for, as a logarithm
+	memoryGrid     = 0.04 // between the requests that are compared, as a logarithm
+	memoryGridMost = 80   // of them at most
 
 	memoryPoints = memoryRecentDays + memoryOldWeeks + 2
 )
@@ -20,7 +26,10 @@ type memoryForecast struct {
 	total  float64
 	newest float64 // ln bytes
 	top    float64 // ln bytes
-	narrow float64 // 1 / spread
+	narrow float64 // 1 / how far a peak strays from a day like it
+	far    float64 // 1 / how far the peak of a day unlike all others goes over the newest
+	risk   float64 // MemoryOptions.Risk
+	limit  float64 // ln bytes, that use cannot exceed
 }
 
 // forecast reads the days, and of today as much as has passed.
@@ -40,8 +49,10 @@ func (m *Memory) forecast(at int64) (f memoryForecast) {
 		f.add(float64(peak), memoryWeekWeigh)
 	}
 	f.newest = f.at[0]
-	young := 1 + memoryYoung/max(float64(d.n), 1)
-	f.narrow = 1 / (young * (memorySpread + memoryRestless*d.restless()))
+	peaky := max(0, f.newest-math.Log(d.usual(m.today, elapsed)))
+	f.narrow = 1 / (memorySpread + memoryRestless*d.restless(peaky))
+	f.far = 1 / (memoryUnseenFar + memoryPeaky*peaky)
+	f.risk, f.limit = m.o.Risk, math.Log(m.ceiling())
 	return f
 }
 
@@ -52,17 +63,42 @@ func (f *memoryForecast) add(ln, weight float64) {
 	f.top = max(f.top, ln)
 }
 
-// above is the probability that the next day's peak exceeds a request, given as ln bytes.
+// above is the probability that the next day's peak exceeds a request, given as ln bytes. Over the
+// limit nothing can be used.
 func (f *memoryForecast) above(request float64) float64 {
-	p := memoryUnseen * memoryTail(max(0, request-f.newest)/memoryUnseenFar)
+	if request >= f.limit {
+		return 0
+	}
+	p := memoryUnseen * memoryTail(max(0, request-f.newest)*f.far)
 	for i, peak := range f.at[:f.n] {
 		p += f.weight[i] * memoryStrays((request-peak)*f.narrow)
 	}
 	return p / (f.total + memoryUnseen)
 }
 
+// cost of a day with a request, given as ln bytes: see MemoryCost.
+func (f *memoryForecast) cost(request float64) float64 {
+	return request + f.risk*f.above(request)
+}
+
+// cheapest is the request of least cost that is not below least; both are ln bytes.
+func (f *memoryForecast) cheapest(least float64) float64 {
+	most := max(f.top, least) + memoryReach
+	step := max(memoryGrid, (most-least)/memoryGridMost)
+	best, lowest := least, f.cost(least)
+	for ln := least + step; ln <= most; ln += step {
+		if c := f.cost(ln); c < lowest {
+			best, lowest = ln, c
+		}
+	}
+	if f.limit > least && f.limit < most && f.cost(f.limit) <= lowest {
+		return f.limit
+	}
+	return best
+}
+
 // memoryStrays is the probability that an error exceeds x of its spreads: a half at 0, 0.21 at 1, 0.063
-// at 3, 0.0088 at 8. It is the tail of a two-sided Pareto (Lomax) law of shape 3.
+// at 3, 0.010 at 8. It is the tail of a two-sided Pareto (Lomax) law of shape 3.
 func memoryStrays(x float64) float64 {
 	if x < 0 {
 		return 1 - memoryTail(-x)/2
@@ -75,22 +111,3 @@ func memoryTail(x float64) float64 {
 	y := 1 + x/3
 	return 1 / (y * y * y)
 }
-
-// cheapest is the request of least cost that is not below least; both are ln bytes.
-func (f *memoryForecast) cheapest(least float64, cost func(ln float64) float64) float64 {
-	most := max(f.top, least) + memoryReach
-	step := max(memoryGrid, (most-least)/memoryGridMost)
-	best, lowest := least, cost(least)
-	for ln := least + step; ln <= most; ln += step {
-		if c := cost(ln); c < lowest {
-			best, lowest = ln, c
-		}
-	}
-	return best
-}
-
-const (
-	memoryReach    = 1.0  // how far over the highest peak a request is looked for, as a logarithm
-	memoryGrid     = 0.04 // between the requests that are compared, as a logarithm
-	memoryGridMost = 80   // of them at most
-)

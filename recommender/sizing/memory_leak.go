@@ -15,8 +15,6 @@ type memoryLeak struct {
 	today float32 // bytes, lowest use of the day so far; zero: none yet
 }
 
-func (l *memoryLeak) reset() { *l = memoryLeak{} }
-
 func (l *memoryLeak) add(used float64) {
 	if v := float32(max(used, 1)); l.today == 0 || v < l.today {
 		l.today = v

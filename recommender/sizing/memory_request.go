@@ -1,5 +1,7 @@
 package sizing
 
+import "math"
+
 // MemoryReason is why a memory request is what it is.
 type MemoryReason uint8
 
@@ -14,11 +16,12 @@ const (
 	MemoryIdle                        // shrunk to what is needed
 	MemoryStepped                     // shrunk by one step on the way to what is needed
 	MemoryLoad                        // held up by what a start takes
+	MemoryFloored                     // held up by MemoryOptions.Floor
 )
 
 // String is the reason's name in plans and metrics.
 func (r MemoryReason) String() string {
-	return [...]string{"too-little-history", "settled", "first-request", "use-came-near", "excess-likely", "oom-floor", "idle", "idle-step", "start-peak"}[min(r, MemoryLoad)]
+	return [...]string{"too-little-history", "settled", "first-request", "use-came-near", "excess-likely", "oom-floor", "idle", "idle-step", "start-peak", "floor"}[min(r, MemoryFloored)]
 }
 
 // MemoryAdvice is what memory to request, in bytes.
@@ -48,42 +51,33 @@ const (
 	memoryStep   = 0.3       // most of a request that one shrink takes away
 	memoryWait   = memoryDay // seconds after a grow in which nothing shrinks
 	memoryChange = 0.005     // price of a shrink, in days of the request
-	memoryGrow   = 0.0015    // price of a grow
+	memoryGrow   = 0.001     // price of a grow
 	memorySame   = 0.01      // changes that are smaller are none
 	memoryRare   = 1. / 1000 // probability of a day over the limit that Limit gives
 )
 
 // Request says what to request at a time, where held is in force (0: nothing). It decides when use has
-// come within Margin of held, once a day, after a kill and after a start; in between it is
-// the request held. Grows are at once. Shrinks begin a day after the last grow and take at most 30 %
-// at a time.
+// come within Margin of held, once a day, after a kill, after a start and when something else is held;
+// in between the last decision stands. Grows are at once. Shrinks wait until held has not grown for a
+// day and take at most 30 % at a time.
 func (m *Memory) Request(at int64, held float64) MemoryAdvice {
-	a := MemoryAdvice{Request: held, Reason: MemorySettled, Leak: m.leaking, Confidence: float64(m.at-m.first) / memoryDay}
+	a := MemoryAdvice{Request: held, Leak: m.leaking, Confidence: float64(m.at-m.first) / memoryDay}
 	if m.at == 0 || m.at-m.first < memoryLeast {
-		a.Reason = MemoryUnknown
 		return a
 	}
-	a.Peak = float64(max(m.today.peak, m.before))
-	a.Load = m.start.load()
-	least := m.least(at, &a)
-	if m.news || held < least {
-		m.news = false
-		m.decide(at, held, least, &a)
+	a.Peak, a.Load = float64(max(m.today.peak, m.before)), m.start.load()
+	least, bound := m.least(at, &a)
+	last := &m.answer
+	if last.held > 0 && held > last.held*(1+memorySame) {
+		m.grown = at
 	}
+	if math.Abs(held-last.request) <= memorySame*last.request {
+		*last = memoryAnswer{held, held, MemorySettled} // it was done
+	}
+	if m.news || held != last.held || last.request < least {
+		*last, m.news = m.decide(at, held, least, bound), false
+	}
+	a.Request, a.Reason = last.request, last.reason
 	a.Margin = a.Request/max(a.Peak, 1) - 1
 	return a
-}
-
-// least is the lowest request that may be advised, whatever it costs.
-func (m *Memory) least(at int64, a *MemoryAdvice) float64 {
-	killed := m.floors.least(at, m.start.image)
-	a.Floor = max(m.o.Floor, killed, 1)
-	least := max(a.Peak*(1+m.o.Margin), m.o.Floor, 1)
-	if !m.o.InPlace {
-		least = max(least, a.Load*(1+m.o.Margin))
-	}
-	if m.o.Limit > 0 {
-		least = min(least, m.o.Limit)
-	}
-	return max(least, killed)
 }

@@ -20,7 +20,7 @@ func (p *Planner) span(t *Track, must uint8) span {
 			s.low, s.high = min(s.low, int(l)), max(s.high, int(l))
 		}
 	}
-	s.low = max(s.low, int(levelOf(p.o.Floor)))
+	s.low = max(min(s.low, s.high), int(levelOf(p.o.Floor)))
 	s.high = max(s.high, s.low)
 	return s
 }

@@ -116,7 +116,7 @@ func (p *Planner) pass(t *Track, at int64) {
 	}
 	if slot > t.turned {
 		p.turn(t, slot)
-		p.renew(t, slot, at)
+		p.renew(t, slot, at, 0)
 	}
 	if lead := int64(p.o.Lead / time.Second); into >= slotSeconds-lead && t.ahead <= slot && t.level != 0 {
 		t.ahead = slot + 1
@@ -140,12 +140,12 @@ func (p *Planner) turn(t *Track, slot int64) {
 	}
 }
 
-// renew makes the plan with which a slot begins.
-func (p *Planner) renew(t *Track, slot, at int64) {
+// renew makes the plan with which a slot begins, or goes on, at must at least.
+func (p *Planner) renew(t *Track, slot, at int64, must uint8) {
 	if t.level == 0 && at-t.first < int64(p.o.Warm/time.Second) {
 		return
 	}
-	switch next := p.plan(t, slot, 0); {
+	switch next := p.plan(t, slot, must); {
 	case t.level == 0:
 		t.level, t.reason = next, Settled
 	case next < t.level && at >= t.held:
@@ -155,14 +155,8 @@ func (p *Planner) renew(t *Track, slot, at int64) {
 	}
 }
 
-// Renewed tells that another version runs from now on: what was measured before counts little.
-func (p *Planner) Renewed(t *Track, at int64) {
-	p.pass(t, at)
-	t.renewed = t.slots.now
-}
-
 // needed is how many changes must be left for one.
-var needed = [...]float32{Fall: 1, Rise: 0, Excess: -1}
+var needed = [...]float32{Fall: 0.5, Rise: 0, Excess: -1}
 
 // change makes another request, where the budget allows it: growth may borrow a change, and one more where use
 // exceeds the request already, so that a shrink just before does no harm.

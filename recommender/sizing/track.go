@@ -29,7 +29,7 @@ type Track struct {
 	renewed int64 // the slot in which the newest version began to run
 }
 
-// mean is the mean use, cores; a twentieth of the lowest request at least, so that prices relate to something.
+// mean is the mean use, cores; the lowest level at least, so that prices relate to something.
 func (t *Track) mean() float64 {
 	if t.seconds == 0 {
 		return lowest
@@ -59,6 +59,9 @@ func (t *Track) Record(at int64, used float64, limited bool) bool {
 	t.last = at
 	return true
 }
+
+// Renewed tells that another version runs from now on: what was measured before counts little.
+func (t *Track) Renewed(at int64) { t.renewed, _ = slotOf(at) }
 
 // Last is when use was counted last, unix seconds; 0: never.
 func (t *Track) Last() int64 { return t.last }

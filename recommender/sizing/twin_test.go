@@ -161,3 +161,57 @@ func TestAdviceIsGivenUntilItIsFollowed(t *testing.T) {
 		t.Errorf("once followed: %g with %g left", followed.Request, followed.Left)
 	}
 }
+
+// TestAfterALongSilence: after more than four weeks nothing that was measured is kept, and nothing absurd follows.
+func TestAfterALongSilence(t *testing.T) {
+	p, track := NewPlanner(Options{}), Track{}
+	for m := range int64(3 * 1440) {
+		p.Request(&track, monday+60*m)
+		p.Add(&track, monday+60*m, 0.2, false)
+	}
+	at := int64(monday + 40*86400)
+	if r, ok := p.Request(&track, at); ok && r > 0.3 {
+		t.Errorf("%g cores after a silence", r)
+	}
+	if e, ok := p.Advise(&track, at, 0.2, 0); ok && e.Request > 0.3 {
+		t.Errorf("%g cores advised after a silence", e.Request)
+	}
+}
+
+// TestOthersChangesDoNotBlockAnExcess: whatever others did to the request, use above it is answered.
+func TestOthersChangesDoNotBlockAnExcess(t *testing.T) {
+	p, track := NewPlanner(Options{}), Track{}
+	for m := range int64(2 * 1440) {
+		track.Record(monday+60*m, 0.2, false)
+	}
+	at := int64(monday + 2*86400)
+	for i := range 40 {
+		p.Advise(&track, at+int64(i), []float64{0.25, 2}[i%2], 0.2)
+	}
+	if e, _ := p.Advise(&track, at+50, 0.25, 0.9); e.Request < 0.9*headroom {
+		t.Errorf("%g cores for a use of 0.9 of 0.25", e.Request)
+	}
+}
+
+// TestAFallIsNotTakenBackAtOnce: what the last minutes of an hour used is no excess in the next.
+func TestAFallIsNotTakenBackAtOnce(t *testing.T) {
+	c := calendar{low: 0.1, high: 0.8, peak: everyDay}
+	p, track := NewPlanner(Options{Changes: 24}), Track{}
+	live, changes := 0.8, 0
+	for m := range int64(2 * week) {
+		at := monday + 60*m
+		if m > 3 {
+			track.Record(at-180, c.use(at-180), false) // known three minutes late
+		}
+		e, ok := p.Advise(&track, at, live, c.use(max(monday, at-60)))
+		if !ok || e.Request == live {
+			continue
+		}
+		if live = e.Request; m > week {
+			changes++
+		}
+	}
+	if changes != 14 {
+		t.Errorf("%d changes in a week of one peak a day", changes)
+	}
+}

@@ -1,0 +1,97 @@
+package sizing
+
+import (
+	"bytes"
+	"math"
+	"testing"
+)
+
+func TestMemoryCheckpoint(t *testing.T) {
+	o := MemoryOptions{Floor: 100 * mib}
+	for _, days := range []float64{0, 0.3, 9, 70} {
+		m := NewMemory(o)
+		m.Started(memoryT0-9000, 3)
+		memoryWalk(m, days, spiky(2), nil)
+		m.OOM(memoryT0+int64(days*memoryDay), 3*gib, 3)
+		data, _ := m.AppendBinary([]byte("head"))
+		twin := NewMemory(o)
+		if err := twin.UnmarshalBinary(data[4:]); err != nil {
+			t.Fatal(err)
+		}
+		if *twin != *m {
+			t.Fatalf("after %g days the restored differs:\n%+v\n%+v", days, *twin, *m)
+		}
+		use, same := spiky(8), spiky(8)
+		for slot := range 600 {
+			at := memoryT0 + int64(days*memoryDay) + int64(slot*memorySlot)
+			m.Add(at, use(slot))
+			twin.Add(at, same(slot))
+			if a, b := m.Request(at, 2*gib), twin.Request(at, 2*gib); a != b {
+				t.Fatalf("slot %d: %+v, want %+v", slot, b, a)
+			}
+		}
+	}
+}
+
+func TestMemoryRefusesABrokenCheckpoint(t *testing.T) {
+	m := NewMemory(MemoryOptions{})
+	memoryWalk(m, 3, spiky(1), nil)
+	good, _ := m.AppendBinary(nil)
+	other := bytes.Clone(good)
+	other[0]++
+	flipped := bytes.Clone(good)
+	flipped[40] ^= 1
+	for name, data := range map[string][]byte{"empty": nil, "cut": good[:len(good)-1], "longer": append(bytes.Clone(good), 0), "version": other, "flipped": flipped} {
+		before := *m
+		if err := m.UnmarshalBinary(data); err == nil || *m != before {
+			t.Errorf("%s: error %v, changed %v; want an error and no change", name, err, *m != before)
+		}
+	}
+}
+
+func FuzzMemoryUnmarshal(f *testing.F) {
+	m := NewMemory(MemoryOptions{})
+	memoryWalk(m, 40, spiky(1), nil)
+	good, _ := m.AppendBinary(nil)
+	f.Add(good[1 : len(good)-4])
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m := NewMemory(MemoryOptions{})
+		if m.UnmarshalBinary(memorySeal(body)) != nil {
+			return
+		}
+		at := m.at
+		for slot := range int64(300) {
+			m.Add(at+slot*memorySlot, gib)
+			if a := m.Request(at+slot*memorySlot, gib); math.IsNaN(a.Request) || math.IsInf(a.Request, 0) || a.Request < 0 {
+				t.Fatalf("request %v from a restored state", a.Request)
+			}
+		}
+	})
+}
+
+func TestMemoryRefusesTheImpossible(t *testing.T) {
+	for name, spoil := range map[string]func(*Memory){
+		"29 days":          func(m *Memory) { m.days.n = memoryRecentDays + 1 },
+		"nine weeks":       func(m *Memory) { m.days.weeks = memoryOldWeeks + 1 },
+		"nine lows":        func(m *Memory) { m.leak.n = memoryLows + 1 },
+		"a negative peak":  func(m *Memory) { m.today.peak = -1 },
+		"no number":        func(m *Memory) { m.days.daily[3] = float32(math.NaN()) },
+		"an endless floor": func(m *Memory) { m.floors.bytes[2] = float32(math.Inf(1)) },
+		"a far future":     func(m *Memory) { m.start.at = math.MaxInt64 },
+		"an unknown why":   func(m *Memory) { m.answer.reason = MemoryFloored + 1 },
+		"a negative sum":   func(m *Memory) { m.today.sum = -1 },
+		"no request":       func(m *Memory) { m.answer.request = math.NaN() },
+	} {
+		m := NewMemory(MemoryOptions{})
+		memoryWalk(m, 9, spiky(1), nil)
+		spoil(m)
+		data, _ := m.AppendBinary(nil)
+		if err := NewMemory(MemoryOptions{}).UnmarshalBinary(data); err == nil {
+			t.Errorf("%s: restored", name)
+		}
+	}
+	good, _ := NewMemory(MemoryOptions{}).AppendBinary(nil)
+	if err := NewMemory(MemoryOptions{}).UnmarshalBinary(memorySeal(append(good[1:len(good)-4], 0))); err == nil {
+		t.Error("a byte too many: restored")
+	}
+}
