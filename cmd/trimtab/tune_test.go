@@ -269,9 +269,10 @@ func TestDaemonTellsOfServers(t *testing.T) {
 	p := wired(t, fake.NewClientset(articleObjects(t)...))
 	stop := begin(t, p)
 	base := "http://" + p.listener.Addr().String()
-	if out, fault, code := told(tuneVerb, "--server", base); code != 0 || !strings.Contains(out, "no inference server here") {
-		t.Errorf("exit code %d\n%s%s", code, out, fault)
-	}
+	eventually(t, "the list of servers, once the store is open", func() bool {
+		out, _, code := told(tuneVerb, "--server", base)
+		return code == 0 && strings.Contains(out, "no inference server here")
+	})
 	if _, fault, code := told(tuneVerb, "ml/scorer", "--server", base); code != 2 || !strings.Contains(fault, "there are none: Trimtab keeps") {
 		t.Errorf("exit code %d\n%s", code, fault)
 	}

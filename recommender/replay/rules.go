@@ -1,10 +1,12 @@
 package replay
 
+import "trimtab.dev/trimtab/recommender/sizing"
+
 // Rules are the rules for series of a unit, in the order of a table: those of other tools, plain ones, and what
 // hindsight would have done.
 func Rules(unit string) []Maker {
 	if unit == Bytes {
-		return []Maker{KRRMemory(), VPAMemory(), FlatMax(1)}
+		return []Maker{TrimtabMemory("trimtab", sizing.MemoryOptions{}), KRRMemory(), VPAMemory(), FlatMax(1)}
 	}
 	return []Maker{
 		Trimtab(), TrimtabInPlace(), TrimtabFlat(),
