@@ -30,8 +30,8 @@ e2e: tools ## the end-to-end test on the highest level that this machine carries
 	@case "$$(bin/localkube level)" in 3*) cd $(LK) && CGO_ENABLED=0 go test -count=1 -timeout 15m -tags cluster -v .;; esac
 	@cd $(LK) && CGO_ENABLED=0 go test -count=1 -timeout 60m -tags e2e -v ./e2e
 
-bench: tools ## one family of measurements, BENCH=name; appends JSON lines to bench.jsonl
-	@go run ./deploy/bench $(BENCH)
+bench: tools ## one family of measurements, BENCH=name, some with TRACES=folder; appends JSON lines to bench.jsonl
+	@go run ./deploy/bench $(BENCH) $(if $(TRACES),--traces "$(TRACES)")
 
 golden: ## rewrites the golden files and the rendered manifests; read the diff
 	go test ./reports ./policies ./optimizer/simulator ./recommender/capacity -update

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/recommender/sizing"
+)
+
+const (
+	speedWarmDays = 28
+	speedKinds    = 200 // histories that differ; more containers have copies of them
+	speedRounds   = 5
+	passRounds    = 2
+	speedFloor    = 0.01 // cores
+)
+
+// keptContainer is all that is kept of one container.
+type keptContainer struct {
+	cpu    sizing.Track
+	memory sizing.Memory
+	held   float64 // bytes requested
+}
+
+// speedFleet is containers with warm histories, at one moment.
+type speedFleet struct {
+	planner *sizing.Planner
+	all     []*keptContainer
+	byName  map[string]*keptContainer
+	now     int64
+}
+
+// useAt is container i's use at its k-th sample, in cores: a base of its own between 20 and 2,000 millicores and
+// a ripple of a factor of up to 3, as recommender/rivals gives the autoscaler.
+func useAt(i, k int) float64 {
+	return float64(int64(20+i%1980)*int64(8+(k*37+i)%17)/8) / 1000
+}
+
+// memoryAt is its memory, in bytes.
+func memoryAt(i, k int) float64 { return float64(int64(200+i%1800) << 20 / 16 * int64(16+(k*29+i)%5)) }
+
+// warmContainers are containers with four weeks of two samples an hour, planned on as they came, until a moment.
+func warmContainers(n int) (all []keptContainer, now int64) {
+	p := sizing.NewPlanner(sizing.Options{Floor: speedFloor})
+	all, now = make([]keptContainer, n), calendarStart().Unix()
+	for i := range all {
+		all[i].memory = *sizing.NewMemory(sizing.MemoryOptions{})
+	}
+	const every = 1800
+	for k := range speedWarmDays * 86400 / every {
+		now += every
+		for i := range all {
+			p.Add(&all[i].cpu, now, useAt(i, k), false)
+			all[i].memory.Add(now, memoryAt(i, k))
+		}
+	}
+	return all, now
+}
+
+// newSpeedFleet is so many containers with copies of warm histories.
+func newSpeedFleet(containers int, warm []keptContainer, now int64) *speedFleet {
+	f := &speedFleet{planner: sizing.NewPlanner(sizing.Options{Floor: speedFloor}), byName: map[string]*keptContainer{}, now: now}
+	for i := range containers {
+		c := warm[i%len(warm)]
+		f.all = append(f.all, &c)
+		f.byName[fmt.Sprintf("namespace/deployment-%06d/server", i)] = &c
+	}
+	return f
+}
+
+// speed measures what one container costs, beside the genuine autoscaler in the same run.
+func (a *advised) speed() error {
+	vpa, err := a.genuine()
+	if err != nil {
+		a.say("the genuine autoscaler is left out: %v", err)
+	}
+	warm, now := warmContainers(speedKinds)
+	small := heapOf(10_000, warm, now)
+	f := newSpeedFleet(10_000, warm, now)
+	again, round := f.add()
+	usual, turn, worst := f.recommend()
+	a.say("add: %.0f ns to one container again and again, %.0f ns going round 10,000", again, round)
+	a.say("recommend: %.2f us at a usual minute, %.2f us at the turn of an hour (mean of 10,000), %.0f us at worst", usual, turn, worst)
+	a.say("recommend for CPU where the planner's own account of the request is kept: %.2f us a minute, mean of an hour", f.keeping())
+	day := (59*usual + turn) / 60
+	tenth := f.pass()
+	runtime.KeepAlive(f)
+	hundred := newSpeedFleet(100_000, warm, now).pass()
+	return errors.Join(
+		a.beside("add_sample_ns", again, fmt.Sprintf("ns a CPU sample, one container; %.0f going round 10,000", round), vpa.figures(func(m genuineSpeed) float64 { return m.AddNs })...),
+		a.beside("recommend_us", day, fmt.Sprintf("us a recommendation for CPU and memory, mean of an hour of passes; %.1f at the turn of the hour", turn), vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
+		a.beside("heap_kb", small, "KB a container, of 10,000, with its name", vpa.figures(func(m genuineSpeed) float64 { return m.HeapKB })...),
+		a.beside("pass_10k_s", tenth, "s over 10,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 10_000 / 1e6 })...),
+		a.beside("pass_100k_s", hundred, "s over 100,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 100_000 / 1e6 })...),
+	)
+}
+
+// add is the fastest of some rounds, in ns a sample: to one container, and going round all.
+func (f *speedFleet) add() (again, round float64) {
+	const n = 200_000
+	at, one := f.now, *f.all[0]
+	again = fastestOf(speedRounds, n, func(k int) {
+		at += 60
+		one.cpu.Record(at, useAt(0, k), false)
+	})
+	round = fastestOf(speedRounds, n, func(k int) {
+		i := k % len(f.all)
+		if i == 0 {
+			f.now += 60
+		}
+		f.all[i].cpu.Record(f.now, useAt(i, k), false)
+	})
+	return again, round
+}
+
+// recommend is the mean time of an advice, us, in a minute like any other and in the first of an hour, and that
+// of the slowest; each of the fastest of some passes.
+func (f *speedFleet) recommend() (usual, turn, worst float64) {
+	usual, turn, worst = math.Inf(1), math.Inf(1), math.Inf(1)
+	for range passRounds {
+		f.turnHour()
+		mean, most := f.timed()
+		turn, worst = min(turn, mean), min(worst, most)
+		f.minute()
+		mean, _ = f.timed()
+		usual = min(usual, mean)
+	}
+	return usual, turn, worst
+}
+
+// timed gives advice to all, and the mean and the longest time of one, us.
+func (f *speedFleet) timed() (mean, most float64) {
+	total := 0.0
+	for i := range f.all {
+		begun := time.Now()
+		f.advise(i)
+		took := float64(time.Since(begun).Nanoseconds()) / 1000
+		total, most = total+took, max(most, took)
+	}
+	return total / float64(len(f.all)), most
+}
+
+// keeping is the mean time, us, of what a minute takes where changes are always made as planned, so that a plan
+// is due only at the turn of an hour.
+func (f *speedFleet) keeping() float64 {
+	some := f.all[:min(len(f.all), 1000)]
+	begun := time.Now()
+	for k := range 60 {
+		f.now += 60
+		for i, c := range some {
+			f.planner.Add(&c.cpu, f.now, useAt(i, k), false)
+			f.planner.Request(&c.cpu, f.now)
+		}
+	}
+	return float64(time.Since(begun).Nanoseconds()) / 1000 / 60 / float64(len(some))
+}
+
+// pass is the seconds of a pass in the first minute of an hour, the dearest one; the faster of two.
+func (f *speedFleet) pass() float64 {
+	least := math.Inf(1)
+	for range passRounds {
+		f.turnHour()
+		begun := time.Now()
+		for i := range f.all {
+			f.advise(i)
+		}
+		least = min(least, time.Since(begun).Seconds())
+	}
+	return least
+}
+
+// turnHour goes to the first minute of the next hour, with a sample for each container.
+func (f *speedFleet) turnHour() {
+	f.now += 3600 - f.now%3600 - 60
+	f.minute()
+}
+
+func (f *speedFleet) minute() {
+	f.now += 60
+	for i := range f.all {
+		f.all[i].cpu.Record(f.now, useAt(i, int(f.now/60)), false)
+		f.all[i].memory.Add(f.now, memoryAt(i, int(f.now/60)))
+	}
+}
+
+// advise is one container's recommendation, which is taken to be followed.
+func (f *speedFleet) advise(i int) {
+	c := f.all[i]
+	live, ok := f.planner.Request(&c.cpu, f.now)
+	if !ok {
+		live = 1
+	}
+	f.planner.Advise(&c.cpu, f.now, live, useAt(i, int(f.now/60)))
+	c.held = c.memory.Request(f.now, c.held).Request
+}
+
+// heapOf is the KB, of 1,000 bytes, that one of so many containers holds.
+func heapOf(containers int, warm []keptContainer, now int64) float64 {
+	before := liveHeap()
+	f := newSpeedFleet(containers, warm, now)
+	f.all = nil // the map holds them
+	after := liveHeap()
+	runtime.KeepAlive(f.byName)
+	runtime.KeepAlive(warm)
+	return (after - before) / 1000 / float64(containers)
+}
+
+func liveHeap() float64 {
+	runtime.GC()
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return float64(s.HeapAlloc)
+}
+
+// fastestOf is the time of one call in ns, of the fastest of some rounds.
+func fastestOf(rounds, n int, one func(k int)) float64 {
+	least := 0.0
+	for r := range rounds {
+		begun := time.Now()
+		for k := range n {
+			one(k)
+		}
+		if took := float64(time.Since(begun).Nanoseconds()) / float64(n); r == 0 || took < least {
+			least = took
+		}
+	}
+	return least
+}
+
+// genuineSpeed is a line of what recommender/rivals prints.
+type genuineSpeed struct {
+	Name                                            string
+	Containers                                      int
+	AddNs, AddPassNs, ScrapeNs, RecommendUs, HeapKB float64
+}
+
+// genuineSpeeds is all of it.
+type genuineSpeeds []genuineSpeed
+
+func (g genuineSpeeds) figures(of func(genuineSpeed) float64) (out []other) {
+	for _, m := range g {
+		out = append(out, other{m.Name, of(m)})
+	}
+	return out
+}
+
+// genuine builds and runs recommender/rivals.
+func (a *advised) genuine() (genuineSpeeds, error) {
+	a.say("building recommender/rivals, which holds the genuine autoscaler: minutes the first time")
+	cmd := exec.Command("go", "run", "-trimpath", "-buildvcs=false", ".", "--bench")
+	cmd.Dir, cmd.Env = filepath.Join(a.root, "recommender", "rivals"), append(os.Environ(), "CGO_ENABLED=0")
+	var faults strings.Builder
+	cmd.Stderr = &faults
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go run . --bench in recommender/rivals: %w: %s", err, strings.TrimSpace(faults.String()))
+	}
+	fmt.Printf("%s", out)
+	return speedsOf(out)
+}
+
+// speedsOf reads one JSON object a line.
+func speedsOf(text []byte) (all genuineSpeeds, err error) {
+	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
+		var m genuineSpeed
+		if err := d.Decode(&m); err != nil {
+			return nil, fmt.Errorf("output of recommender/rivals: %w", err)
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
