@@ -23,8 +23,9 @@ type Explanation struct {
 }
 
 // Advise is what a container should request that has live cores now and lately used latest, which need not be
-// recorded yet, with the plan behind it; false while too little is known. It takes nothing for granted: what is in force is what live says, a change of that is what
-// uses up the budget, and the advice is given again until it is followed.
+// recorded yet, with the plan behind it; false while too little is known. It takes nothing for granted: what is in
+// force is what live says, a change of that is what uses up the budget, and the advice is given again until it is
+// followed. It is worked out anew where the hour, what is live or what was used says so.
 func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation, bool) {
 	slot, _ := slotOf(at)
 	if t.first == 0 {
@@ -34,15 +35,56 @@ func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation,
 		p.turn(t, slot)
 	}
 	p.see(t, at, levelIn(live))
-	trial := *t
+	if at-t.first < int64(p.o.Warm/time.Second) {
+		return Explanation{}, false
+	}
+	peak := max(t.slots.at(slot), levelOf(latest))
+	on := occasion{p, slot, p.phase(t, at), levelOf(live), peak}
+	if t.advised == nil || t.advised.occasion != on {
+		e, ok := p.advise(*t, at, levelOf(live), peak)
+		if !ok {
+			return e, false
+		}
+		t.advised = &advised{on, e}
+	}
+	e := t.advised.Explanation
+	e.Days = float64(at-t.first) / 86400
+	return e, true
+}
+
+// advised is an explanation and what it was given for: nothing else changes it.
+type advised struct {
+	occasion
+	Explanation
+}
+
+// occasion is all that advice depends on within an hour, but for what was measured before it.
+type occasion struct {
+	by         *Planner
+	slot       int64
+	phase      uint8 // of the slot
+	live, peak uint8
+}
+
+// phase tells apart what a slot brings: its first half, its second, the lead to the next; and whether it may shrink.
+func (p *Planner) phase(t *Track, at int64) (phase uint8) {
+	_, into := slotOf(at)
+	for i, begun := range [...]bool{into >= slotSeconds/2, into >= slotSeconds-int64(p.o.Lead/time.Second), at >= t.held} {
+		if begun {
+			phase |= 1 << i
+		}
+	}
+	return phase
+}
+
+// advise tries what the plan would do on a copy of the track.
+func (p *Planner) advise(trial Track, at int64, live, peak uint8) (Explanation, bool) {
+	slot := trial.turned
 	trial.ahead, trial.reason = slot, Settled
-	if peak := max(trial.slots.at(slot), levelOf(latest)); peak > levelOf(live) {
+	if peak > live {
 		p.react(&trial, worth[peak])
 	} else {
 		p.renew(&trial, slot, at, p.still(&trial, at, peak))
-	}
-	if at-t.first < int64(p.o.Warm/time.Second) {
-		return Explanation{}, false
 	}
 	return p.Explain(&trial, at)
 }

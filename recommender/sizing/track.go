@@ -21,12 +21,13 @@ type Track struct {
 	changes float32           // that may be made
 	level   uint8             // of the request in force; 0: none yet
 	reason  Reason
-	first   int64 // unix seconds of the first sample, 0: none
-	last    int64 // of the newest
-	held    int64 // until then nothing shrinks
-	ahead   int64 // the slot that was looked ahead to
-	turned  int64 // the slot to which outlooks have been settled
-	renewed int64 // the slot in which the newest version began to run
+	first   int64    // unix seconds of the first sample, 0: none
+	last    int64    // of the newest
+	held    int64    // until then nothing shrinks
+	ahead   int64    // the slot that was looked ahead to
+	turned  int64    // the slot to which outlooks have been settled
+	renewed int64    // the slot in which the newest version began to run
+	advised *advised // the newest advice; nil: none since it was read back
 }
 
 // mean is the mean use, cores; the lowest level at least, so that prices relate to something.
