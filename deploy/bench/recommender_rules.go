@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 
@@ -13,11 +12,7 @@ import (
 // planned is our rule for CPU with options of its own.
 func planned(name string, o sizing.Options) replay.Maker {
 	about := fmt.Sprintf("a plan in money, risk %.4g, %g changes a day", or(o.Risk, sizing.RiskNormal), or(o.Changes, 2))
-	return replay.Maker{Name: name, About: about, New: func(s replay.Series) replay.Rule {
-		mine := o
-		mine.Floor = s.Floor
-		return &plannedRule{planner: sizing.NewPlanner(mine)}
-	}}
+	return replay.Planned(name, about, o)
 }
 
 // or is v, and unset where v is 0.
@@ -27,23 +22,6 @@ func or(v, unset float64) float64 {
 	}
 	return v
 }
-
-// plannedRule sizes one series with a planner of its own.
-type plannedRule struct {
-	planner *sizing.Planner
-	track   sizing.Track
-}
-
-// Request is what the plan has in force; NaN: none yet.
-func (p *plannedRule) Request(at int64) float64 {
-	if r, ok := p.planner.Request(&p.track, at); ok {
-		return r
-	}
-	return math.NaN()
-}
-
-// Seen tells the plan what was used.
-func (p *plannedRule) Seen(at int64, used float64) { p.planner.Add(&p.track, at, used, false) }
 
 // frontier is our rule at risks that rise, with so many changes a day.
 func frontier(changes float64, risks ...float64) []replay.Maker {

@@ -8,20 +8,21 @@ import (
 
 // Trimtab is this project's rule for CPU: two changes a day on average, what was not used of a week saved.
 func Trimtab() Maker {
-	return trimtab("trimtab", "a plan in money by hour of the week, 14 changes a week on average", sizing.Options{})
+	return Planned("trimtab", "a plan in money by hour of the week, 14 changes a week on average", sizing.Options{})
 }
 
 // TrimtabInPlace is the rule where requests may change every hour, with dearer shortfalls, as risk: high has them.
 func TrimtabInPlace() Maker {
-	return trimtab("trimtab-24", "the same plan, risk high, 24 changes a day on average", sizing.Options{Changes: 24, Risk: sizing.RiskHigh})
+	return Planned("trimtab-24", "the same plan, risk high, 24 changes a day on average", sizing.Options{Changes: 24, Risk: sizing.RiskHigh})
 }
 
 // TrimtabFlat is the rule without its calendar: what that is worth.
 func TrimtabFlat() Maker {
-	return trimtab("trimtab-flat", "the same plan without its calendar", sizing.Options{Flat: true})
+	return Planned("trimtab-flat", "the same plan without its calendar", sizing.Options{Flat: true})
 }
 
-func trimtab(name, about string, o sizing.Options) Maker {
+// Planned is the rule with options of its own; their Floor is the series's.
+func Planned(name, about string, o sizing.Options) Maker {
 	return Maker{name, about, func(s Series) Rule {
 		o := o
 		o.Floor = s.Floor

@@ -31,7 +31,7 @@ const sunday = 3 * 24 * 3600
 func TestHourOfWeek(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		t.Skip("no zone data:", err)
+		t.Fatal("no zone data:", err)
 	}
 	kolkata := time.FixedZone("IST", 5*3600+1800)
 	spring := time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC).Unix() // Sunday, 03:00 where it would be 02:00
