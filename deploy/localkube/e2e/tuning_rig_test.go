@@ -28,7 +28,7 @@ type serverTrial struct {
 const (
 	serverImageRef = "localhost/trimtab/modelserver:dev"
 	liarImageRef   = "localhost/trimtab/liar:dev"
-	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 40m}}"
+	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 60m}}"
 )
 
 func (s serverTrial) fill(text string) string {
@@ -41,7 +41,7 @@ var (
 	owned  = serverTrial{name: "owned", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "autoscale: {minReplicas: 1, maxReplicas: 2}"}
 	keeps  = serverTrial{name: "keeps", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: keep"}
 	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete"}
-	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "40m", workdir: "/", extra: "adopt: true" + tuneCPU}
+	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "60m", workdir: "/", extra: "adopt: true" + tuneCPU}
 	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true"}
 	liar   = serverTrial{name: "liar", image: liarImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true" + tuneCPU}
 	adopts = []serverTrial{taken, fixed, liar}
@@ -149,10 +149,13 @@ func (r *rig) details(name string) string {
 	return strings.Join(all, "\n")
 }
 
-// Traffic of the trials: 40 requests a second; for the spike five times that from one second to the next.
+// Traffic of the trials. What taken is asked is little, so that a slow machine finds something to save as well; in
+// the spike it is five times as much from one second to the next.
 const (
 	flatTrace  = "t,req_per_s\n0,40\n50,40\n"
-	spikeTrace = "t,req_per_s\n0,40\n55,40\n56,200\n70,200\n71,40\n100,40\n"
+	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
+	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
+	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
 )
 
 // traffic replays a trace against a server until its end; what it returns waits for it and gives its sums.
