@@ -19,6 +19,7 @@ type judge struct {
 	fleet.Snapshot
 	set     policies.Set
 	history *recommender.History
+	plans   *recommender.Plans
 	prices  cost.Prices
 	now     time.Time
 	entries []Entry            // of the ledger, oldest first
@@ -60,10 +61,10 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 		return a.hold(hold), true
 	}
 	o := j.options(p, a.Class, w)
-	recs, holds := recommender.Recommend(w, j.history, o, j.now)
-	a.Holds, a.Fine, a.Advice = holds, recommender.Fine(w, j.history, o, j.now), j.advice(w, o)
+	said := recommender.Judge(w, j.history, j.plans, o, j.now)
+	a.Holds, a.Fine, a.Advice = said.Holds, said.Fine, j.advice(w, o)
 	resting := rest(w, j.entries, p.Mode == policies.Enforce, p.Cooldown, j.now)
-	for _, r := range recs {
+	for _, r := range said.Recommendations {
 		v := j.verdict(w, r, bounds)
 		v.Holds = append(v.Holds, unapplied(w, v.Target, a.apply)...)
 		v.Holds = append(v.Holds, bound(w, r, resting)...)

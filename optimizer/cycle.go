@@ -15,7 +15,7 @@ import (
 // Retention is how far back history is kept and, on the first pass, read.
 const Retention = 35 * 24 * time.Hour
 
-// Cycle is one daemon's passes. What it keeps between them (history, the last good policies) can be
+// Cycle is one daemon's passes. What it keeps between them (history, plans, the last good policies) can be
 // rebuilt from Usage and Cluster. It is for one goroutine.
 type Cycle struct {
 	Cluster  Cluster
@@ -27,6 +27,7 @@ type Cycle struct {
 	Prices   cost.Prices
 	Checks   policies.Checks // of the documents
 	History  *recommender.History
+	Plans    *recommender.Plans // nil: none stand yet
 
 	refused int
 	set     policies.Set
@@ -45,6 +46,10 @@ func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, erro
 	if c.waits == nil {
 		c.waits, c.missing = map[fleet.Ref]time.Time{}, map[string]int{}
 	}
+	if c.Plans == nil {
+		c.Plans = recommender.NewPlans()
+	}
+	c.Plans.Forget(c.History)
 	p := pass{Cycle: c, ctx: ctx, now: now, acting: acting}
 	p.recall() // before the cluster: what was begun is looked for in a snapshot that is younger
 	seen, err := c.observe(ctx)
@@ -55,7 +60,7 @@ func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, erro
 	p.settle()
 	p.maintain()
 	prices := c.Prices.With(rows(c.set.Prices)...)
-	p.plan.propose(assessAll(judge{seen, c.set, c.History, prices, now, p.entries, p.kept}))
+	p.plan.propose(assessAll(judge{seen, c.set, c.History, c.Plans, prices, now, p.entries, p.kept}))
 	p.plan.At, p.plan.Through = now, c.History.Last()
 	p.plan.BadPolicies, p.plan.Lint = c.set.Bad, lint(seen, p.plan.Assessments)
 	p.plan.Prices = prices.Used(seen.Nodes)

@@ -30,9 +30,7 @@ func (h *History) encode(refs []fleet.Ref) []byte {
 	e := encoder(append([]byte(magic), version))
 	e.count(len(refs))
 	for _, ref := range refs {
-		for _, name := range []string{ref.Cluster, ref.Namespace, ref.Kind, ref.Name} {
-			e.name(name)
-		}
+		e.ref(ref)
 		e.count(len(h.workloads[ref]))
 		for _, s := range h.workloads[ref] {
 			e.series(s)
@@ -51,6 +49,12 @@ func (e *encoder) single(v float32) { *e = binary.LittleEndian.AppendUint32(*e, 
 func (e *encoder) name(s string) {
 	e.count(len(s))
 	*e = append(*e, s...)
+}
+
+func (e *encoder) ref(r fleet.Ref) {
+	for _, name := range []string{r.Cluster, r.Namespace, r.Kind, r.Name} {
+		e.name(name)
+	}
 }
 
 // series writes times as differences to the one before, newest first, which keeps them short.
@@ -76,8 +80,8 @@ func (e *encoder) series(s *series) {
 	for _, b := range s.closed {
 		e.bucket(b)
 	}
-	if s.track != nil {
-		text, _ := s.track.AppendBinary(nil) // has no error
+	if s.profile != nil {
+		text, _ := s.profile.AppendBinary(nil) // has no error
 		e.name(string(text))
 	}
 	if s.memory != nil {

@@ -2,7 +2,6 @@ package recommender
 
 import (
 	"fmt"
-	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -15,30 +14,8 @@ type Finding struct {
 	Course []fleet.ContainerRequests `json:"course,omitempty"` // of a plan: what is requested on average over the next day
 }
 
-// Fine is the rules that judged the workload and found nothing to change, in the order of Recommend.
-// A rule that is switched off, holds or recommends is not among them.
-func Fine(w fleet.Workload, h *History, o Options, now time.Time) []Finding {
-	c := judge{w: w, h: h, o: o, now: now}
-	if _, held := c.gate(); held {
-		return nil
-	}
-	var out []Finding
-	for _, f := range []*Finding{c.fineCPU(), c.fineGPU(), c.fineReplicas()} {
-		if f != nil {
-			out = append(out, *f)
-		}
-	}
-	return out
-}
-
 // fineCPU speaks where right-sizing measured containers and none is worth a change.
 func (c judge) fineCPU() *Finding {
-	if rec, holds := c.rightSize(); rec != nil || len(holds) > 0 || !c.o.RightSize || gpus(c.w) > 0 {
-		return nil
-	}
-	if c.o.Priced != nil {
-		return c.finePlan()
-	}
 	f := &Finding{Reason: fleet.CPUUnderused}
 	for _, k := range c.containers() {
 		d, hold := c.measured(k.Name, fleet.CPU, "cpu of "+k.Name)
@@ -62,25 +39,8 @@ func (c judge) fineCPU() *Finding {
 	return f
 }
 
-// finePlan speaks where every container has what its plan asks for now.
-func (c judge) finePlan() *Finding {
-	f := &Finding{Reason: fleet.CPUPlan}
-	for _, k := range c.containers() {
-		if fit, hold := c.fitPlan(k); hold == nil {
-			f.Steps = append(f.Steps, fit.steps...)
-			f.Course = append(f.Course, fit.ask(fit.course))
-			f.Why = sentence(f.Why, k.Name+" "+fit.evidence)
-		}
-	}
-	if f.Why == "" {
-		return nil
-	}
-	return f
-}
-
-// fineGPU speaks where every GPU was measured and they are busy enough.
-func (c judge) fineGPU() *Finding {
-	u, _ := c.gpuUse()
+// finding speaks where every GPU was measured and they are busy enough.
+func (u *gpuUse) finding() *Finding {
 	if u == nil || !u.fine() {
 		return nil
 	}
@@ -88,16 +48,11 @@ func (c judge) fineGPU() *Finding {
 		Why: fmt.Sprintf("%s busy %s, and below %s is little: %s", all(int64(len(u.each))), percent(u.busy), percent(gpuLow), u.evidence())}
 }
 
-// fineReplicas speaks where requests were measured and every replica is needed.
-func (c judge) fineReplicas() *Finding {
-	rec, holds := c.replicas()
-	if rec != nil || len(holds) > 0 || !c.o.ReduceReplicas {
-		return nil
-	}
+// fineReplicas speaks where requests were measured, as d if at all, and every replica is needed.
+func (c judge) fineReplicas(d Distribution, measured bool) *Finding {
 	f, floor := &Finding{Reason: fleet.FewRequests}, max(c.o.Floor, 1)
-	d, hold := c.measured("", fleet.Requests, "requests per second")
 	ready := c.w.Ready()
-	if hold == nil && ready > 0 {
+	if measured && ready > 0 {
 		each := d.Total / float64(ready)
 		f.Steps = []Step{
 			{"replicas", "requests/s", decimal(d.Total)},

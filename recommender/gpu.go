@@ -56,16 +56,6 @@ func gpus(w fleet.Workload) int64 {
 	return n
 }
 
-// gpuHold is why a GPU workload is not judged at all. A serving pod can sit at a tenth of its CPU while it
-// keeps its GPU busy, so its CPU says nothing, and without measurements of every GPU nothing else does.
-func (c judge) gpuHold() (fleet.Hold, bool) {
-	_, hold := c.gpuUse()
-	if hold == nil {
-		return fleet.Hold{}, false
-	}
-	return *hold, true
-}
-
 // gpuUse is how busy the GPUs of a workload's pods were, each by the pod's own count of them.
 type gpuUse struct {
 	names  []string
@@ -82,7 +72,9 @@ type gpuUse struct {
 	memory []float64    // bytes, the most in use of each GPU; nil: not known
 }
 
-// gpuUse measures the GPUs, or says why they are not known; neither where there is nothing to judge.
+// gpuUse measures the GPUs, or says why they are not known; neither where there is nothing to judge. A serving pod
+// can sit at a tenth of its CPU while it keeps its GPU busy, so its CPU says nothing, and without measurements of
+// every GPU nothing else does.
 func (c judge) gpuUse() (*gpuUse, *fleet.Hold) {
 	n := gpus(c.w)
 	if n == 0 || !c.o.RightSize {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
-	"trimtab.dev/trimtab/recommender/sizing"
 )
 
 // History is what was measured, per workload, container and signal; a rollout does not end it.
@@ -19,7 +18,6 @@ import (
 // Retention. It is not safe for use by several goroutines at once.
 type History struct {
 	workloads map[fleet.Ref][]*series // each sorted by container and signal
-	planners  map[plannerKey]*sizing.Planner
 }
 
 // NewHistory is a history of nothing.
@@ -52,7 +50,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	case s.Signal == fleet.OOM && s.Mean > 0:
 		h.killed(s)
 	case s.Signal == fleet.CPU && list[i].images.fresh(s.Image):
-		list[i].track.Renewed(s.At.Unix())
+		list[i].profile.Renewed(s.At.Unix())
 	}
 	return nil
 }

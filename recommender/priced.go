@@ -10,31 +10,10 @@ import (
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
-// plannerKey tells options apart: a zone that was looked up twice is two pointers.
-type plannerKey struct {
-	o    sizing.Options // without its zone
-	zone string
-}
-
-// planner is the one for options of a policy.
-func (h *History) planner(o sizing.Options) *sizing.Planner {
-	if h.planners == nil {
-		h.planners = map[plannerKey]*sizing.Planner{}
-	}
-	key := plannerKey{o, zoneOf(&o).String()}
-	key.o.Zone = nil
-	p, ok := h.planners[key]
-	if !ok {
-		p = sizing.NewPlanner(o)
-		h.planners[key] = p
-	}
-	return p
-}
-
 // priced sizes containers by a plan in money over the hours of the week, up and down, and memory by the price of
-// an excess. It notes in the history what is in force, by which the plan's budget of changes is counted.
-func (c judge) priced() (*Recommendation, []fleet.Hold) {
-	rec := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUPlan}
+// an excess. It notes in the plans what is in force, by which the plan's budget of changes is counted.
+func (c judge) priced() ruling {
+	rec, fine := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUPlan}, &Finding{Reason: fleet.CPUPlan}
 	var holds []fleet.Hold
 	var said []string
 	spent := time.Duration(math.MaxInt64)
@@ -45,6 +24,8 @@ func (c judge) priced() (*Recommendation, []fleet.Hold) {
 		}
 		rec.Steps = append(rec.Steps, f.steps...)
 		if !f.worth {
+			fine.Course = append(fine.Course, f.ask(f.course))
+			fine.Why = sentence(fine.Why, k.Name+" "+f.evidence)
 			continue
 		}
 		rec.Target.Requests = append(rec.Target.Requests, f.ask(f.target))
@@ -52,11 +33,15 @@ func (c judge) priced() (*Recommendation, []fleet.Hold) {
 		rec.Lower, rec.Upper = append(rec.Lower, f.ask(f.lower)), append(rec.Upper, f.ask(f.upper))
 		said, spent = append(said, k.Name+" "+f.evidence), min(spent, f.spent)
 	}
-	if len(said) == 0 {
-		return nil, holds
+	switch {
+	case len(said) > 0:
+		rec.Evidence, rec.Confidence = strings.Join(said, "; "), days(spent)
+		return ruling{rec: &rec, holds: holds}
+	case len(holds) > 0 || fine.Why == "":
+		return ruling{holds: holds}
 	}
-	rec.Evidence, rec.Confidence = strings.Join(said, "; "), days(spent)
-	return &rec, holds
+	fine.Steps = rec.Steps
+	return ruling{fine: fine}
 }
 
 // atLimit is the share of a CPU limit from which on use tells nothing of what was wanted.
@@ -98,7 +83,7 @@ func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 // have for the work of the others, but nothing grows for it: it is not known yet what they will use. A limit
 // that is above the request stays above it, for equal ones would alter the pod's QoS class.
 func (c judge) within(f *fit, k fleet.Container, plan, live float64, d Distribution) float64 {
-	target := max(plan, min(plan*c.crowding(), live))
+	target := max(plan, min(plan*c.crowding, live))
 	most := float64(k.Limits.MilliCPU) / 1000
 	if most == 0 {
 		return target
@@ -121,7 +106,7 @@ func (c judge) plan(k fleet.Container, live float64) (sizing.Explanation, bool) 
 	s, _ := c.h.series(c.w.Ref, k.Name, fleet.CPU) // there: it was measured
 	o := *c.o.Priced
 	o.Floor, o.Warm = float64(c.o.MinMilliCPU)/1000, c.o.MinHistory
-	return c.h.planner(o).Advise(s.track, c.now.Unix(), live, s.latest())
+	return c.p.cpu(s, c.p.of(c.w.Ref, k.Name), o, c.now, live)
 }
 
 // explain is the steps of a plan. Money is in core-hours: what a core costs is the price list's to say.

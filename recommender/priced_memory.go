@@ -1,22 +1,9 @@
 package recommender
 
 import (
-	"time"
-
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/recommender/sizing"
 )
-
-// advise is the advice on memory for a request in force. A zone that was looked up twice is two pointers, so it is
-// not by them that options are told apart.
-func (s *series) advise(o sizing.MemoryOptions, at int64, live float64) sizing.MemoryAdvice {
-	key := o
-	if key.Zone = nil; key != s.options {
-		s.memory.Configure(o)
-		s.options = key
-	}
-	return s.memory.Request(at, live)
-}
 
 // fitPlannedMemory fills in memory by the price of an excess, within the floor and the limit. It leaves the
 // request as it is where there is none, and where memory is not known well enough.
@@ -32,9 +19,9 @@ func (c judge) fitPlannedMemory(f *fit, k fleet.Container) {
 		return
 	}
 	s, _ := c.h.series(c.w.Ref, k.Name, fleet.Memory) // there: it was measured
-	a := s.advise(sizing.MemoryOptions{
-		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(k.Limits.Memory), Zone: zoneOf(c.o.Priced), InPlace: true,
-	}, c.now.Unix(), float64(now))
+	a := c.p.of(c.w.Ref, k.Name).advised(s, sizing.MemoryOptions{
+		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(k.Limits.Memory), InPlace: true,
+	}, c.now, float64(now))
 	f.explainMemory(a)
 	if a.Reason == sizing.MemoryUnknown {
 		return
@@ -58,11 +45,4 @@ func (f *fit) explainMemory(a sizing.MemoryAdvice) {
 		f.step("memory", "leak", "use grows day by day without a plateau: a restart or a fix helps, not a bigger request")
 	}
 	f.step("memory", "now", bytes(a.Request))
-}
-
-func zoneOf(o *sizing.Options) *time.Location {
-	if o.Zone == nil {
-		return time.UTC
-	}
-	return o.Zone
 }

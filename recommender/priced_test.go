@@ -94,15 +94,15 @@ func atRequest(w fleet.Workload, r Recommendation) fleet.Workload {
 // A request that the plan asked for is not asked to be another one, hour after hour.
 func TestPlanComesToRest(t *testing.T) {
 	w, at := server(1), day(12, 30)
-	h, o := daily(t, "a", at), priced()
-	recs, _ := Recommend(w, h, o, at)
+	h, p, o := daily(t, "a", at), NewPlans(), priced()
+	recs := Judge(w, h, p, o, at).Recommendations
 	if len(recs) != 1 {
 		t.Fatalf("%d recommendations", len(recs))
 	}
 	w = atRequest(w, recs[0])
 	for range 8 {
 		at = at.Add(time.Minute)
-		if again, _ := Recommend(w, h, o, at); len(again) != 0 {
+		if again := Judge(w, h, p, o, at).Recommendations; len(again) != 0 {
 			t.Fatalf("%s: asked for %+v again after %+v", at, again[0].Target, recs[0].Target)
 		}
 		if at.Sub(day(12, 30)) > 4*time.Minute {
@@ -155,18 +155,18 @@ func TestCheckpointKeepsThePlan(t *testing.T) {
 // Memory is given back in steps, asked for until it is given, and after a kill not below what was too little.
 func TestPlannedMemoryComesDownInSteps(t *testing.T) {
 	w, at := server(1), day(14, 0)
-	h := daily(t, "a", at)
+	h, p := daily(t, "a", at), NewPlans()
 	const window = 5 * time.Minute
 	for end := at.Add(-14 * 24 * time.Hour); !end.After(at); end = end.Add(window) {
 		feed(t, h, fleet.Sample{Ref: ref, Pod: "a", Container: "model-server", Signal: fleet.Memory, At: end, Window: window, Mean: 300 * mib, Max: 310 * mib, N: 5})
 	}
 	memory := func(at time.Time) int64 {
-		recs, holds := Recommend(w, h, priced(), at)
-		if len(recs) == 0 {
-			t.Logf("%s: %v", at, holds)
+		j := Judge(w, h, p, priced(), at)
+		if len(j.Recommendations) == 0 {
+			t.Logf("%s: %v", at, j.Holds)
 			return 0
 		}
-		return recs[0].Target.Requests[0].Requests.Memory
+		return j.Recommendations[0].Target.Requests[0].Requests.Memory
 	}
 	step := memory(at)
 	if step < 600*mib || step > 900*mib {
@@ -193,7 +193,7 @@ func TestPlannedMemoryComesDownInSteps(t *testing.T) {
 // each pass because of what was asked for in the last would never end.
 func TestPlanDoesNotRunAwayWhereReplicasGo(t *testing.T) {
 	at := day(14, 0)
-	h, w := NewHistory(), server(6)
+	h, p, w := NewHistory(), NewPlans(), server(6)
 	for end := at.Add(-3 * time.Hour); !end.After(at); end = end.Add(time.Minute) {
 		for _, p := range w.Pods {
 			for signal, v := range map[fleet.Signal]float64{fleet.CPU: 0.1, fleet.Requests: 1} {
@@ -208,8 +208,7 @@ func TestPlanDoesNotRunAwayWhereReplicasGo(t *testing.T) {
 	o := priced()
 	o.ReduceReplicas = true
 	for pass := range 4 {
-		recs, _ := Recommend(w, h, o, at)
-		for _, r := range recs {
+		for _, r := range Judge(w, h, p, o, at).Recommendations {
 			if r.Reason == fleet.CPUPlan {
 				cpu := r.Target.Requests[0].Requests.MilliCPU
 				if cpu > 500 {

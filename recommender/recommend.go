@@ -7,9 +7,15 @@ import (
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
-// Recommend says what the workload's own history asks for, at most one Recommendation per rule in
-// the order right-sizing, replicas, spot, and why a rule was left alone where it was. The rules are
-// those of o that are switched on:
+// Judgement is what the rules say of one workload.
+type Judgement struct {
+	Recommendations []Recommendation // at most one a rule, in the order right-sizing, replicas, spot
+	Fine            []Finding        // the rules that judged it and found nothing to change
+	Holds           []fleet.Hold     // why the workload, or a rule, was left alone
+}
+
+// Judge says what the workload's own history asks for. The rules are those of o that are switched on; one that is
+// off says nothing:
 //
 //	rule          when                                              then
 //	right-sizing  mean CPU use of the hottest replica below         CPU = percentile + margin,
@@ -23,32 +29,51 @@ import (
 // never judged by its CPU: right-sizing passes it by, with a hold while its GPUs are unknown and with
 // Advise from then on; replicas (by requests answered) and spot (by class) do not look at CPU and stay
 // open to it.
-func Recommend(w fleet.Workload, h *History, o Options, now time.Time) ([]Recommendation, []fleet.Hold) {
-	c := judge{w: w, h: h, o: o, now: now}
-	var holds []fleet.Hold
-	if hold, ok := c.gpuHold(); ok {
-		holds = append(holds, hold)
+//
+// The history is only read. What is planned by price stands in p, which takes note of what is in force.
+func Judge(w fleet.Workload, h *History, p *Plans, o Options, now time.Time) (out Judgement) {
+	c := judge{w: w, h: h, p: p, o: o, now: now, crowding: 1}
+	gpu, hold := c.gpuUse()
+	if hold != nil {
+		out.Holds = append(out.Holds, *hold)
 	}
 	if hold, ok := c.gate(); ok {
-		return nil, append(holds, hold)
+		out.Holds = append(out.Holds, hold)
+		return out
 	}
-	var recs []Recommendation
-	for _, rule := range []func() (*Recommendation, []fleet.Hold){c.rightSize, c.replicas, c.spot} {
-		rec, held := rule()
-		if rec != nil {
-			recs = append(recs, *rec)
+	replicas, crowding := c.replicas()
+	c.crowding = crowding
+	for _, r := range []ruling{c.rightSize(), {fine: gpu.finding()}, replicas, c.spot()} {
+		if r.rec != nil {
+			out.Recommendations = append(out.Recommendations, *r.rec)
 		}
-		holds = append(holds, held...)
+		if r.fine != nil {
+			out.Fine = append(out.Fine, *r.fine)
+		}
+		out.Holds = append(out.Holds, r.holds...)
 	}
-	return recs, holds
+	return out
 }
 
 // judge is one workload under judgement.
 type judge struct {
-	w   fleet.Workload
-	h   *History
-	o   Options
-	now time.Time
+	w        fleet.Workload
+	h        *History
+	p        *Plans
+	o        Options
+	now      time.Time
+	crowding float64 // by how much the use of a pod grows when the replicas rule has done its work
+}
+
+// ruling is what one rule says: a recommendation, or why none is needed, or holds.
+type ruling struct {
+	rec   *Recommendation
+	fine  *Finding
+	holds []fleet.Hold
+}
+
+func holding(r fleet.HoldReason, detail string) ruling {
+	return ruling{holds: []fleet.Hold{held(r, detail)}}
 }
 
 // gate is the hold that stands against every rule.

@@ -7,62 +7,56 @@ import (
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
-// crowding is by how much the use of a pod grows when the replicas rule has done its work, step by
-// step: now / enough replicas, 1 where it does nothing. CPU follows the requests that a pod answers,
-// and right-sizing never raises a request, so it leaves room for the end of that way at once.
-func (c judge) crowding() float64 {
-	rec, _ := c.replicas()
-	if rec == nil {
-		return 1
-	}
-	d, _ := c.measured("", fleet.Requests, "")
-	return float64(c.w.Replicas) / float64(Enough(d.Total, c.o.PerReplica, max(c.o.Floor, 1)))
-}
-
 // replicas takes one replica away where they answer few requests. N, named in the evidence, is the
 // most replicas that would each answer PerReplica; a measured zero is a zero, and no measurement
 // holds the rule.
-func (c judge) replicas() (*Recommendation, []fleet.Hold) {
+//
+// Crowding is by how much the use of a pod grows when the rule has done its work, step by step: now / enough replicas,
+// 1 where it does nothing. CPU follows the requests that a pod answers, and right-sizing never raises a request, so it
+// leaves room for the end of that way at once.
+func (c judge) replicas() (r ruling, crowding float64) {
 	floor := max(c.o.Floor, 1)
-	if !c.o.ReduceReplicas || c.w.Replicas <= floor {
-		return nil, nil
+	if !c.o.ReduceReplicas {
+		return ruling{}, 1
 	}
-	if o, ok := autoscaler(c.w, "replicas"); ok {
-		return nil, []fleet.Hold{held(fleet.HoldAutoscaler,
-			fmt.Sprintf("%s %s sets the replicas; lower its least replicas instead", o.Kind, o.Name))}
+	if o, ok := autoscaler(c.w, "replicas"); ok && c.w.Replicas > floor {
+		return holding(fleet.HoldAutoscaler, fmt.Sprintf("%s %s sets the replicas; lower its least replicas instead", o.Kind, o.Name)), 1
 	}
-	if _, ok := c.h.series(c.w.Ref, "", fleet.Requests); !ok {
-		return nil, []fleet.Hold{held(fleet.HoldNoMetrics,
-			"requests were never measured; annotate the pods with prometheus.io/scrape: \"true\"")}
-	}
+	_, ever := c.h.series(c.w.Ref, "", fleet.Requests)
 	d, hold := c.measured("", fleet.Requests, "requests per second")
-	if hold != nil {
-		return nil, []fleet.Hold{*hold}
-	}
 	ready := c.w.Ready()
-	if ready == 0 {
-		return nil, []fleet.Hold{held(fleet.HoldNoMetrics, "no replica is ready, so none can be judged by its requests")}
+	switch enough := Enough(d.Total, c.o.PerReplica, floor); {
+	case c.w.Replicas <= floor:
+		return ruling{fine: c.fineReplicas(d, hold == nil)}, 1
+	case !ever:
+		return holding(fleet.HoldNoMetrics, "requests were never measured; annotate the pods with prometheus.io/scrape: \"true\""), 1
+	case hold != nil:
+		return ruling{holds: []fleet.Hold{*hold}}, 1
+	case ready == 0:
+		return holding(fleet.HoldNoMetrics, "no replica is ready, so none can be judged by its requests"), 1
+	case !below(d.Total/float64(ready), c.o.PerReplica) || enough >= c.w.Replicas:
+		return ruling{fine: c.fineReplicas(d, true)}, 1
+	default:
+		return ruling{rec: c.oneFewer(d, ready, enough)}, float64(c.w.Replicas) / float64(enough)
 	}
-	each := d.Total / float64(ready)
-	enough := Enough(d.Total, c.o.PerReplica, floor)
-	if !below(each, c.o.PerReplica) || enough >= c.w.Replicas {
-		return nil, nil
-	}
-	target := c.w.Replicas - 1
-	steps := []Step{
-		{"replicas", "requests/s", decimal(d.Total)},
-		{"replicas", "ready", fmt.Sprint(ready)},
-		{"replicas", "requests/s each", decimal(each)},
-		{"replicas", "enough", fmt.Sprint(enough)},
-		{"replicas", "floor", fmt.Sprint(floor)},
-		{"replicas", "one at a time", fmt.Sprint(target)},
-	}
+}
+
+// oneFewer is the recommendation to take one replica away.
+func (c judge) oneFewer(d Distribution, ready int, enough int32) *Recommendation {
+	target, each := c.w.Replicas-1, d.Total/float64(ready)
 	return &Recommendation{
 		Ref: c.w.Ref, Reason: fleet.FewRequests, Target: fleet.Target{Replicas: target}, Confidence: days(d.Spent),
 		Evidence: fmt.Sprintf("%s requests/s over %s, %s for each of %s, below %s; %d would be enough, one is taken away at a time",
 			decimal(d.Total), spell(d.To.Sub(d.From)), decimal(each), count(ready, "ready replica"), decimal(c.o.PerReplica), enough),
-		Steps: steps,
-	}, nil
+		Steps: []Step{
+			{"replicas", "requests/s", decimal(d.Total)},
+			{"replicas", "ready", fmt.Sprint(ready)},
+			{"replicas", "requests/s each", decimal(each)},
+			{"replicas", "enough", fmt.Sprint(enough)},
+			{"replicas", "floor", fmt.Sprint(max(c.o.Floor, 1))},
+			{"replicas", "one at a time", fmt.Sprint(target)},
+		},
+	}
 }
 
 // Enough is the most replicas that would each answer at least perReplica of total requests per

@@ -59,7 +59,7 @@ func decodeBody(body []byte, tracks bool) (map[fleet.Ref][]*series, error) {
 	d := decoder{rest: body, tracks: tracks}
 	out := map[fleet.Ref][]*series{}
 	for range d.count() {
-		ref := fleet.Ref{Cluster: d.name(), Namespace: d.name(), Kind: d.name(), Name: d.name()}
+		ref := d.ref()
 		var list []*series
 		for range d.count() {
 			s := d.series()
@@ -121,6 +121,10 @@ func (d *decoder) uint32() uint32 { return uint32(d.uint(math.MaxUint32)) }
 
 func (d *decoder) name() string { return string(d.next(d.count())) }
 
+func (d *decoder) ref() fleet.Ref {
+	return fleet.Ref{Cluster: d.name(), Namespace: d.name(), Kind: d.name(), Name: d.name()}
+}
+
 func (d *decoder) time(least, most int64) int64 {
 	v, n := binary.Varint(d.rest)
 	if n <= 0 || v < least || v > most {
@@ -171,8 +175,8 @@ func (d *decoder) series() *series {
 		i := len(s.closed) - 1
 		d.must(i == 0 || s.closed[i-1].to <= s.closed[i].to)
 	}
-	if d.tracks && s.track != nil {
-		d.must(s.track.UnmarshalBinary([]byte(d.name())) == nil)
+	if d.tracks && s.profile != nil {
+		d.must(s.profile.UnmarshalBinary([]byte(d.name())) == nil)
 	}
 	if d.tracks && s.memory != nil {
 		d.must(s.memory.UnmarshalBinary([]byte(d.name())) == nil)

@@ -22,14 +22,14 @@ const (
 // rightSize fits the requests of every main and sidecar container that uses little of its CPU; each
 // is judged on its own. Limits and init containers are left alone, and CPU is never raised by this
 // rule. Memory may go up, to the container's limit at most.
-func (c judge) rightSize() (*Recommendation, []fleet.Hold) {
+func (c judge) rightSize() ruling {
 	if !c.o.RightSize || gpus(c.w) > 0 {
-		return nil, nil
+		return ruling{}
 	}
 	for _, field := range []string{"requests", "resources"} {
 		if o, ok := autoscaler(c.w, field); ok {
-			return nil, []fleet.Hold{held(fleet.HoldAutoscaler, fmt.Sprintf(
-				"%s %s goes by the requests, a smaller one would add replicas; an AverageValue target would not", o.Kind, o.Name))}
+			return holding(fleet.HoldAutoscaler, fmt.Sprintf(
+				"%s %s goes by the requests, a smaller one would add replicas; an AverageValue target would not", o.Kind, o.Name))
 		}
 	}
 	if c.o.Priced != nil {
@@ -52,16 +52,18 @@ func (c judge) rightSize() (*Recommendation, []fleet.Hold) {
 		rec.Lower, rec.Upper = append(rec.Lower, fit.ask(fit.lower)), append(rec.Upper, fit.ask(fit.upper))
 		said, spent = append(said, fit.evidence), min(spent, fit.spent)
 	}
-	if len(said) == 0 {
-		return nil, holds
-	}
-	if len(said) > 1 {
+	switch {
+	case len(said) == 0 && len(holds) == 0:
+		return ruling{fine: c.fineCPU()}
+	case len(said) == 0:
+		return ruling{holds: holds}
+	case len(said) > 1:
 		for i, r := range rec.Target.Requests {
 			said[i] = r.Container + " " + said[i]
 		}
 	}
 	rec.Evidence, rec.Confidence = strings.Join(said, "; "), days(spent)
-	return &rec, holds
+	return ruling{rec: &rec, holds: holds}
 }
 
 // containers is the main and sidecar containers of the live shape by name.
@@ -141,7 +143,7 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 // fitCPU fills in CPU: the percentile and a margin, within the floor and the present request.
 func (c judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
 	within := func(e Estimator) Estimator {
-		e = WithMargin(c.o.Margin, Shared(c.crowding(), e))
+		e = WithMargin(c.o.Margin, Shared(c.crowding, e))
 		e = RoundedUp(cpuStep, WithFloor(float64(c.o.MinMilliCPU)/1000, e))
 		return WithCeiling("not above the request", float64(k.Requests.MilliCPU)/1000, e)
 	}

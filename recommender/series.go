@@ -25,14 +25,13 @@ var ErrRepeated = errors.New("not newer than the last sample of its pod")
 type series struct {
 	container string
 	signal    fleet.Signal
-	newest    int64                // end of the newest sample, unix nanoseconds
-	pods      []seen               // sorted by name; those of the last hour and of open slots
-	open      []reading            // of slots that may still grow, sorted by end, then pod
-	closed    []bucket             // oldest first
-	track     *sizing.Track        // of CPU: the peak of each hour; nil for other signals
-	memory    *sizing.Memory       // of memory: its peaks and kills; nil for other signals
-	options   sizing.MemoryOptions // of memory, by which it was asked last, without their zone
-	images    images               // of CPU, what ran lately
+	newest    int64                 // end of the newest sample, unix nanoseconds
+	pods      []seen                // sorted by name; those of the last hour and of open slots
+	open      []reading             // of slots that may still grow, sorted by end, then pod
+	closed    []bucket              // oldest first
+	profile   *sizing.Profile       // of CPU: the peak of each hour; nil for other signals
+	memory    *sizing.MemoryProfile // of memory: its peaks and kills; nil for other signals
+	images    images                // of CPU, what ran lately
 }
 
 // newSeries is a series of nothing.
@@ -40,9 +39,9 @@ func newSeries(container string, signal fleet.Signal) *series {
 	s := &series{container: container, signal: signal}
 	switch signal {
 	case fleet.CPU:
-		s.track = new(sizing.Track)
+		s.profile = new(sizing.Profile)
 	case fleet.Memory:
-		s.memory = sizing.NewMemory(sizing.MemoryOptions{})
+		s.memory = new(sizing.MemoryProfile)
 	}
 	return s
 }
@@ -122,8 +121,8 @@ func (s *series) settle() {
 		b, s.open = take(s.open, next, floorOf(s.signal))
 		s.closed = append(s.closed, b)
 		switch {
-		case s.track != nil:
-			s.track.Record(int64(b.to)-1, b.busiest(), false)
+		case s.profile != nil:
+			s.profile.Record(int64(b.to)-1, b.busiest(), false)
 		case s.memory != nil:
 			s.memory.Add(int64(b.to)-1, float64(b.peak))
 		}

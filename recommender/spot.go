@@ -9,18 +9,18 @@ import (
 // spot moves a batch workload from on-demand to spot capacity. Where the capacity under its pods is
 // mixed or not known, the rule holds: part of it may be there already, and a move from nowhere has
 // no saving to show.
-func (c judge) spot() (*Recommendation, []fleet.Hold) {
+func (c judge) spot() ruling {
 	if !c.o.MoveToSpot || c.o.Class != fleet.Batch || c.w.Capacity == fleet.Spot {
-		return nil, nil
+		return ruling{}
 	}
 	if c.o.SpotNodes <= 0 {
-		return nil, []fleet.Hold{held(fleet.HoldNoSpotNode, "no ready spot node that its nodeSelector and affinity allow has room for one of its pods; add a spot node group")}
+		return holding(fleet.HoldNoSpotNode, "no ready spot node that its nodeSelector and affinity allow has room for one of its pods; add a spot node group")
 	}
 	if c.w.Capacity != fleet.OnDemand {
-		return nil, []fleet.Hold{held(fleet.HoldCapacity,
-			"its nodes are of more than one capacity type, or do not say theirs; label them karpenter.sh/capacity-type")}
+		return holding(fleet.HoldCapacity,
+			"its nodes are of more than one capacity type, or do not say theirs; label them karpenter.sh/capacity-type")
 	}
-	return &Recommendation{
+	return ruling{rec: &Recommendation{
 		Ref: c.w.Ref, Reason: fleet.BatchOnDemand, Target: fleet.Target{Capacity: fleet.Spot}, Confidence: days(c.spent()),
 		Evidence: fmt.Sprintf("class batch on on-demand capacity; one of its pods would fit on %s", count(c.o.SpotNodes, "ready spot node")),
 		Steps: []Step{
@@ -29,5 +29,5 @@ func (c judge) spot() (*Recommendation, []fleet.Hold) {
 			{"capacity", "spot nodes", fmt.Sprint(c.o.SpotNodes)},
 			{"capacity", "target", string(fleet.Spot)},
 		},
-	}, nil
+	}}
 }

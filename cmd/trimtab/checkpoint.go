@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer"
@@ -25,11 +26,12 @@ const (
 	saveWithin = 30 * time.Second
 )
 
-// keeper saves the history in ConfigMaps and takes it up again, a part for each namespace. It is for
-// the goroutine that makes the passes.
+// keeper saves the history in ConfigMaps and takes it up again, a part for each namespace, and what stands of plans
+// in another. It is for the goroutine that makes the passes.
 type keeper struct {
 	maps    *kube.Checkpoints
 	history *recommender.History
+	plans   *recommender.Plans
 	every   time.Duration
 	log     *slog.Logger
 	metrics *metrics
@@ -71,7 +73,7 @@ func (k *keeper) settled(err error) bool {
 	return true
 }
 
-// merge takes up every saved workload whose history is longer than ours. Ours is empty at the start,
+// merge takes up every saved workload whose history is longer than ours, with what stood of its plans. Ours is empty at the start,
 // and complete in a replica that has sampled since; it is the shorter one in a young replica that
 // follows an old leader. Then the minutes since the last save are the price. An error that is not
 // kube.ErrUnreadable left ours as it was.
@@ -80,11 +82,15 @@ func (k *keeper) merge(ctx context.Context, now time.Time) error {
 	if err != nil && !errors.Is(err, kube.ErrUnreadable) {
 		return err
 	}
-	faults := []error{err}
-	for _, part := range saved {
+	faults, taken := []error{err}, map[fleet.Ref]bool{}
+	for _, part := range saved { // by name: a namespace's history before its plans
 		blobs, err := split(part.Data)
 		for _, blob := range blobs {
-			err = errors.Join(err, k.restore(blob, now))
+			if strings.HasSuffix(part.Name, plansPart) {
+				err = errors.Join(err, k.plans.Restore(blob, func(ref fleet.Ref) bool { return taken[ref] }))
+			} else {
+				err = errors.Join(err, k.restore(blob, now, taken))
+			}
 		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%w: part %q: %w", kube.ErrUnreadable, part.Name, err))
@@ -93,8 +99,8 @@ func (k *keeper) merge(ctx context.Context, now time.Time) error {
 	return errors.Join(faults...)
 }
 
-// restore takes up one workload, unless ours of it is as long.
-func (k *keeper) restore(blob []byte, now time.Time) error {
+// restore takes up the history of one workload, unless ours of it is as long, and notes that.
+func (k *keeper) restore(blob []byte, now time.Time, taken map[fleet.Ref]bool) error {
 	saved := recommender.NewHistory()
 	if err := saved.Restore(blob); err != nil {
 		return err
@@ -107,6 +113,7 @@ func (k *keeper) restore(blob []byte, now time.Time) error {
 		if err := k.history.Restore(saved.Checkpoint(ref)); err != nil {
 			return err
 		}
+		taken[ref] = true
 	}
 	return nil
 }
@@ -154,7 +161,7 @@ func (k *keeper) write(ctx, term context.Context, now time.Time, plan optimizer.
 		}
 		k.merged = term
 	}
-	return k.maps.Save(ctx, partsOf(k.history, kept(k.history, plan)))
+	return k.maps.Save(ctx, partsOf(k.history, k.plans, kept(k.history, plan)))
 }
 
 // kept are the workloads whose history is saved: the plan's. While a document is broken so far that
@@ -170,23 +177,29 @@ func kept(h *recommender.History, plan optimizer.Plan) []fleet.Ref {
 	return refs
 }
 
-// partsOf is the history of refs, which are sorted, in a part for each namespace: damage to one leaves
-// the others, and where nothing was measured nothing is written.
-func partsOf(h *recommender.History, refs []fleet.Ref) []kube.Part {
+// plansPart ends the names of the parts that hold plans; a namespace's own has no such sign in it.
+const plansPart = "/plans"
+
+// partsOf is the history of refs, which are sorted, in a part for each namespace, and the plans of each in another:
+// damage to one leaves the others, and where nothing was measured nothing is written.
+func partsOf(h *recommender.History, p *recommender.Plans, refs []fleet.Ref) []kube.Part {
 	var parts []kube.Part
 	at := map[string]int{}
-	for _, ref := range refs {
-		blob := h.Checkpoint(ref)
+	add := func(name string, blob []byte) {
 		if blob == nil {
-			continue
+			return
 		}
-		i, known := at[ref.Namespace]
+		i, known := at[name]
 		if !known {
 			i = len(parts)
-			at[ref.Namespace] = i
-			parts = append(parts, kube.Part{Name: ref.Namespace})
+			at[name] = i
+			parts = append(parts, kube.Part{Name: name})
 		}
 		parts[i].Data = join(parts[i].Data, blob)
+	}
+	for _, ref := range refs {
+		add(ref.Namespace, h.Checkpoint(ref))
+		add(ref.Namespace+plansPart, p.Checkpoint(ref))
 	}
 	return parts
 }

@@ -20,6 +20,7 @@ import (
 	"trimtab.dev/trimtab/optimizer/kube"
 	"trimtab.dev/trimtab/policies"
 	"trimtab.dev/trimtab/recommender"
+	"trimtab.dev/trimtab/recommender/sizing"
 )
 
 // rec is the workload of testdata that every test of saved history is about.
@@ -47,7 +48,7 @@ func planOf(refs ...fleet.Ref) optimizer.Plan {
 // newKeeper saves every five minutes through client.
 func newKeeper(client *fake.Clientset) *keeper {
 	return &keeper{
-		maps: kube.NewCheckpoints(client, "trimtab", checkpointName), history: recommender.NewHistory(),
+		maps: kube.NewCheckpoints(client, "trimtab", checkpointName), history: recommender.NewHistory(), plans: recommender.NewPlans(),
 		every: 5 * time.Minute, log: slog.New(slog.DiscardHandler), metrics: newMetrics(prometheus.NewRegistry()),
 	}
 }
@@ -59,7 +60,7 @@ func saved(t *testing.T, client *fake.Clientset, begin, end time.Time, refs ...f
 	for _, ref := range refs {
 		measured(t, k.history, ref, begin, end)
 	}
-	if err := k.maps.Save(t.Context(), partsOf(k.history, k.history.Refs())); err != nil {
+	if err := k.maps.Save(t.Context(), partsOf(k.history, k.plans, k.history.Refs())); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -164,7 +165,7 @@ func TestPartForEachNamespace(t *testing.T) {
 		measured(t, h, ref, now.Add(-5*time.Minute), now)
 	}
 	plan := planOf(a1, a2, b, fleet.Deployment("d", "never measured"))
-	parts := partsOf(h, kept(h, plan))
+	parts := partsOf(h, recommender.NewPlans(), kept(h, plan))
 	var names []string
 	for _, p := range parts {
 		blobs, err := split(p.Data)
@@ -185,5 +186,32 @@ func TestPartForEachNamespace(t *testing.T) {
 		if got := kept(h, plan); slices.Contains(got, c) != row.all {
 			t.Errorf("%+v: %v", row.bad, got)
 		}
+	}
+}
+
+// TestPlansAreSavedBesideTheHistory: what stands of a workload comes back with its history, and is not put in the
+// place of what stands here where the history here is as long.
+func TestPlansAreSavedBesideTheHistory(t *testing.T) {
+	client, now := fake.NewClientset(), time.Now().Truncate(time.Minute)
+	k := newKeeper(client)
+	measured(t, k.history, rec, now.Add(-3*time.Hour), now)
+	shape := fleet.PodShape{Containers: []fleet.Container{{Name: "c", Requests: fleet.Resources{MilliCPU: 500}}}}
+	w := fleet.Workload{Ref: rec, Template: shape, Replicas: 1, Pods: []fleet.Pod{{Name: "p", Ready: true, Shape: shape, Created: now.Add(-3 * time.Hour)}}}
+	o := recommender.Options{Window: 24 * time.Hour, MinHistory: time.Hour, StaleAfter: 24 * time.Hour, RightSize: true, Priced: &sizing.Options{}}
+	recommender.Judge(w, k.history, k.plans, o, now)
+	stands := k.plans.Checkpoint(rec)
+	if stands == nil {
+		t.Fatal("nothing stands")
+	}
+	k.save(t.Context(), t.Context(), now, planOf(rec), true)
+	fresh := newKeeper(client)
+	load(t, fresh)
+	if got := fresh.plans.Checkpoint(rec); !bytes.Equal(got, stands) {
+		t.Errorf("restored are %d bytes, not the %d that stood", len(got), len(stands))
+	}
+	recommender.Judge(w, fresh.history, fresh.plans, o, now.Add(2*time.Hour)) // an hour has turned
+	later := fresh.plans.Checkpoint(rec)
+	if load(t, fresh); bytes.Equal(later, stands) || !bytes.Equal(fresh.plans.Checkpoint(rec), later) {
+		t.Error("what stands here was replaced by what was saved before")
 	}
 }

@@ -69,7 +69,7 @@ func TestUnreadableIsLeftAlone(t *testing.T) {
 		"a part in another form": {func(t *testing.T, client *fake.Clientset, _ []corev1.ConfigMap) {
 			k := newKeeper(client)
 			measured(t, k.history, rec, time.Now().Add(-time.Hour), time.Now())
-			parts := append(partsOf(k.history, k.history.Refs()), kube.Part{Name: "z", Data: join(nil, []byte("of another version"))})
+			parts := append(partsOf(k.history, k.plans, k.history.Refs()), kube.Part{Name: "z", Data: join(nil, []byte("of another version"))})
 			if err := k.maps.Save(t.Context(), parts); err != nil {
 				t.Fatal(err)
 			}

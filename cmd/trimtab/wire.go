@@ -79,7 +79,7 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 		cycle: &optimizer.Cycle{
 			Cluster: p.cluster, Ledger: book, Orders: kube.NewOrders(client, s.namespace), Checks: checks(),
 			Keepers: []optimizer.Keeper{kube.NewGovernance(client, p.cluster), servers},
-			Prices:  cost.Builtin(), History: recommender.NewHistory(),
+			Prices:  cost.Builtin(), History: recommender.NewHistory(), Plans: recommender.NewPlans(),
 		},
 		interval: s.interval, metrics: newMetrics(p.registry), log: log,
 	}
@@ -99,7 +99,7 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 	if s.checkpointEvery > 0 {
 		p.reporter.maps = kube.NewCheckpoints(client, s.namespace, spendName)
 		p.daemon.keeper = &keeper{
-			maps: kube.NewCheckpoints(client, s.namespace, checkpointName), history: p.daemon.cycle.History,
+			maps: kube.NewCheckpoints(client, s.namespace, checkpointName), history: p.daemon.cycle.History, plans: p.daemon.cycle.Plans,
 			every: s.checkpointEvery, log: log, metrics: p.daemon.metrics,
 		}
 	}

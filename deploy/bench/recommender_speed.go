@@ -199,7 +199,7 @@ func (f *speedFleet) advise(i int) {
 	if !ok {
 		live = 1
 	}
-	f.planner.Advise(&c.cpu, f.now, live, useAt(i, int(f.now/60)))
+	f.planner.Advise(&c.cpu.Profile, &c.cpu.Standing, f.now, live, useAt(i, int(f.now/60)))
 	c.held = c.memory.Request(f.now, c.held).Request
 }
 

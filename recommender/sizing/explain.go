@@ -25,12 +25,13 @@ type Explanation struct {
 // Advise is what a container should request that has live cores now and lately used latest, which need not be
 // recorded yet, with the plan behind it; false while too little is known. It takes nothing for granted: what is in
 // force is what live says, a change of that is what uses up the budget, and the advice is given again until it is
-// followed. It is worked out anew where the hour, what is live or what was used says so.
-func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation, bool) {
+// followed. It is worked out anew where the hour, what is live or what was used says so. The profile is only read.
+func (p *Planner) Advise(u *Profile, s *Standing, at int64, live, latest float64) (Explanation, bool) {
 	slot, _ := slotOf(at)
-	if t.first == 0 {
+	if u.first == 0 {
 		return Explanation{}, false
 	}
+	t := viewOf(u, s, at)
 	if slot > t.turned {
 		p.turn(t, slot)
 	}
@@ -38,10 +39,10 @@ func (p *Planner) Advise(t *Track, at int64, live, latest float64) (Explanation,
 	if at-t.first < int64(p.o.Warm/time.Second) {
 		return Explanation{}, false
 	}
-	peak := max(t.slots.at(slot), levelOf(latest))
+	peak := max(t.peak(slot), levelOf(latest))
 	on := occasion{p, slot, p.phase(t, at), levelOf(live), peak}
 	if t.advised == nil || t.advised.occasion != on {
-		e, ok := p.advise(*t, at, levelOf(live), peak)
+		e, ok := p.advise(t, at, levelOf(live), peak)
 		if !ok {
 			return e, false
 		}
@@ -67,7 +68,7 @@ type occasion struct {
 }
 
 // phase tells apart what a slot brings: its first half, its second, the lead to the next; and whether it may shrink.
-func (p *Planner) phase(t *Track, at int64) (phase uint8) {
+func (p *Planner) phase(t view, at int64) (phase uint8) {
 	_, into := slotOf(at)
 	for i, begun := range [...]bool{into >= slotSeconds/2, into >= slotSeconds-int64(p.o.Lead/time.Second), at >= t.held} {
 		if begun {
@@ -77,21 +78,22 @@ func (p *Planner) phase(t *Track, at int64) (phase uint8) {
 	return phase
 }
 
-// advise tries what the plan would do on a copy of the track.
-func (p *Planner) advise(trial Track, at int64, live, peak uint8) (Explanation, bool) {
-	slot := trial.turned
+// advise tries what the plan would do on a copy of what stands.
+func (p *Planner) advise(t view, at int64, live, peak uint8) (Explanation, bool) {
+	s := *t.Standing
+	trial, slot := view{t.Profile, &s, t.now}, s.turned
 	trial.ahead, trial.reason = slot, Settled
 	if peak > live {
-		p.react(&trial, worth[peak])
+		p.react(trial, worth[peak])
 	} else {
-		p.renew(&trial, slot, at, p.still(&trial, at, peak))
+		p.renew(trial, slot, at, p.still(trial, at, peak))
 	}
-	return p.Explain(&trial, at)
+	return p.explain(trial, at)
 }
 
 // still is the level below which nothing falls within an hour: what it has used, and late in it what the next one
 // will want.
-func (p *Planner) still(t *Track, at int64, peak uint8) uint8 {
+func (p *Planner) still(t view, at int64, peak uint8) uint8 {
 	slot, into := slotOf(at)
 	if into >= slotSeconds/2 {
 		peak = max(peak, p.plan(t, slot+1, 0))
@@ -100,7 +102,7 @@ func (p *Planner) still(t *Track, at int64, peak uint8) uint8 {
 }
 
 // see takes note of the level that is in force. Whoever changed it, the debt stays one that an excess may still add to.
-func (p *Planner) see(t *Track, at int64, live uint8) {
+func (p *Planner) see(t view, at int64, live uint8) {
 	if live == t.level {
 		return
 	}
@@ -115,12 +117,14 @@ func (p *Planner) see(t *Track, at int64, live uint8) {
 
 // Explain gives the request that the planner holds to be in force at an instant, with the plan behind it; false
 // while too little is known.
-func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) {
-	request, ok := p.Request(t, at)
+func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) { return p.explain(t.view(at), at) }
+
+func (p *Planner) explain(t view, at int64) (Explanation, bool) {
+	request, ok := p.request(t, at)
 	if !ok {
 		return Explanation{}, false
 	}
-	p.plan(t, t.slots.now, 0)
+	p.plan(t, t.now, 0)
 	s, price := p.span(t, 0), p.prices(t)
 	_, into := slotOf(at)
 	e := Explanation{

@@ -44,31 +44,52 @@ func (o MemoryOptions) filled() MemoryOptions {
 //
 // Times are unix seconds and must not decrease; use is that of the hottest replica, in bytes.
 type Memory struct {
-	o       MemoryOptions
-	first   int64 // of the first sample
-	at      int64 // of the last sample; zero: none
-	dayEnds int64 // of the last sample's local day
-	grown   int64 // when the request last grew
+	MemoryProfile
+	MemoryStanding
+}
+
+// MemoryProfile is what was measured of a container's memory. Its zero value is of nothing, with days that begin in
+// UTC.
+type MemoryProfile struct {
+	zone    *time.Location // nil: UTC
+	first   int64          // of the first sample
+	at      int64          // of the last sample; zero: none
+	dayEnds int64          // of the last sample's local day
 	days    memoryDays
 	today   memoryToday
-	answer  memoryAnswer
 	before  float32 // bytes, peak of the day with samples before today
-	news    bool    // a decision is due
+	news    uint32  // how often something happened by which requests are decided anew
 	leaking bool
 	leak    memoryLeak
 	floors  memoryFloors
 	start   memoryStart
 }
 
-// NewMemory is a Memory that has seen nothing.
-func NewMemory(o MemoryOptions) *Memory { return &Memory{o: o.filled()} }
+// MemoryStanding is what was decided of a container's memory, and by what. Its zero value is of one that nothing was
+// decided of.
+type MemoryStanding struct {
+	o      MemoryOptions
+	grown  int64 // when the request last grew, unix seconds
+	answer memoryAnswer
+	heard  uint32 // MemoryProfile.news of the last decision
+}
 
-// Configure puts other options in force, for policies and limits change; what was learned stays.
-func (m *Memory) Configure(o MemoryOptions) { m.o, m.news = o.filled(), true }
+// NewMemory is a Memory that has seen nothing.
+func NewMemory(o MemoryOptions) *Memory {
+	return &Memory{MemoryProfile{zone: o.filled().Zone}, MemoryStanding{o: o.filled()}}
+}
+
+// memoryView is what is decided by.
+type memoryView struct {
+	*MemoryProfile
+	*MemoryStanding
+}
+
+func (m *Memory) view() memoryView { return memoryView{&m.MemoryProfile, &m.MemoryStanding} }
 
 // Add takes the highest use of a slot. A reading that is no amount, or older than the last, is left
 // out; so are the first minutes after Started, which are kept apart.
-func (m *Memory) Add(at int64, used float64) {
+func (m *MemoryProfile) Add(at int64, used float64) {
 	if !(used >= 0 && used <= memoryMost) || at < m.at || at <= 0 {
 		return
 	}
@@ -83,33 +104,41 @@ func (m *Memory) Add(at int64, used float64) {
 	m.today.sum += used
 	m.today.count++
 	m.today.peak = max(m.today.peak, memoryCeil(used))
-	m.news = m.news || m.days.n == 0 // the first day has no turn to wait for
+	if m.days.n == 0 { // the first day has no turn to wait for
+		m.news++
+	}
 }
 
 // turn ends the day of the last sample and begins that of at.
-func (m *Memory) turn(at int64) {
+func (m *MemoryProfile) turn(at int64) {
 	if m.at == 0 {
-		m.first, m.news = at, true
+		m.first = at
 	} else {
 		m.days.close(m.today)
-		m.before, m.news = m.today.peak, true
+		m.before = m.today.peak
 		m.leak.close()
 		m.leaking = m.leak.found()
 	}
+	m.news++
 	m.today = memoryToday{}
-	t := time.Unix(at, 0).In(m.o.Zone)
-	m.today.starts = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.o.Zone).Unix()
-	m.dayEnds = time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, m.o.Zone).Unix()
+	zone := m.zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	t := time.Unix(at, 0).In(zone)
+	m.today.starts = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, zone).Unix()
+	m.dayEnds = time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone).Unix()
 }
 
 // OOM takes a kill: at a limit (or at the request, where there is no limit) of so many bytes, more was
 // wanted. Image is a hash of what ran. The floor that it leaves decays apart from the use, see Request.
-func (m *Memory) OOM(at int64, limit float64, image uint32) {
+func (m *MemoryProfile) OOM(at int64, limit float64, image uint32) {
 	if !(limit >= 0 && limit <= memoryMost) {
 		return
 	}
 	m.floors.add(at, max(limit, float64(m.today.peak)), image)
-	m.start.image, m.news = image, true
+	m.start.image = image
+	m.news++
 	m.leak, m.leaking = memoryLeak{}, false
 }
 

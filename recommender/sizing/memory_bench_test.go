@@ -26,7 +26,7 @@ func BenchmarkMemoryDecide(b *testing.B) {
 	m := NewMemory(MemoryOptions{})
 	memoryWalk(m, 100, spiky(1), nil)
 	for b.Loop() {
-		m.news = true
+		m.news++
 		m.Request(m.at, 2*gib)
 	}
 }

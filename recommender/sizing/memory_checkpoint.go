@@ -6,70 +6,110 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 )
 
-// A checkpoint is: version, the fields in their order in little endian, and a CRC-32 of all before it.
-const memoryVersion = 1
+// A checkpoint is: version, the fields in their order in little endian, and a CRC-32 of all before it. In the first
+// version a profile was one with its standing.
+const (
+	memoryVersion  = 2
+	memoryWithPlan = 1
+)
 
 var errMemoryBroken = errors.New("the checkpoint is truncated or corrupt")
 
-// AppendBinary appends a checkpoint of all that was learned. The options are no part of it. Its error
-// is always nil.
-func (m *Memory) AppendBinary(b []byte) ([]byte, error) {
-	var body []byte
-	for _, field := range m.fields() {
-		body, _ = binary.Append(body, binary.LittleEndian, field)
+// AppendBinary appends a checkpoint of all that was learned; where days begin is no part of it. Its error is always
+// nil.
+func (m *MemoryProfile) AppendBinary(b []byte) ([]byte, error) {
+	return memorySeal(b, memoryVersion, append([]any{&m.news}, m.fields()...)), nil
+}
+
+// UnmarshalBinary puts what a checkpoint holds in the place of all that was learned; where days begin stays. On an
+// error, which says what is wrong with the checkpoint, m is not changed.
+func (m *MemoryProfile) UnmarshalBinary(data []byte) error {
+	n := MemoryProfile{zone: m.zone}
+	fields := append([]any{&n.news}, n.fields()...)
+	if len(data) > 0 && data[0] == memoryWithPlan {
+		var old struct {
+			grown         int64
+			held, request float64
+			reason        MemoryReason
+			news          bool
+		}
+		n.news = 1
+		fields = n.fields()
+		fields = slices.Concat(fields[:3], []any{&old.grown, &old.held, &old.request, &old.reason}, fields[3:4], []any{&old.news}, fields[4:])
 	}
-	return append(b, memorySeal(body)...), nil
-}
-
-// memorySeal makes a checkpoint of the fields.
-func memorySeal(body []byte) []byte {
-	b := append([]byte{memoryVersion}, body...)
-	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-}
-
-// UnmarshalBinary puts what a checkpoint holds in the place of all that was learned; the options
-// stay. On an error, which says what is wrong with the checkpoint, m is not changed.
-func (m *Memory) UnmarshalBinary(data []byte) error {
-	restored := NewMemory(m.o)
-	if err := restored.decode(data); err != nil {
+	if err := memoryOpen(data, fields, memoryWithPlan, memoryVersion); err != nil {
 		return fmt.Errorf("restore memory sizing: %w", err)
 	}
-	*m = *restored
+	if !n.sound() {
+		return fmt.Errorf("restore memory sizing: %w", errMemoryBroken)
+	}
+	*m = n
 	return nil
 }
 
-func (m *Memory) decode(data []byte) error {
+// AppendBinary appends a checkpoint of what was decided; the options are no part of it. Its error is always nil.
+func (s *MemoryStanding) AppendBinary(b []byte) ([]byte, error) {
+	return memorySeal(b, memoryVersion, s.fields()), nil
+}
+
+// UnmarshalBinary puts what a checkpoint holds in the place of what was decided; the options stay. On an error s is
+// not changed.
+func (s *MemoryStanding) UnmarshalBinary(data []byte) error {
+	n := MemoryStanding{o: s.o}
+	if err := memoryOpen(data, n.fields(), memoryVersion); err != nil {
+		return fmt.Errorf("restore memory sizing: %w", err)
+	}
+	if !n.sound() {
+		return fmt.Errorf("restore memory sizing: %w", errMemoryBroken)
+	}
+	*s = n
+	return nil
+}
+
+// memorySeal appends a checkpoint of the fields.
+func memorySeal(b []byte, version byte, fields []any) []byte {
+	begin := len(b)
+	b = append(b, version)
+	for _, field := range fields {
+		b, _ = binary.Append(b, binary.LittleEndian, field)
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b[begin:]))
+}
+
+// memoryOpen fills in the fields of a checkpoint of one of the versions.
+func memoryOpen(data []byte, fields []any, versions ...byte) error {
 	end := len(data) - crc32.Size
 	if end < 1 {
 		return errMemoryBroken
 	}
-	if data[0] != memoryVersion {
-		return fmt.Errorf("the checkpoint is of version %d, this program reads %d", data[0], memoryVersion)
+	if !slices.Contains(versions, data[0]) {
+		return fmt.Errorf("the checkpoint is of version %d, this program reads %v", data[0], versions)
 	}
 	if crc32.ChecksumIEEE(data[:end]) != binary.LittleEndian.Uint32(data[end:]) {
 		return errMemoryBroken
 	}
 	rest := data[1:end]
-	for _, field := range m.fields() {
+	for _, field := range fields {
 		n, err := binary.Decode(rest, binary.LittleEndian, field)
 		if err != nil {
 			return errMemoryBroken
 		}
 		rest = rest[n:]
 	}
-	if len(rest) > 0 || !m.sound() {
+	if len(rest) > 0 {
 		return errMemoryBroken
 	}
 	return nil
 }
 
 // fields are what is written, in their order.
-func (m *Memory) fields() []any {
+func (m *MemoryProfile) fields() []any {
 	t, d, l, f, s := &m.today, &m.days, &m.leak, &m.floors, &m.start
 	return []any{
-		&m.first, &m.at, &m.dayEnds, &m.grown, &m.answer.held, &m.answer.request, &m.answer.reason, &m.before, &m.news, &m.leaking,
+		&m.first, &m.at, &m.dayEnds, &m.before, &m.leaking,
 		&t.starts, &t.sum, &t.count, &t.peak,
 		&d.daily, &d.weekly, &d.week, &d.mean, &d.weight, &d.n, &d.weeks, &d.filled,
 		&l.lows, &l.today, &l.n,
@@ -78,13 +118,27 @@ func (m *Memory) fields() []any {
 	}
 }
 
+func (s *MemoryStanding) fields() []any {
+	return []any{&s.grown, &s.answer.held, &s.answer.request, &s.answer.reason, &s.heard}
+}
+
 // sound says whether a state can have come about.
-func (m *Memory) sound() bool {
+func (s *MemoryStanding) sound() bool {
+	for _, v := range []float64{s.answer.held, s.answer.request} {
+		if !(v >= 0 && v <= 4*memoryMost) {
+			return false
+		}
+	}
+	return s.answer.reason <= MemoryFloored && s.grown >= -memoryDay && s.grown <= math.MaxInt64/2
+}
+
+// sound says whether a state can have come about.
+func (m *MemoryProfile) sound() bool {
 	d := &m.days
 	if d.n > memoryRecentDays || d.weeks > memoryOldWeeks || d.filled > 6 || m.leak.n > memoryLows {
 		return false
 	}
-	for _, at := range append([]int64{m.first, m.at, m.dayEnds, m.grown, m.today.starts, m.start.at}, m.floors.at[:]...) {
+	for _, at := range append([]int64{m.first, m.at, m.dayEnds, m.today.starts, m.start.at}, m.floors.at[:]...) {
 		if at < -memoryDay || at > math.MaxInt64/2 {
 			return false
 		}
@@ -101,10 +155,5 @@ func (m *Memory) sound() bool {
 			return false
 		}
 	}
-	for _, v := range []float64{m.answer.held, m.answer.request} {
-		if !(v >= 0 && v <= 4*memoryMost) {
-			return false
-		}
-	}
-	return m.answer.reason <= MemoryFloored && m.today.sum >= 0 && m.today.sum <= memoryMost*math.MaxUint32
+	return m.today.sum >= 0 && m.today.sum <= memoryMost*math.MaxUint32
 }

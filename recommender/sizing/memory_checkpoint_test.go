@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"testing"
 )
@@ -13,9 +14,10 @@ func TestMemoryCheckpoint(t *testing.T) {
 		m.Started(memoryT0-9000, 3)
 		memoryWalk(m, days, spiky(2), nil)
 		m.OOM(memoryT0+int64(days*memoryDay), 3*gib, 3)
-		data, _ := m.AppendBinary([]byte("head"))
+		data, _ := m.MemoryProfile.AppendBinary([]byte("head"))
+		stands, _ := m.MemoryStanding.AppendBinary([]byte("head"))
 		twin := NewMemory(o)
-		if err := twin.UnmarshalBinary(data[4:]); err != nil {
+		if err := errors.Join(twin.MemoryProfile.UnmarshalBinary(data[4:]), twin.MemoryStanding.UnmarshalBinary(stands[4:])); err != nil {
 			t.Fatal(err)
 		}
 		if *twin != *m {
@@ -36,15 +38,25 @@ func TestMemoryCheckpoint(t *testing.T) {
 func TestMemoryRefusesABrokenCheckpoint(t *testing.T) {
 	m := NewMemory(MemoryOptions{})
 	memoryWalk(m, 3, spiky(1), nil)
-	good, _ := m.AppendBinary(nil)
-	other := bytes.Clone(good)
-	other[0]++
-	flipped := bytes.Clone(good)
-	flipped[40] ^= 1
-	for name, data := range map[string][]byte{"empty": nil, "cut": good[:len(good)-1], "longer": append(bytes.Clone(good), 0), "version": other, "flipped": flipped} {
-		before := *m
-		if err := m.UnmarshalBinary(data); err == nil || *m != before {
-			t.Errorf("%s: error %v, changed %v; want an error and no change", name, err, *m != before)
+	profile, _ := m.MemoryProfile.AppendBinary(nil)
+	standing, _ := m.MemoryStanding.AppendBinary(nil)
+	for part, good := range map[string][]byte{"profile": profile, "standing": standing} {
+		restore := m.MemoryProfile.UnmarshalBinary
+		if part == "standing" {
+			restore = m.MemoryStanding.UnmarshalBinary
+		}
+		other := bytes.Clone(good)
+		other[0] += 7
+		flipped := bytes.Clone(good)
+		flipped[20] ^= 1
+		for name, data := range map[string][]byte{"empty": nil, "cut": good[:len(good)-1], "longer": append(bytes.Clone(good), 0), "version": other, "flipped": flipped} {
+			before := *m
+			if err := restore(data); err == nil || *m != before {
+				t.Errorf("%s, %s: error %v, changed %v; want an error and no change", part, name, err, *m != before)
+			}
+		}
+		if err := restore(good); err != nil {
+			t.Errorf("%s: %v", part, err)
 		}
 	}
 }
@@ -52,13 +64,16 @@ func TestMemoryRefusesABrokenCheckpoint(t *testing.T) {
 func FuzzMemoryUnmarshal(f *testing.F) {
 	m := NewMemory(MemoryOptions{})
 	memoryWalk(m, 40, spiky(1), nil)
-	good, _ := m.AppendBinary(nil)
-	f.Add(good[1 : len(good)-4])
-	f.Fuzz(func(t *testing.T, body []byte) {
+	profile, _ := m.MemoryProfile.AppendBinary(nil)
+	standing, _ := m.MemoryStanding.AppendBinary(nil)
+	f.Add(profile[1:len(profile)-4], standing[1:len(standing)-4], byte(memoryVersion))
+	f.Add(profile[1:len(profile)-4], standing[1:len(standing)-4], byte(memoryWithPlan))
+	f.Fuzz(func(t *testing.T, profile, standing []byte, version byte) {
 		m := NewMemory(MemoryOptions{})
-		if m.UnmarshalBinary(memorySeal(body)) != nil {
+		if m.MemoryProfile.UnmarshalBinary(memorySeal(nil, version, []any{profile})) != nil {
 			return
 		}
+		_ = m.MemoryStanding.UnmarshalBinary(memorySeal(nil, version, []any{standing}))
 		at := m.at
 		for slot := range int64(300) {
 			m.Add(at+slot*memorySlot, gib)
@@ -71,27 +86,26 @@ func FuzzMemoryUnmarshal(f *testing.F) {
 
 func TestMemoryRefusesTheImpossible(t *testing.T) {
 	for name, spoil := range map[string]func(*Memory){
-		"29 days":          func(m *Memory) { m.days.n = memoryRecentDays + 1 },
-		"nine weeks":       func(m *Memory) { m.days.weeks = memoryOldWeeks + 1 },
-		"nine lows":        func(m *Memory) { m.leak.n = memoryLows + 1 },
-		"a negative peak":  func(m *Memory) { m.today.peak = -1 },
-		"no number":        func(m *Memory) { m.days.daily[3] = float32(math.NaN()) },
-		"an endless floor": func(m *Memory) { m.floors.bytes[2] = float32(math.Inf(1)) },
-		"a far future":     func(m *Memory) { m.start.at = math.MaxInt64 },
-		"an unknown why":   func(m *Memory) { m.answer.reason = MemoryFloored + 1 },
-		"a negative sum":   func(m *Memory) { m.today.sum = -1 },
-		"no request":       func(m *Memory) { m.answer.request = math.NaN() },
+		"29 days":                 func(m *Memory) { m.days.n = memoryRecentDays + 1 },
+		"nine weeks":              func(m *Memory) { m.days.weeks = memoryOldWeeks + 1 },
+		"nine lows":               func(m *Memory) { m.leak.n = memoryLows + 1 },
+		"a negative peak":         func(m *Memory) { m.today.peak = -1 },
+		"no number":               func(m *Memory) { m.days.daily[3] = float32(math.NaN()) },
+		"an endless floor":        func(m *Memory) { m.floors.bytes[2] = float32(math.Inf(1)) },
+		"a far future":            func(m *Memory) { m.start.at = math.MaxInt64 },
+		"an unknown why":          func(m *Memory) { m.answer.reason = MemoryFloored + 1 },
+		"a negative sum":          func(m *Memory) { m.today.sum = -1 },
+		"no request":              func(m *Memory) { m.answer.request = math.NaN() },
+		"grown in the far future": func(m *Memory) { m.grown = math.MaxInt64 },
 	} {
 		m := NewMemory(MemoryOptions{})
 		memoryWalk(m, 9, spiky(1), nil)
 		spoil(m)
-		data, _ := m.AppendBinary(nil)
-		if err := NewMemory(MemoryOptions{}).UnmarshalBinary(data); err == nil {
+		data, _ := m.MemoryProfile.AppendBinary(nil)
+		stands, _ := m.MemoryStanding.AppendBinary(nil)
+		again := NewMemory(MemoryOptions{})
+		if a, b := again.MemoryProfile.UnmarshalBinary(data), again.MemoryStanding.UnmarshalBinary(stands); a == nil && b == nil {
 			t.Errorf("%s: restored", name)
 		}
-	}
-	good, _ := NewMemory(MemoryOptions{}).AppendBinary(nil)
-	if err := NewMemory(MemoryOptions{}).UnmarshalBinary(memorySeal(append(good[1:len(good)-4], 0))); err == nil {
-		t.Error("a byte too many: restored")
 	}
 }

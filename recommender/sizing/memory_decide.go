@@ -10,7 +10,7 @@ type memoryAnswer struct {
 }
 
 // decide weighs what is wanted against the request held.
-func (m *Memory) decide(at int64, held, least float64, bound MemoryReason) memoryAnswer {
+func (m memoryView) decide(at int64, held, least float64, bound MemoryReason) memoryAnswer {
 	f := m.forecast(at)
 	want := max(least, min(math.Exp(f.cheapest(math.Log(least))), m.ceiling()))
 	if m.leaking {
@@ -35,12 +35,12 @@ func (m *Memory) decide(at int64, held, least float64, bound MemoryReason) memor
 	return memoryAnswer{held, held, MemorySettled}
 }
 
-func (m *Memory) mayShrink(at int64, gain float64) bool {
+func (m memoryView) mayShrink(at int64, gain float64) bool {
 	return gain > memoryChange && at-m.grown >= memoryWait
 }
 
 // ceiling is the most that is worth requesting, in bytes.
-func (m *Memory) ceiling() float64 {
+func (m memoryView) ceiling() float64 {
 	if m.o.Limit > 0 {
 		return m.o.Limit
 	}
@@ -48,12 +48,12 @@ func (m *Memory) ceiling() float64 {
 }
 
 // leakNeeds is enough for two days of a leak: more would only postpone the restart.
-func (m *Memory) leakNeeds() float64 {
+func (m memoryView) leakNeeds() float64 {
 	return float64(max(m.today.peak, m.before))*(1+m.o.Margin) + 2*m.leak.slope()
 }
 
 // least is the lowest request that may be advised, whatever it costs, and what it is for.
-func (m *Memory) least(at int64, a *MemoryAdvice) (float64, MemoryReason) {
+func (m memoryView) least(at int64, a *MemoryAdvice) (float64, MemoryReason) {
 	least, bound := max(a.Peak*(1+m.o.Margin), 1), MemoryNear
 	if load := a.Load * (1 + m.o.Margin); !m.o.InPlace && load > least {
 		least, bound = load, MemoryLoad
@@ -75,7 +75,7 @@ func (m *Memory) Cost(at int64, request float64) MemoryCost {
 	if m.at == 0 || !(request > 0) {
 		return MemoryCost{}
 	}
-	f := m.forecast(at)
+	f := m.view().forecast(at)
 	chance := f.above(math.Log(request))
 	return MemoryCost{
 		Reserved: request / (1 << 30) * 24,
@@ -92,7 +92,7 @@ func (m *Memory) Limit(at int64, request float64) float64 {
 	if m.at == 0 {
 		return request
 	}
-	f := m.forecast(at)
+	f := m.view().forecast(at)
 	low := math.Log(max(request, m.floors.least(at, m.start.image), m.start.load()*(1+m.o.Margin), 1))
 	high := max(low, f.top+memoryReach)
 	for ln := low; ln < high; ln += memoryGrid {

@@ -81,12 +81,14 @@ func TestMemoryNamesALeak(t *testing.T) {
 func TestMemoryDoesNotChaseALeak(t *testing.T) {
 	m := NewMemory(MemoryOptions{Risk: 1000})
 	memoryWalk(m, 30, spiky(4), nil)
-	m.answer, m.news = memoryAnswer{}, true
+	m.answer = memoryAnswer{}
+	m.news++
 	free := m.Request(m.at, 0).Request
 	for i := range m.leak.lows {
 		m.leak.lows[i], m.leak.n = float32(gib*(1+0.01*float64(i))), memoryLows
 	}
-	m.leaking, m.answer, m.news = true, memoryAnswer{}, true
+	m.leaking, m.answer = true, memoryAnswer{}
+	m.news++
 	a := m.Request(m.at, 0)
 	if want := a.Peak*(1+DefaultMemoryMargin) + 0.02*gib; a.Request > want*1.000001 || free < 1.5*want {
 		t.Errorf("%.3f GiB (%.3f without a leak), want %.3f: the peak, its margin and two days of 0.01 GiB", a.Request/gib, free/gib, want/gib)

@@ -33,7 +33,7 @@ type memoryForecast struct {
 }
 
 // forecast reads the days, and of today as much as has passed.
-func (m *Memory) forecast(at int64) (f memoryForecast) {
+func (m memoryView) forecast(at int64) (f memoryForecast) {
 	d := &m.days
 	elapsed := m.today.elapsed(at)
 	if today := memoryLn(float64(m.today.peak)); d.n == 0 || today > d.daily[0] {

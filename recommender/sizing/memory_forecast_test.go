@@ -30,7 +30,7 @@ func TestMemoryForecastOfOneDay(t *testing.T) {
 		{0.006, 1.0001 * gib, 0},   // nothing is used over a limit
 		{0.006, 2 * gib, 0.210098}, // which is further up here
 	} {
-		f := memoryOfOneDay(MemoryOptions{Limit: row.limit}).forecast(memoryT0)
+		f := memoryOfOneDay(MemoryOptions{Limit: row.limit}).view().forecast(memoryT0)
 		if got := f.above(math.Log(gib) + row.over); math.Abs(got-row.want) > 2e-4 {
 			t.Errorf("%+g over, limit %g: %.6f, want %.6f", row.over, row.limit, got, row.want)
 		}
@@ -41,7 +41,7 @@ func TestMemoryForecastOfOneDay(t *testing.T) {
 func TestMemoryForecastFalls(t *testing.T) {
 	m := NewMemory(MemoryOptions{})
 	memoryWalk(m, 100, spiky(3), nil)
-	f := m.forecast(memoryT0 + 100*memoryDay)
+	f := m.view().forecast(memoryT0 + 100*memoryDay)
 	last := 1.0
 	for ln := 5.0; ln < 35; ln += 0.01 {
 		p := f.above(ln)
@@ -59,7 +59,7 @@ func TestMemoryForecastFalls(t *testing.T) {
 func TestMemoryCheapest(t *testing.T) {
 	m := NewMemory(MemoryOptions{})
 	memoryWalk(m, 60, spiky(11), nil)
-	f := m.forecast(memoryT0 + 60*memoryDay)
+	f := m.view().forecast(memoryT0 + 60*memoryDay)
 	least := math.Log(gib)
 	best := f.cheapest(least)
 	for ln := least; ln < f.top+memoryReach; ln += 0.001 {
@@ -90,7 +90,7 @@ func TestMemoryLimitAdvice(t *testing.T) {
 	m := memoryOfOneDay(MemoryOptions{})
 	m.at, m.first = memoryT0, memoryT0-memoryDay
 	limit := m.Limit(memoryT0, gib)
-	f := m.forecast(memoryT0)
+	f := m.view().forecast(memoryT0)
 	if p := f.above(math.Log(limit)); p > memoryRare || limit > 2*gib {
 		t.Errorf("limit %.3f GiB is exceeded with %.5f, want 0.001 at most and under 2 GiB", limit/gib, p)
 	}

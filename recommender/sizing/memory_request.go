@@ -60,7 +60,19 @@ const (
 // come within Margin of held, once a day, after a kill, after a start and when something else is held;
 // in between the last decision stands. Grows are at once. Shrinks wait until held has not grown for a
 // day and take at most 30 % at a time.
-func (m *Memory) Request(at int64, held float64) MemoryAdvice {
+func (m *Memory) Request(at int64, held float64) MemoryAdvice { return m.view().request(at, held) }
+
+// Advise is Request for what was measured and what stands of a container that are kept apart: the profile is only
+// read. With other options than before it decides anew; a zone is not among them, for days are the profile's.
+func (o MemoryOptions) Advise(u *MemoryProfile, s *MemoryStanding, at int64, held float64) MemoryAdvice {
+	o.Zone = nil
+	if o = o.filled(); o != s.o {
+		s.o, s.heard = o, u.news-1
+	}
+	return memoryView{u, s}.request(at, held)
+}
+
+func (m memoryView) request(at int64, held float64) MemoryAdvice {
 	a := MemoryAdvice{Request: held, Leak: m.leaking, Confidence: float64(m.at-m.first) / memoryDay}
 	if m.at == 0 || m.at-m.first < memoryLeast {
 		return a
@@ -74,8 +86,8 @@ func (m *Memory) Request(at int64, held float64) MemoryAdvice {
 	if math.Abs(held-last.request) <= memorySame*last.request {
 		*last = memoryAnswer{held, held, MemorySettled} // it was done
 	}
-	if m.news || held != last.held || last.request < least {
-		*last, m.news = m.decide(at, held, least, bound), false
+	if m.news != m.heard || held != last.held || last.request < least {
+		*last, m.heard = m.decide(at, held, least, bound), m.news
 	}
 	a.Request, a.Reason = last.request, last.reason
 	a.Margin = a.Request/max(a.Peak, 1) - 1

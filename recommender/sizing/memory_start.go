@@ -16,14 +16,15 @@ type memoryStart struct {
 
 // Started marks a start of a replica. What is used in the ten minutes after it is counted as loading.
 // Image is a hash of what was started; an OOM floor counts in full for the image that was killed only.
-func (m *Memory) Started(at int64, image uint32) {
+func (m *MemoryProfile) Started(at int64, image uint32) {
 	s := &m.start
 	if at < s.at || at <= 0 {
 		return
 	}
 	s.earlier = max(s.peak, s.earlier*memoryFaded)
 	s.peak, s.at, s.image = 0, at, image
-	m.leak, m.leaking, m.news = memoryLeak{}, false, true
+	m.news++
+	m.leak, m.leaking = memoryLeak{}, false
 }
 
 // takes says whether a sample belongs to a start, and keeps its peak if so.

@@ -282,15 +282,15 @@ func TestMemoryRepeatsItsAdvice(t *testing.T) {
 func TestMemoryChangesForAReason(t *testing.T) {
 	m := NewMemory(MemoryOptions{})
 	memoryWalk(m, 60, spiky(11), nil)
-	least, _ := m.least(m.at, &MemoryAdvice{})
+	least, _ := m.view().least(m.at, &MemoryAdvice{})
 	tried := 0
 	for m.o.Risk = 1; m.o.Risk < 300; m.o.Risk *= 1.003 { // somewhere two requests that lie apart cost nearly the same
-		f := m.forecast(m.at)
+		f := m.view().forecast(m.at)
 		want := f.cheapest(math.Log(least))
 		for ln := want + 2*memorySame; ln < want+1; ln += 0.02 {
 			if gain := f.cost(ln) - f.cost(want); gain > 0 && gain < 0.9*memoryChange {
 				tried++
-				if d := m.decide(m.at+2*memoryDay, math.Exp(ln), least, MemoryNear); d.request != math.Exp(ln) {
+				if d := m.view().decide(m.at+2*memoryDay, math.Exp(ln), least, MemoryNear); d.request != math.Exp(ln) {
 					t.Errorf("risk %g: changed from %.0f to %.0f for a gain of %.4f", m.o.Risk, math.Exp(ln), d.request, gain)
 				}
 			}

@@ -27,39 +27,39 @@ var lingering = func() (w [horizon + 1]float64) {
 }()
 
 // any gathers every slot before the given one.
-func (o *odds) any(t *Track, slot int64) {
+func (o *odds) any(t view, slot int64) {
 	for age := int64(1); age < kept; age++ {
-		o.add(t.slots.at(slot-age), t.weight(slot-age, age))
+		o.add(t.peak(slot-age), t.weight(slot-age, age))
 	}
 }
 
 // like gathers the slots that lie whole periods of the wall clock before the one h hours after from, the first
 // that has not passed, and at a lower weight their neighbours.
-func (o *odds) like(t *Track, c *clock, from int64, h int, period int64) {
+func (o *odds) like(t view, c *clock, from int64, h int, period int64) {
 	for back := period; back <= kept; back += period {
 		then := from + int64(h) - back + c.shift(h, back)
 		if then >= from {
 			continue
 		}
 		weight := t.weight(then, back)
-		o.add(t.slots.at(then), weight)
-		o.add(t.slots.at(then-1), weight*beside)
+		o.add(t.peak(then), weight)
+		o.add(t.peak(then-1), weight*beside)
 		if then+1 < from {
-			o.add(t.slots.at(then+1), weight*beside)
+			o.add(t.peak(then+1), weight*beside)
 		}
 	}
 }
 
 // lately gathers the given slot, as far as it has passed, and those before it.
-func (o *odds) lately(t *Track, slot int64) {
+func (o *odds) lately(t view, slot int64) {
 	for r := int64(0); r < recalled; r++ {
-		o.add(t.slots.at(slot-r), lingering[r])
+		o.add(t.peak(slot-r), lingering[r])
 	}
 }
 
 // weight is what a slot counts that is so many slots old: less for each day, and little where another version
 // of what runs there was at work.
-func (t *Track) weight(slot, age int64) float64 {
+func (t view) weight(slot, age int64) float64 {
 	w := faded[age/perDay]
 	if slot < t.renewed {
 		w *= outdated

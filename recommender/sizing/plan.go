@@ -3,7 +3,7 @@ package sizing
 import "math"
 
 // prices are those of the track at hand.
-func (p *Planner) prices(t *Track) prices {
+func (p *Planner) prices(t view) prices {
 	mean := t.mean()
 	return prices{
 		excess: p.o.Risk * excessPrice * mean,
@@ -13,11 +13,11 @@ func (p *Planner) prices(t *Track) prices {
 }
 
 // span is the levels of all that was measured, of the request and of what it must be at least.
-func (p *Planner) span(t *Track, must uint8) span {
+func (p *Planner) span(t view, must uint8) span {
 	s := span{low: levels - 1, high: int(max(must, t.level, 1))}
-	for _, l := range t.slots.peak {
-		if l != 0 {
-			s.low, s.high = min(s.low, int(l)), max(s.high, int(l))
+	for slot := t.now - kept + 1; slot <= t.now; slot++ {
+		if l := int(t.peak(slot)); l != 0 {
+			s.low, s.high = min(s.low, l), max(s.high, l)
 		}
 	}
 	s.low = max(min(s.low, s.high), int(levelOf(p.o.Floor)))
@@ -27,7 +27,7 @@ func (p *Planner) span(t *Track, must uint8) span {
 
 // plan is the request for a slot with which the cheapest course through the horizon begins, must at least.
 // The present request stays where another one is not worth its change.
-func (p *Planner) plan(t *Track, slot int64, must uint8) uint8 {
+func (p *Planner) plan(t view, slot int64, must uint8) uint8 {
 	s, price := p.span(t, must), p.prices(t)
 	p.foresee(t, slot, s, price)
 	if t.changes < 1 {
@@ -64,7 +64,7 @@ func (p *Planner) walk(s span, change float64) {
 }
 
 // foresee fills in what each level is expected to cost in each slot of the horizon.
-func (p *Planner) foresee(t *Track, slot int64, s span, price prices) {
+func (p *Planner) foresee(t view, slot int64, s span, price prices) {
 	p.trust(t)
 	var any, late row
 	p.odds.any(t, slot)
@@ -97,7 +97,7 @@ func (p *Planner) foresee(t *Track, slot int64, s span, price prices) {
 }
 
 // calendar adds what the daily and the weekly outlook expect of the slot h hours on, and gives their share.
-func (p *Planner) calendar(t *Track, slot int64, h int, s span, price prices) (share float64) {
+func (p *Planner) calendar(t view, slot int64, h int, s span, price prices) (share float64) {
 	if p.o.Flat {
 		return 0
 	}

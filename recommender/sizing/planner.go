@@ -77,28 +77,31 @@ func NewPlanner(o Options) *Planner {
 
 // Add records use, and answers an excess of the request that the planner holds to be in force.
 func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
-	p.pass(t, at)
+	p.pass(t.view(at), at)
 	if !t.Record(at, used, limited) {
 		return
 	}
 	if limited {
 		used *= headroom
 	}
-	if r, ok := p.value(t); ok && used > r {
-		p.react(t, used)
-		t.held = at + holdAfter
+	v := t.view(at)
+	if r, ok := p.value(v); ok && used > r {
+		p.react(v, used)
+		v.held = at + holdAfter
 	}
 }
 
 // Request is what to request at an instant, not before the last one: cores; false while too little is known.
 // It is taken to be in force from then on.
-func (p *Planner) Request(t *Track, at int64) (float64, bool) {
+func (p *Planner) Request(t *Track, at int64) (float64, bool) { return p.request(t.view(at), at) }
+
+func (p *Planner) request(t view, at int64) (float64, bool) {
 	p.pass(t, at)
 	return p.value(t)
 }
 
 // value is the request in force.
-func (p *Planner) value(t *Track) (float64, bool) {
+func (p *Planner) value(t view) (float64, bool) {
 	switch {
 	case t.level == 0:
 		return 0, false
@@ -109,7 +112,7 @@ func (p *Planner) value(t *Track) (float64, bool) {
 }
 
 // pass lets time go on: at the turn of an hour a new plan is made, and before it one for the hour to come.
-func (p *Planner) pass(t *Track, at int64) {
+func (p *Planner) pass(t view, at int64) {
 	slot, into := slotOf(at)
 	if t.first == 0 {
 		return
@@ -128,9 +131,8 @@ func (p *Planner) pass(t *Track, at int64) {
 
 // turn lets outlooks pay for each slot that has passed, and choose for the next; what is further back than a
 // week is not made up for.
-func (p *Planner) turn(t *Track, slot int64) {
+func (p *Planner) turn(t view, slot int64) {
 	t.changes = min(t.changes+float32(p.o.Changes*float64(slot-t.turned)/perDay), float32(p.o.Changes*bank))
-	t.slots.advance(slot)
 	if t.turned < slot-lagging {
 		t.turned, t.choice = slot-lagging, [outlooks]uint8{}
 	}
@@ -141,7 +143,7 @@ func (p *Planner) turn(t *Track, slot int64) {
 }
 
 // renew makes the plan with which a slot begins, or goes on, at must at least.
-func (p *Planner) renew(t *Track, slot, at int64, must uint8) {
+func (p *Planner) renew(t view, slot, at int64, must uint8) {
 	if t.level == 0 && at-t.first < int64(p.o.Warm/time.Second) {
 		return
 	}
@@ -160,7 +162,7 @@ var needed = [...]float32{Fall: 0.5, Rise: 0, Excess: -1}
 
 // change makes another request, where the budget allows it: growth may borrow a change, and one more where use
 // exceeds the request already, so that a shrink just before does no harm.
-func (p *Planner) change(t *Track, next uint8, why Reason) {
+func (p *Planner) change(t view, next uint8, why Reason) {
 	if next == t.level || t.changes < needed[why] {
 		return
 	}
@@ -169,11 +171,11 @@ func (p *Planner) change(t *Track, next uint8, why Reason) {
 }
 
 // react answers an excess: the cheapest request for the hours in which use came as far as now.
-func (p *Planner) react(t *Track, used float64) {
+func (p *Planner) react(t view, used float64) {
 	least := levelOf(used * headroom)
-	s, near := &t.slots, levelOf(used*nearly)
+	near := levelOf(used * nearly)
 	for age := int64(1); age < kept; age++ {
-		if l := s.at(s.now - age); l >= near {
+		if l := t.peak(t.now - age); l >= near {
 			p.odds.add(max(l, least), faded[age/perDay])
 		}
 	}
@@ -182,5 +184,5 @@ func (p *Planner) react(t *Track, used float64) {
 	p.one = row{}
 	p.odds.priced(&p.one, sp, p.prices(t), 1)
 	must := max(sp.cheapest(&p.one, holdAfter/slotSeconds), least, t.level)
-	p.change(t, max(p.plan(t, s.now, must), must), Excess)
+	p.change(t, max(p.plan(t, t.now, must), must), Excess)
 }

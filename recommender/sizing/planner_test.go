@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"math/rand"
 	"testing"
@@ -225,12 +226,10 @@ func TestRestoredTrackIsTheTrack(t *testing.T) {
 	for m, u := range use[:len(use)-1440] {
 		p.Add(&track, int64(monday+60*m), u, m%100 == 0)
 	}
-	text, err := track.AppendBinary(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, _ := track.Profile.AppendBinary(nil)
+	stands, _ := track.Standing.AppendBinary(nil)
 	var again Track
-	if err := again.UnmarshalBinary(text); err != nil || again != track {
+	if err := errors.Join(again.Profile.UnmarshalBinary(text), again.Standing.UnmarshalBinary(stands)); err != nil || again != track {
 		t.Fatalf("restored: %v, the same: %t", err, again == track)
 	}
 	for m := len(use) - 1440; m < len(use); m++ {
@@ -250,18 +249,24 @@ func FuzzUnmarshalTrack(f *testing.F) {
 	for m := range int64(3000) {
 		p.Add(&track, monday+60*m, 0.3, false)
 	}
-	good, _ := track.AppendBinary(nil)
-	f.Add(good)
-	f.Add(good[:len(good)-1])
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
+	good, _ := track.Profile.AppendBinary(nil)
+	stands, _ := track.Standing.AppendBinary(nil)
+	f.Add(good, stands)
+	f.Add(good[:len(good)-1], stands[:len(stands)-1])
+	f.Add([]byte{}, []byte{})
+	f.Add(append([]byte{trackVersion}, make([]byte, trackBytes-1)...), stands)
+	f.Fuzz(func(t *testing.T, b, stands []byte) {
 		var track Track
-		if track.UnmarshalBinary(b) != nil {
+		if track.Profile.UnmarshalBinary(b) != nil {
 			return
 		}
-		again, _ := track.AppendBinary(nil)
-		if len(again) != len(b) || !bytes.Equal(again[:1+kept], b[:1+kept]) {
+		if again, _ := track.Profile.AppendBinary(nil); b[0] == profileVersion && !bytes.Equal(again, b) {
 			t.Errorf("not the bytes that were read")
+		}
+		if track.Standing.UnmarshalBinary(stands) == nil {
+			if again, _ := track.Standing.AppendBinary(nil); !bytes.Equal(again, stands) {
+				t.Errorf("not the standing that was read")
+			}
 		}
 		if r, ok := NewPlanner(Options{}).Request(&track, track.last+7200); ok && !(r > 0) {
 			t.Errorf("request %g", r)

@@ -4,8 +4,8 @@ import "math"
 
 // settle closes a slot: every outlook pays for what it would have requested there. One that has
 // nothing to go by yet pays as the best one does, so that it begins with a clean name.
-func (p *Planner) settle(t *Track, slot int64) {
-	peak := t.slots.at(slot)
+func (p *Planner) settle(t view, slot int64) {
+	peak := t.peak(slot)
 	if peak == 0 {
 		return
 	}
@@ -32,7 +32,7 @@ func (p *Planner) settle(t *Track, slot int64) {
 var forget = math.Exp2(-1.0 / lagging)
 
 // trust is how far each outlook is believed, by what its choices cost beside the best one's.
-func (p *Planner) trust(t *Track) {
+func (p *Planner) trust(t view) {
 	least := t.cost[0]
 	for _, c := range t.cost {
 		least = min(least, c)
@@ -48,7 +48,7 @@ func (p *Planner) trust(t *Track) {
 }
 
 // choose writes down what each outlook would request in a slot that begins.
-func (p *Planner) choose(t *Track, slot int64) {
+func (p *Planner) choose(t view, slot int64) {
 	s, price := p.span(t, 0), p.prices(t)
 	for k := range t.choice {
 		switch k {

@@ -145,7 +145,7 @@ func TestAdviceIsGivenUntilItIsFollowed(t *testing.T) {
 	at := int64(monday + 60*2*week)
 	var first Explanation
 	for i := range 20 {
-		e, ok := p.Advise(&track, at+int64(i), 2, 0.2)
+		e, ok := p.Advise(&track.Profile, &track.Standing, at+int64(i), 2, 0.2)
 		if i == 0 {
 			first = e
 		}
@@ -156,7 +156,7 @@ func TestAdviceIsGivenUntilItIsFollowed(t *testing.T) {
 	if first.Request < 0.2 || first.Request > 0.22 {
 		t.Errorf("%g cores for a steady use of 0.2", first.Request)
 	}
-	followed, _ := p.Advise(&track, at+30, first.Request, 0.2)
+	followed, _ := p.Advise(&track.Profile, &track.Standing, at+30, first.Request, 0.2)
 	if followed.Request != first.Request || followed.Left != first.Left {
 		t.Errorf("once followed: %g with %g left", followed.Request, followed.Left)
 	}
@@ -173,7 +173,7 @@ func TestAfterALongSilence(t *testing.T) {
 	if r, ok := p.Request(&track, at); ok && r > 0.3 {
 		t.Errorf("%g cores after a silence", r)
 	}
-	if e, ok := p.Advise(&track, at, 0.2, 0); ok && e.Request > 0.3 {
+	if e, ok := p.Advise(&track.Profile, &track.Standing, at, 0.2, 0); ok && e.Request > 0.3 {
 		t.Errorf("%g cores advised after a silence", e.Request)
 	}
 }
@@ -186,9 +186,9 @@ func TestOthersChangesDoNotBlockAnExcess(t *testing.T) {
 	}
 	at := int64(monday + 2*86400)
 	for i := range 40 {
-		p.Advise(&track, at+int64(i), []float64{0.25, 2}[i%2], 0.2)
+		p.Advise(&track.Profile, &track.Standing, at+int64(i), []float64{0.25, 2}[i%2], 0.2)
 	}
-	if e, _ := p.Advise(&track, at+50, 0.25, 0.9); e.Request < 0.9*headroom {
+	if e, _ := p.Advise(&track.Profile, &track.Standing, at+50, 0.25, 0.9); e.Request < 0.9*headroom {
 		t.Errorf("%g cores for a use of 0.9 of 0.25", e.Request)
 	}
 }
@@ -203,7 +203,7 @@ func TestAFallIsNotTakenBackAtOnce(t *testing.T) {
 		if m > 3 {
 			track.Record(at-180, c.use(at-180), false) // known three minutes late
 		}
-		e, ok := p.Advise(&track, at, live, c.use(max(monday, at-60)))
+		e, ok := p.Advise(&track.Profile, &track.Standing, at, live, c.use(max(monday, at-60)))
 		if !ok || e.Request == live {
 			continue
 		}

@@ -1,0 +1,83 @@
+package recommender
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sizing"
+)
+
+// Plans is what stands of each container that is sized by price: what is in force, what of its budget of changes is
+// left, and how far outlooks were right. It lives beside the History, which is only read by it. It is not safe for
+// use by several goroutines at once.
+type Plans struct {
+	workloads map[fleet.Ref][]*standing // each sorted by container
+	planners  map[plannerKey]*sizing.Planner
+}
+
+// standing is what stands of one container.
+type standing struct {
+	container string
+	cpu       sizing.Standing
+	memory    sizing.MemoryStanding
+}
+
+// plannerKey tells options apart: a zone that was looked up twice is two pointers.
+type plannerKey struct {
+	o    sizing.Options // without its zone
+	zone string
+}
+
+// NewPlans is plans of nothing.
+func NewPlans() *Plans {
+	return &Plans{workloads: map[fleet.Ref][]*standing{}, planners: map[plannerKey]*sizing.Planner{}}
+}
+
+// Forget drops what stands of containers of which the history knows nothing any more.
+func (p *Plans) Forget(h *History) {
+	for ref, list := range p.workloads {
+		p.workloads[ref] = slices.DeleteFunc(list, func(s *standing) bool {
+			_, known := h.series(ref, s.container, fleet.CPU)
+			return !known
+		})
+		if len(p.workloads[ref]) == 0 {
+			delete(p.workloads, ref)
+		}
+	}
+}
+
+// of is what stands of a container, from now on if nothing did.
+func (p *Plans) of(ref fleet.Ref, container string) *standing {
+	list := p.workloads[ref]
+	i, known := slices.BinarySearchFunc(list, container, func(s *standing, name string) int { return strings.Compare(s.container, name) })
+	if !known {
+		list = slices.Insert(list, i, &standing{container: container})
+		p.workloads[ref] = list
+	}
+	return list[i]
+}
+
+// planner is the one for options of a policy.
+func (p *Plans) planner(o sizing.Options) *sizing.Planner {
+	key := plannerKey{o, cmp.Or(o.Zone, time.UTC).String()}
+	key.o.Zone = nil
+	planner, ok := p.planners[key]
+	if !ok {
+		planner = sizing.NewPlanner(o)
+		p.planners[key] = planner
+	}
+	return planner
+}
+
+// cpu is the advice on the CPU of a container that requests live cores, by a policy's options.
+func (p *Plans) cpu(s *series, st *standing, o sizing.Options, now time.Time, live float64) (sizing.Explanation, bool) {
+	return p.planner(o).Advise(s.profile, &st.cpu, now.Unix(), live, s.latest())
+}
+
+// advised is the advice on its memory, of which live bytes are requested.
+func (st *standing) advised(s *series, o sizing.MemoryOptions, now time.Time, live float64) sizing.MemoryAdvice {
+	return o.Advise(s.memory, &st.memory, now.Unix(), live)
+}
