@@ -82,7 +82,7 @@ func replayVerb(ctx context.Context, args []string, out io.Writer) error {
 // replay does it for series from somewhere; title is for the page.
 func (a replayAsk) replay(from, title string, series []replay.Series, out io.Writer) error {
 	series = a.granting(a.picked(series))
-	if err := a.fits(from, series); err != nil {
+	if err := errors.Join(a.fits(from, series), a.scorable(from, series)); err != nil {
 		return err
 	}
 	return a.show(title, series, out)
@@ -192,6 +192,20 @@ func (a replayAsk) fits(path string, all []replay.Series) error {
 		}
 	}
 	return badInput("trimtab replay: --rule %s: is not for %s", a.rules, strings.Join(units, " and "))
+}
+
+// scorable refuses series of which none is long enough: a table of zeros would look like the best of rules.
+func (a replayAsk) scorable(path string, all []replay.Series) error {
+	for _, unit := range a.units(all) {
+		of := ofUnit(all, unit)
+		if enough, _ := longEnough(of); len(enough) > 0 || len(a.chosen(unit)) == 0 {
+			continue
+		}
+		what := map[string]string{replay.Cores: "cpu", replay.Bytes: "memory"}[unit]
+		return badInput("%s: has at most %.1f days of %s, too few to be scored: the first three days are warm-up, and %d samples after them are needed, a hundred before each; give a longer history, or leave this one out by --resource",
+			path, longest(of).Hours()/24, what, leastOwnScored)
+	}
+	return nil
 }
 
 // chosen are the rules to run for a unit.

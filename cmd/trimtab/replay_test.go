@@ -110,6 +110,7 @@ func TestReplayBadInput(t *testing.T) {
 	dir := t.TempDir()
 	good := writeFile(t, dir, "good.csv", aWeek())
 	bad := writeFile(t, dir, "bad.csv", "t,a\n2,1\n1,x\n")
+	short := writeFile(t, t.TempDir(), "short.csv", "t,a\n0,1\n108000,2\n216000,1\n")
 	html, lines := filepath.Join(dir, "out", "page.html"), filepath.Join(dir, "lines")
 	empty := filepath.Join(dir, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
@@ -126,6 +127,7 @@ func TestReplayBadInput(t *testing.T) {
 		{[]string{bad, "--rule", "vpaa", "-o", "yaml", "--granted", "-1", "--core-hour", "1", "--plots", "-1", "--resource", "gpu"}, []string{
 			"bad.csv:3: the time 1", "--rule vpaa: there is no such rule; choose of trimtab", "choose text or json", "--granted -1: give", "go together", "--plots -1", "--resource gpu",
 		}},
+		{[]string{short}, []string{"short.csv: has at most 2.5 days of cpu, too few to be scored: the first three days are warm-up"}},
 		{[]string{good, "--rule", "crane", "--resource", "memory"}, []string{"--rule crane: is not for bytes"}},
 	} {
 		out, fault, code := run(append([]string{"replay", "--html", html, "--emit", lines}, tt.args...)...)

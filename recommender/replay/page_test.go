@@ -50,7 +50,7 @@ func TestText(t *testing.T) {
 	if err := Text(&b, []Comparison{c}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"CPU: 2 series in 2 clusters over 9.0 days", "krr", "vpa", "max", "req/granted", "contention min", "$ a week"} {
+	for _, want := range []string{"CPU: 2 series over 9.0 days, in 2 groups that move together; $0.0300 a core-hour", "request, cores", "krr", "vpa", "max", "req/granted", "contention min", "$ a week"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, b.String())
 		}
@@ -86,6 +86,23 @@ func TestDrawings(t *testing.T) {
 	}
 	if (Drawn{}).SVG() != "" || (Comparison{}).Frontier(true) != "" {
 		t.Error("nothing is drawn as something")
+	}
+}
+
+// TestAbout: one series has no groups, and those that no figure is of are told.
+func TestAbout(t *testing.T) {
+	row := func(scored int) []Row { return []Row{{Summary: Summary{Series: scored}}} }
+	for _, tt := range []struct {
+		c    Comparison
+		want string
+	}{
+		{Comparison{Unit: Cores, Series: 1, Clusters: 1, Days: 9, Rows: row(1)}, "CPU: 1 series over 9.0 days"},
+		{Comparison{Unit: Bytes, Series: 5, Clusters: 3, Days: 9, Price: 4200, Rows: row(2)},
+			"Memory: 5 series over 9.0 days, in 3 groups that move together; 3 too short to be scored; $0.0042 a GiB-hour"},
+	} {
+		if got := tt.c.about(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
 	}
 }
 

@@ -28,16 +28,37 @@ func Text(w io.Writer, all []Comparison) error {
 
 // about is what was compared, in a line.
 func (c Comparison) about() string {
-	what := "CPU"
+	what, hour := "CPU", "core-hour"
 	if c.Unit == Bytes {
-		what = "Memory"
+		what, hour = "Memory", "GiB-hour"
 	}
-	return fmt.Sprintf("%s: %d series in %d clusters over %.1f days", what, c.Series, c.Clusters, c.Days)
+	text := fmt.Sprintf("%s: %d series over %.1f days", what, c.Series, c.Days)
+	if c.Series > 1 {
+		text += fmt.Sprintf(", in %d groups that move together", c.Clusters)
+	}
+	if short := c.Series - c.scored(); short > 0 {
+		text += fmt.Sprintf("; %d too short to be scored", short)
+	}
+	if c.Price > 0 {
+		text += fmt.Sprintf("; $%.4f a %s", float64(c.Price)/1e6, hour)
+	}
+	return text
+}
+
+// scored is how many series the figures are of, for the rule that has most.
+func (c Comparison) scored() int {
+	most := 0
+	for _, r := range c.Rows {
+		most = max(most, r.Summary.Series)
+	}
+	return most
 }
 
 const legend = `over: share of samples above the request, mean over series; unmet: use above the request, of all use, pooled.
 req/granted: request by what was provisioned, as mean over series and pooled. slack: mean of 1 - use/request.
-excess days: days with a sample above the request. [..]: 95 % interval, drawing clusters of series that move together.
+request, unused: what was asked for and what of it was not used, and $ a week its price, summed over series.
+missed h: hours above the request; excess days: days with a sample above it.
+[..]: 95 % interval, drawing whole groups of series that move together.
 The first three days are warm-up and not scored. resizes: changes of the request by more than 1 %, a week.
 node-h, contention: the series packed onto nodes by each rule's requests, and the minutes in which a node was full.
 `
@@ -63,9 +84,13 @@ func (c Comparison) columns() []shown {
 			shown{"req/granted", func(r Row) string { return thousandths(r.Summary.Mean.Ratio) }},
 			shown{"pooled", func(r Row) string { return thousandths(r.Summary.Pooled.Ratio) }})
 	}
+	of := "" // amounts of memory say their unit themselves
+	if c.Unit == Cores {
+		of = ", cores"
+	}
 	out = append(out,
-		shown{"request", func(r Row) string { return Amount(r.Summary.Request, c.Unit) }},
-		shown{"unused", func(r Row) string { return Amount(r.Summary.SlackUse, c.Unit) }},
+		shown{"request" + of, func(r Row) string { return Amount(r.Summary.Request, c.Unit) }},
+		shown{"unused" + of, func(r Row) string { return Amount(r.Summary.SlackUse, c.Unit) }},
 		shown{"slack", func(r Row) string { return thousandths(r.Summary.Mean.Slack) }},
 		shown{"excess days %", func(r Row) string { return hundredths(r.Summary.ExcessDays) }},
 		shown{"missed h", func(r Row) string { return fmt.Sprintf("%.1f", r.Summary.MissedMinutes/60) }},
