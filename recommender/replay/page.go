@@ -81,6 +81,9 @@ func colours() [][2]template.CSS {
 	}
 }
 
+// dashes are of those rules that have no colour for themselves.
+func dashes() []template.CSS { return []template.CSS{"6 3", "2 3", "9 3 2 3"} }
+
 // fewRules are drawn all at first.
 const fewRules = 2
 
@@ -93,8 +96,8 @@ func pageRules(names, shown []string) []pageRule {
 		}
 		colour := colours()[len(out)%len(colours())]
 		rule := pageRule{Name: name, Light: colour[0], Dark: colour[1], Dash: "none"}
-		if len(out) >= len(colours()) {
-			rule.Dash = "6 3"
+		if turn := len(out) / len(colours()); turn > 0 {
+			rule.Dash = dashes()[(turn-1)%len(dashes())]
 		}
 		rule.Shown = slices.Contains(shown, name)
 		out = append(out, rule)

@@ -18,17 +18,19 @@ h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
 p { margin: .25rem 0; }
 .soft, caption { color: var(--soft); }
 .wide { overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { width: 100%; border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-size: .92rem; padding-bottom: .4rem; }
-th, td { text-align: right; vertical-align: top; padding: .35rem 0 .35rem .8rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; vertical-align: top; padding: .35rem 0 .35rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child { text-align: left; padding-left: 0; }
-th small { display: block; font-weight: 400; color: var(--soft); white-space: normal; min-width: 14rem; }
+thead th { white-space: normal; vertical-align: bottom; }
+th small { display: block; font-weight: 400; color: var(--soft); white-space: normal; min-width: 12rem; }
 th[scope=row] { font-weight: 600; }
 details { margin: .75rem 0; }
+.wide + .wide { margin-top: 1rem; }
 summary { cursor: pointer; }
 fieldset { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .8rem; display: flex; flex-wrap: wrap; gap: .25rem 1rem; background: var(--paper); position: sticky; top: 0; }
 label { white-space: nowrap; font-weight: 600; }
-svg.plot { display: block; width: 100%; height: auto; font: 13px system-ui, sans-serif; margin: .25rem 0; }
+svg.plot { display: block; width: 100%; min-width: 44rem; height: auto; font: 13px system-ui, sans-serif; margin: .25rem 0; }
 svg.plot text { fill: var(--soft); }
 svg.plot .grid { stroke: var(--line); fill: none; }
 svg.plot .use { fill: var(--use); stroke: var(--use); stroke-width: 1; }
@@ -39,6 +41,7 @@ svg.plot text.name { fill: currentColor; font-weight: 600; }
 body:has(#show-{{.Name}}:not(:checked)) path.r-{{.Name}} { display: none; }
 {{end}}@media (prefers-color-scheme: dark) { {{range .Rules}}.r-{{.Name}} { color: {{.Dark}}; } {{end}} }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem; font-size: .9rem; color: var(--soft); white-space: pre-line; }
+@media (max-width: 48rem) { fieldset { position: static; } }
 @media print { fieldset { position: static; } }
 </style>
 </head>
@@ -56,8 +59,8 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 {{range .Rows}}<tr><th scope="row"><span class="r-{{.Name}}">{{.Name}}</span><small>{{.About}}</small></th>{{range .Cells}}<td>{{.}}</td>{{end}}</tr>
 {{end}}</tbody>
 </table></div>
-{{.Mean}}
-{{.Pooled}}
+<div class="wide">{{.Mean}}</div>
+<div class="wide">{{.Pooled}}</div>
 {{with .Classes}}<details>
 <summary>By class, and the worst tenth</summary>
 {{range .}}<div class="wide"><table>
@@ -72,13 +75,13 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 {{end}}
 {{with .Plots}}<section>
 <h2>Use against each request</h2>
-<p class="soft">The band is the use; each line is what a rule asked for.</p>
+<p class="soft">The band is the use; each line is what a rule asked for. Times are UTC.</p>
 <fieldset><legend>Rules shown</legend>
 {{range $.Rules}}<label class="r-{{.Name}}"><input type="checkbox" id="show-{{.Name}}"{{if .Shown}} checked{{end}}> {{.Name}}</label>
 {{end}}</fieldset>
 {{range .}}<h3>{{.ID}}</h3>
 <p class="soft">{{.About}}</p>
-{{.SVG}}
+<div class="wide">{{.SVG}}</div>
 {{end}}</section>
 {{end}}
 </main>

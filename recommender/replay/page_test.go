@@ -171,3 +171,63 @@ func TestTicks(t *testing.T) {
 		}
 	}
 }
+
+// TestTicksIn: bytes in steps that are round in GiB or MiB, as Amount writes them.
+func TestTicksIn(t *testing.T) {
+	const gib = 1 << 30
+	for _, tt := range []struct {
+		high float64
+		unit string
+		want string
+	}{
+		{4.2 * gib, Bytes, "0 MiB, 1 GiB, 2 GiB, 3 GiB, 4 GiB"},
+		{400 * MiB, Bytes, "0 MiB, 100 MiB, 200 MiB, 300 MiB, 400 MiB"},
+		{3, Cores, "0, 1, 2, 3"},
+	} {
+		var got []string
+		for _, v := range ticksIn(0, tt.high, tt.unit) {
+			got = append(got, Amount(v, tt.unit))
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("to %g %s: %q, want %s", tt.high, tt.unit, got, tt.want)
+		}
+	}
+}
+
+// TestPlace: eight points in one corner, as many names, and none upon another or outside.
+func TestPlace(t *testing.T) {
+	var taken []box
+	for i := range 8 {
+		x, y := 700+float64(i), svgHeight-svgBottom-4.0
+		b := place(x, y, "clairvoyant", taken)
+		if n := b.among(taken); n > 0 || b.x < svgLeft || b.x+b.width > svgWidth || b.y <= svgTop || b.y >= svgHeight-svgBottom {
+			t.Errorf("name %d stands at %+v, upon %d others", i, b, n)
+		}
+		taken = append(taken, b)
+	}
+}
+
+// TestUnder: a figure at the right edge is whole.
+func TestUnder(t *testing.T) {
+	var b strings.Builder
+	under(&b, svgWidth-svgRight, "Jan 2 15:04")
+	if !strings.Contains(b.String(), `x="960.0"`) || !strings.Contains(b.String(), `text-anchor="end"`) {
+		t.Error(b.String())
+	}
+}
+
+// TestPageRules: of seventeen rules no two are drawn alike.
+func TestPageRules(t *testing.T) {
+	var names []string
+	for _, m := range Rules(Cores) {
+		names = append(names, m.Name)
+	}
+	seen := map[string]string{}
+	for _, r := range pageRules(names, nil) {
+		look := string(r.Light + " " + r.Dash)
+		if seen[look] != "" {
+			t.Errorf("%s and %s look alike: %s", seen[look], r.Name, look)
+		}
+		seen[look] = r.Name
+	}
+}

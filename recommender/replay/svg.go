@@ -45,12 +45,37 @@ func open(b *strings.Builder, title, desc string) {
 }
 
 // across draws a line with its figure at each step of the upright axis.
-func (f frame) across(b *strings.Builder, text func(float64) string) {
-	for _, v := range ticks(f.y0, f.y1) {
+func (f frame) across(b *strings.Builder, unit string) {
+	for _, v := range ticksIn(f.y0, f.y1, unit) {
 		y := f.y(v)
 		fmt.Fprintf(b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
-			svgLeft, y, svgWidth-svgRight, svgLeft-6, y+4, html.EscapeString(text(v)))
+			svgLeft, y, svgWidth-svgRight, svgLeft-6, y+4, html.EscapeString(Amount(v, unit)))
 	}
+}
+
+// under writes a figure under the drawing, its middle at x unless it would leave the drawing.
+func under(b *strings.Builder, x float64, text string) {
+	anchor := "middle"
+	if x+letterWidth*float64(len(text))/2 > svgWidth {
+		x, anchor = svgWidth, "end"
+	}
+	fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="%s">%s</text>`, x, svgHeight-22, anchor, html.EscapeString(text))
+}
+
+// ticksIn are ticks that are round in what Amount writes: bytes in MiB or GiB.
+func ticksIn(low, high float64, unit string) []float64 {
+	scale := 1.0
+	switch {
+	case unit == Bytes && high >= 1<<30:
+		scale = 1 << 30
+	case unit == Bytes:
+		scale = MiB
+	}
+	out := ticks(low/scale, high/scale)
+	for i := range out {
+		out[i] *= scale
+	}
+	return out
 }
 
 // ticks are three to eight round numbers from low to high.
@@ -82,7 +107,7 @@ func (d Drawn) SVG() string {
 	f := frame{float64(d.Series.At[0]), float64(max(d.Series.At[n-1], d.Series.At[0]+1)), 0, d.most() * 1.05}
 	var b strings.Builder
 	open(&b, d.Series.ID+": use against each rule's request", d.words())
-	f.across(&b, func(v float64) string { return Amount(v, d.Series.Unit) })
+	f.across(&b, d.Series.Unit)
 	f.dates(&b)
 	b.WriteString(d.band(f))
 	for _, l := range d.Lines {
@@ -130,7 +155,7 @@ func (f frame) dates(b *strings.Builder) {
 		step = int64(math.Ceil(span/day/8)) * day
 	}
 	for at := (int64(f.x0) + step - 1) / step * step; float64(at) <= f.x1; at += step {
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, f.x(float64(at)), svgHeight-22, time.Unix(at, 0).UTC().Format(form))
+		under(b, f.x(float64(at)), time.Unix(at, 0).UTC().Format(form))
 	}
 }
 

@@ -17,9 +17,9 @@ type point struct {
 // Pooled is request÷granted against unmet use over all samples, else means over series of it against over-request
 // samples. Where a grant is unknown, the mean request stands in.
 func (c Comparison) Frontier(pooled bool) string {
-	across, up := "request ÷ granted, mean over series", "samples above the request, % (mean over series)"
+	across, up := "request ÷ granted, mean over series", "samples above the request, %, mean over series (square-root axis)"
 	if pooled {
-		across, up = "request ÷ granted, pooled", "use above the request, % of all use"
+		across, up = "request ÷ granted, pooled", "use above the request, % of all use (square-root axis)"
 	}
 	if !c.Granted {
 		across = "request, " + c.Unit
@@ -28,7 +28,11 @@ func (c Comparison) Frontier(pooled bool) string {
 	for _, r := range c.Rows {
 		points = append(points, c.point(r.Summary, pooled))
 	}
-	return scatter(across, up, points, c.Unit == Bytes && !c.Granted)
+	unit := Cores
+	if !c.Granted {
+		unit = c.Unit
+	}
+	return scatter(across, up, points, unit)
 }
 
 func (c Comparison) point(s Summary, pooled bool) point {
@@ -43,7 +47,7 @@ func (c Comparison) point(s Summary, pooled bool) point {
 }
 
 // scatter draws points on an upright axis of square roots: small shares are what rules differ by.
-func scatter(across, up string, points []point, bytes bool) string {
+func scatter(across, up string, points []point, unit string) string {
 	if len(points) == 0 {
 		return ""
 	}
@@ -51,18 +55,14 @@ func scatter(across, up string, points []point, bytes bool) string {
 	var words []string
 	for _, p := range points {
 		f.x1, f.y1 = max(f.x1, p.x*1.15), max(f.y1, math.Sqrt(p.y)*1.1)
-		words = append(words, fmt.Sprintf("%s: %s, %s %%", p.rule, short(p.x), short(p.y)))
+		words = append(words, fmt.Sprintf("%s: %s, %s %%", p.rule, Amount(p.x, unit), short(p.y)))
 	}
 	f.x1, f.y1 = max(f.x1, 1e-9), max(f.y1, 0.1)
 	var b strings.Builder
 	open(&b, up+" against "+across, strings.Join(words, "; "))
 	f.roots(&b)
-	for _, v := range ticks(0, f.x1) {
-		text := short(v)
-		if bytes {
-			text = Amount(v, Bytes)
-		}
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, f.x(v), svgHeight-22, text)
+	for _, v := range ticksIn(0, f.x1, unit) {
+		under(&b, f.x(v), Amount(v, unit))
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="12">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`, svgLeft, html.EscapeString(up), svgWidth-svgRight, svgHeight-4, html.EscapeString(across))
 	f.dots(&b, points)
@@ -100,26 +100,37 @@ func (f frame) dots(b *strings.Builder, points []point) {
 		x, y := f.x(p.x), f.y(math.Sqrt(p.y))
 		at := place(x, y, p.rule, taken)
 		taken = append(taken, at)
-		fmt.Fprintf(b, `<circle class="dot r-%s" cx="%.1f" cy="%.1f" r="5"/><text class="name r-%s" x="%.1f" y="%.1f">%s</text>`,
-			html.EscapeString(p.rule), x, y, html.EscapeString(p.rule), at.x, at.y+4, html.EscapeString(p.rule))
+		fmt.Fprintf(b, `<circle class="dot r-%s" cx="%.1f" cy="%.1f" r="5"><title>%s</title></circle><text class="name r-%s" x="%.1f" y="%.1f">%s</text>`,
+			html.EscapeString(p.rule), x, y, html.EscapeString(p.rule), html.EscapeString(p.rule), at.x, at.y+4, html.EscapeString(p.rule))
 	}
 }
 
-// place finds room for a name near a point: beside it, then further up and down.
+// place finds room for a name near a point: beside it, then further up and down; without any, where the fewest
+// others stand.
 func place(x, y float64, name string, taken []box) box {
 	width := letterWidth * float64(len(name))
-	first := box{x + 9, y, width}
-	for _, away := range []float64{0, -14, 14, -28, 28, -42, 42} {
-		for _, left := range []float64{x + 9, x - 9 - width} {
+	best, fewest := box{x + 9, y, width}, math.MaxInt
+	for _, away := range []float64{0, -14, 14, -28, 28, -42, 42, -56, -70} {
+		for _, left := range []float64{x + 9, x - 9 - width, x - width/2} {
 			b := box{left, y + away, width}
-			free := b.x >= svgLeft && b.x+b.width <= svgWidth && b.y > svgTop && b.y < svgHeight-svgBottom
-			for _, t := range taken {
-				free = free && !b.touches(t)
+			if b.x < svgLeft || b.x+b.width > svgWidth || b.y <= svgTop || b.y >= svgHeight-svgBottom {
+				continue
 			}
-			if free {
-				return b
+			if n := b.among(taken); n < fewest {
+				best, fewest = b, n
 			}
 		}
 	}
-	return first
+	return best
+}
+
+// among is how many of the taken it touches.
+func (a box) among(taken []box) int {
+	n := 0
+	for _, t := range taken {
+		if a.touches(t) {
+			n++
+		}
+	}
+	return n
 }
