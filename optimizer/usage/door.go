@@ -1,6 +1,8 @@
 package usage
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -153,11 +155,32 @@ func (d *door) once(req *http.Request) (*http.Response, error) {
 		return nil, failed(ctx, err)
 	}
 	res.Body = &atMost{ReadCloser: res.Body, ctx: ctx, cancel: cancel, left: d.maxBody, limit: d.maxBody}
-	if res.StatusCode/100 == 2 || req.Method == http.MethodPost && asksByGET(res.StatusCode) {
+	switch {
+	case res.StatusCode/100 == 2:
+		return whole(res)
+	case req.Method == http.MethodPost && asksByGET(res.StatusCode):
 		return res, nil
 	}
 	defer res.Body.Close()
 	return nil, d.refusal(res)
+}
+
+// headOf is how many bytes of an answer are looked at: VictoriaMetrics says behind the status whether it is partial.
+const headOf = 64
+
+// whole refuses an answer of a VictoriaMetrics cluster that did not reach all of its storage nodes: it is marked as
+// partial in a field of its own, which clients of Prometheus do not read, and comes with a good status.
+func whole(res *http.Response) (*http.Response, error) {
+	body := bufio.NewReader(res.Body)
+	head, _ := body.Peek(headOf) // what is wrong with the body is told when it is read
+	if bytes.Contains(bytes.ReplaceAll(head, []byte(" "), nil), []byte(`"isPartial":true`)) {
+		return nil, errors.Join(again{error: errors.New("the answer is partial: the server did not reach all of its storage nodes")}, res.Body.Close())
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, res.Body}
+	return res, nil
 }
 
 // failed says of an attempt without an answer whether to make another.

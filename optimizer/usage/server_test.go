@@ -179,6 +179,8 @@ func TestServerFaults(t *testing.T) {
 		{"bad query", []say{{400, "", `{"status":"error","errorType":"bad_data","error":"parse error"}`}}, "400 Bad Request: parse error", nil, 1, nil},
 		{"an error with status 200", []say{{200, "", `{"status":"error","errorType":"execution","error":"odd"}`}}, "odd", nil, 1, nil},
 		{"partial", []say{{200, "", strings.Replace(empty, `"data"`, `"warnings":["store 10.0.0.7 unavailable"],"data"`, 1)}}, "partial: store 10.0.0.7 unavailable", nil, 1, nil},
+		{"partial, of VictoriaMetrics", []say{{200, "", strings.Replace(empty, `"data"`, `"isPartial":true,"data"`, 1)}}, "partial: the server did not reach all", nil, 4, ms(500, 1000, 2000)},
+		{"whole again", []say{{200, "", strings.Replace(empty, `"data"`, `"isPartial": true,"data"`, 1)}, {200, "", strings.Replace(empty, `"data"`, `"isPartial":false,"data"`, 1)}}, "", nil, 2, ms(500)},
 		{"a remark", []say{{200, "", strings.Replace(empty, `"data"`, `"warnings":["PromQL info: metric might not be a counter"],"data"`, 1)}}, "", nil, 1, nil},
 		{"no POST", []say{{405, "", ""}, {200, "", empty}}, "", nil, 2, nil},
 		{"not let in", []say{{403, "", "no"}}, "give a token file or a header", nil, 2, nil},
