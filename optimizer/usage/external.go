@@ -96,7 +96,7 @@ func (e *External) EachOf(ctx context.Context, refs []fleet.Ref, since, until ti
 	if err != nil {
 		return err
 	}
-	r := pass{External: e, known: k, of: setOf(refs)}
+	r := &pass{External: e, known: k, of: setOf(refs)}
 	for _, s := range e.stretches(k, since, until) {
 		if err := r.stretch(ctx, s, namespacesOf(refs), do); err != nil {
 			return err
@@ -127,21 +127,23 @@ func (e *External) stretches(k known, since, until time.Time) []stretch {
 // pass is one Each.
 type pass struct {
 	*External
-	known known
-	of    map[fleet.Ref]bool // nil: all
+	known  known
+	of     map[fleet.Ref]bool // nil: all
+	points int                // values that came
 }
 
 // stretch reads chunk by chunk. What the server finds too much is asked for in halves, down to one window.
-func (r pass) stretch(ctx context.Context, s stretch, namespaces []string, do func([]fleet.Sample) error) error {
-	n := externalWindows
+func (r *pass) stretch(ctx context.Context, s stretch, namespaces []string, do func([]fleet.Sample) error) error {
+	n := newStride(externalWindows)
 	for first := s.first; !first.After(s.last); {
-		p := part{first: first, last: first.Add(time.Duration(n-1) * s.step), step: s.step, parallel: externalQueries}
+		p := part{first: first, last: first.Add(time.Duration(n.windows-1) * s.step), step: s.step, parallel: externalQueries}
 		if p.last.After(s.last) {
 			p.last = s.last
 		}
+		r.points = 0
 		samples, err := r.chunk(ctx, p, namespaces)
 		if errors.Is(err, errTooMuch) && p.windows() > 1 {
-			n = p.windows() / 2
+			n.refused(p.windows())
 			continue
 		}
 		if err != nil {
@@ -150,13 +152,18 @@ func (r pass) stretch(ctx context.Context, s stretch, namespaces []string, do fu
 		if err := do(samples); err != nil {
 			return err
 		}
+		n.took(p.windows(), r.points)
 		first = p.last.Add(s.step)
 	}
 	return nil
 }
 
-// chunk reads some windows of some namespaces; of what even for one window is too much, namespace by namespace.
-func (r pass) chunk(ctx context.Context, p part, namespaces []string) ([]fleet.Sample, error) {
+// chunk reads some windows of some namespaces, and half by half what is too much of them: longer texts than servers
+// take, more series, or what they find too much even for one window.
+func (r *pass) chunk(ctx context.Context, p part, namespaces []string) ([]fleet.Sample, error) {
+	if r.long(p, namespaces) {
+		return r.halves(ctx, p, namespaces)
+	}
 	out, err := r.ask(ctx, p, where{r.o.Match, namespaces})
 	tooMuch := errors.Is(err, errTooManySeries) || errors.Is(err, errTooMuch) && p.windows() == 1
 	switch {
@@ -165,8 +172,25 @@ func (r pass) chunk(ctx context.Context, p part, namespaces []string) ([]fleet.S
 	case len(namespaces) < 2:
 		return nil, fmt.Errorf("%w; that is one window of %s already: raise the server's limits of samples and time per query, or read fewer namespaces", err, p.step)
 	}
+	return r.halves(ctx, p, namespaces)
+}
+
+// longestText is what VictoriaMetrics takes unless told otherwise (-search.maxQueryLen), the least of all; in bytes.
+const longestText = 16 << 10
+
+// long tells whether the names of the namespaces make some text too long, where there are several.
+func (r *pass) long(p part, namespaces []string) bool {
+	w := where{r.o.Match, namespaces}
+	return len(namespaces) > 1 && slices.ContainsFunc(r.known.queries, func(q query) bool {
+		q = r.known.at(q, p.step).each(w.fill)
+		return max(len(q.mean), len(q.max), len(q.count)) > longestText
+	})
+}
+
+// halves reads one half of the namespaces, then the other.
+func (r *pass) halves(ctx context.Context, p part, namespaces []string) ([]fleet.Sample, error) {
 	half := len(namespaces) / 2
-	out, err = r.chunk(ctx, p, namespaces[:half])
+	out, err := r.chunk(ctx, p, namespaces[:half])
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +203,7 @@ func (r pass) chunk(ctx context.Context, p part, namespaces []string) ([]fleet.S
 	return out, nil
 }
 
-func (r pass) ask(ctx context.Context, p part, w where) ([]fleet.Sample, error) {
+func (r *pass) ask(ctx context.Context, p part, w where) ([]fleet.Sample, error) {
 	d, err := r.directory(ctx, p, w)
 	if err != nil {
 		return nil, err
@@ -187,10 +211,11 @@ func (r pass) ask(ctx context.Context, p part, w where) ([]fleet.Sample, error) 
 	for _, q := range r.known.queries {
 		p.queries = append(p.queries, r.known.at(q, p.step).each(w.fill))
 	}
-	out, err := p.read(ctx, r.backend, d.whose)
+	out, points, err := p.read(ctx, r.backend, d.whose)
 	if err != nil {
 		return nil, err
 	}
+	r.points += points
 	return merged(out), nil
 }
 

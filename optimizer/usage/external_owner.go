@@ -33,7 +33,7 @@ const (
 )
 
 // directory asks whose the pods are that lived in the part's windows, and which GPUs they held.
-func (r pass) directory(ctx context.Context, p part, w where) (directory, error) {
+func (r *pass) directory(ctx context.Context, p part, w where) (directory, error) {
 	asked := []struct{ family, text string }{
 		{PodOwner, ownersOurs}, {statePodOwner, ownersPods}, {stateSetOwner, ownersSets},
 		{dcgmActive, gpusByShare}, {dcgmUtil, gpusByUtil}, {dcgmUsed, gpusByUsed},

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,7 +154,7 @@ func TestRefusedQueriesAreHalved(t *testing.T) {
 	next := protocol(t, theirs).Config.Handler
 	refs, until := []fleet.Ref{db, web}, t0.Add(3*time.Hour)
 	want := everything(t, newExternal(theirs, "x", fine), refs, t0, until)
-	for _, c := range []struct{ windows, namespaces int }{{1000, 9}, {100, 9}, {17, 9}, {1000, 1}} {
+	for _, c := range []struct{ windows, namespaces int }{{1000, 9}, {60, 9}, {17, 9}, {1000, 1}} {
 		l := &limited{next: next, windows: c.windows, namespaces: c.namespaces}
 		front := httptest.NewServer(l)
 		got := everything(t, newExternal(serverAt(t, front.URL), "x", fine), refs, t0, until)
@@ -169,6 +171,44 @@ func TestRefusedQueriesAreHalved(t *testing.T) {
 	err := newExternal(serverAt(t, front.URL), "x", fine).EachOf(t.Context(), refs, t0, until, func([]fleet.Sample) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "too many samples") {
 		t.Error(err)
+	}
+}
+
+// TestManyNamespaces: their names never make a text that VictoriaMetrics would refuse, and one of few is asked once.
+func TestManyNamespaces(t *testing.T) {
+	for _, c := range []struct{ namespaces, asked int }{{3, 1}, {600, 2}} {
+		var names []string
+		for _, f := range slices.Concat(servedFamilies(), []string{cadvisorCPU, statePodOwner, stateSetOwner}) {
+			names = append(names, fmt.Sprintf("%q", f))
+		}
+		var mu sync.Mutex
+		longest, asked := 0, 0
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /api/v1/label/__name__/values", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"status":"success","data":[%s]}`, strings.Join(names, ","))
+		})
+		mux.HandleFunc("POST /api/v1/query_range", func(w http.ResponseWriter, r *http.Request) {
+			text := r.PostFormValue("query")
+			mu.Lock()
+			defer mu.Unlock()
+			longest = max(longest, len(text))
+			if strings.Contains(text, "max_over_time(rate("+cadvisorCPU) {
+				asked++
+			}
+			fmt.Fprint(w, empty)
+		})
+		front := httptest.NewServer(mux)
+		var refs []fleet.Ref
+		for i := range c.namespaces {
+			refs = append(refs, fleet.Deployment(fmt.Sprintf("team-%03d-models", i), "web"))
+		}
+		o := fine
+		o.Step = 5 * time.Minute
+		everything(t, newExternal(serverAt(t, front.URL), "x", o), refs, t0, t0.Add(20*time.Minute))
+		front.Close()
+		if longest > longestText || longest == 0 || asked < c.asked || c.asked == 1 && asked != 1 {
+			t.Errorf("%d namespaces: a text of %d bytes, asked %d times", c.namespaces, longest, asked)
+		}
 	}
 }
 

@@ -30,15 +30,16 @@ type part struct {
 // windows is how many there are.
 func (p part) windows() int { return int(p.last.Sub(p.first)/p.step) + 1 }
 
-// read answers every query of the part and gives the samples, not sorted yet.
-func (p part) read(ctx context.Context, b backend, who whose) ([]fleet.Sample, error) {
+// read answers every query of the part and gives the samples, not sorted yet, and how many values they came from,
+// with those that are nobody's.
+func (p part) read(ctx context.Context, b backend, who whose) (out []fleet.Sample, points int, err error) {
 	answers := make([]answered, len(p.queries))
 	defer func() {
 		for i := range answers {
 			answers[i].close()
 		}
 	}()
-	err := fan(ctx, 3*len(p.queries), p.parallel, func(ctx context.Context, i int) error {
+	err = fan(ctx, 3*len(p.queries), p.parallel, func(ctx context.Context, i int) error {
 		q, a := p.queries[i/3], &answers[i/3]
 		text := [3]string{q.mean, q.max, q.count}[i%3]
 		if text == "" {
@@ -52,13 +53,13 @@ func (p part) read(ctx context.Context, b backend, who whose) ([]fleet.Sample, e
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var out []fleet.Sample
 	for i, q := range p.queries {
+		points += answers[i].points()
 		out = append(out, answers[i].join(q, p.step, who)...)
 	}
-	return out, nil
+	return out, points, nil
 }
 
 // answered is what came back for one query: mean, largest and count.
@@ -73,6 +74,13 @@ func (a *answered) close() {
 			done()
 		}
 	}
+}
+
+func (a *answered) points() (n int) {
+	for _, m := range a.matrices {
+		n += m.TotalSamples()
+	}
+	return n
 }
 
 // join puts mean, largest and count together, window by window.

@@ -18,7 +18,7 @@ const (
 	DefaultSettle = 45 * time.Second
 )
 
-// windowsAtOnce bounds the memory of one query: a long read is made of chunks of so many windows.
+// windowsAtOnce is the most windows of a chunk of a long read.
 const windowsAtOnce = 360
 
 // ReaderOptions says how finely the store is read.
@@ -69,18 +69,20 @@ func (r *Reader) Each(ctx context.Context, since, until time.Time, do func([]fle
 	if !ok {
 		return ctx.Err()
 	}
-	for ; !first.After(last); first = first.Add(windowsAtOnce * r.o.Step) {
-		end := first.Add((windowsAtOnce - 1) * r.o.Step)
-		if end.After(last) {
-			end = last
+	for n := newStride(windowsAtOnce); !first.After(last); {
+		p := part{queries: r.queries, first: first, last: first.Add(time.Duration(n.windows-1) * r.o.Step), step: r.o.Step}
+		if p.last.After(last) {
+			p.last = last
 		}
-		samples, err := r.chunk(ctx, first, end)
+		samples, points, err := r.chunk(ctx, p)
 		if err != nil {
-			return fmt.Errorf("read usage from %s to %s: %w", first.Format(time.RFC3339), end.Format(time.RFC3339), err)
+			return fmt.Errorf("read usage from %s to %s: %w", p.first.Format(time.RFC3339), p.last.Format(time.RFC3339), err)
 		}
 		if err := do(samples); err != nil {
 			return err
 		}
+		n.took(p.windows(), points)
+		first = p.last.Add(r.o.Step)
 	}
 	return nil
 }
@@ -114,12 +116,11 @@ func floor(t time.Time, step time.Duration) time.Time {
 	return time.UnixMilli(ms - over).UTC()
 }
 
-func (r *Reader) chunk(ctx context.Context, first, last time.Time) ([]fleet.Sample, error) {
-	p := part{queries: r.queries, first: first, last: last, step: r.o.Step}
-	out, err := p.read(ctx, r.backend, func(_ query, l labels.Labels) (origin, bool) { return originOf(l), true })
+func (r *Reader) chunk(ctx context.Context, p part) ([]fleet.Sample, int, error) {
+	out, points, err := p.read(ctx, r.backend, func(_ query, l labels.Labels) (origin, bool) { return originOf(l), true })
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	slices.SortFunc(out, compareSamples) // no two are equal: they would be one series
-	return out, nil
+	return out, points, nil
 }
