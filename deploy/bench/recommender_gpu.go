@@ -149,10 +149,16 @@ func (a *advised) gpuFleet() (gpuFleet, error) {
 	for i := range f.pods {
 		f.step = max(f.step, replay.Series{At: times[i]}.Step())
 	}
+	if err := errors.Join(faults...); err != nil {
+		return gpuFleet{}, err
+	}
+	if f.step == 0 {
+		return gpuFleet{}, nil // no pod was measured twice
+	}
 	for i := range f.pods {
 		f.place(i, times[i], columns[i], start)
 	}
-	return f, errors.Join(faults...)
+	return f, nil
 }
 
 // place puts a pod's samples into slots.

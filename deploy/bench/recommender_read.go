@@ -38,24 +38,30 @@ func (a *advised) path(e replay.Entry) string {
 // series is those of a kind and a unit. A folder that has none is not at fault.
 func (a *advised) series(kind, unit string) ([]replay.Series, error) {
 	if a.read[kind] == nil {
-		var faults []error
-		for _, e := range a.of(kind) {
-			err := unpackedFile(a.path(e), func(r io.Reader) error {
-				s, err := replay.ReadCSV(r, e.Path)
-				a.read[kind] = append(a.read[kind], e.Label(s)...)
-				return err
-			})
-			faults = append(faults, err)
-		}
-		if err := errors.Join(faults...); err != nil {
+		all, err := a.readKind(kind)
+		if err != nil {
 			return nil, err
 		}
+		a.read[kind] = all // whole: a later step must not measure what an earlier one could read
 	}
 	all := slices.DeleteFunc(slices.Clone(a.read[kind]), func(s replay.Series) bool { return s.Unit != unit })
 	if len(all) == 0 {
 		a.say("the index lists no series of the kind %s in %s; nothing to measure", kind, unit)
 	}
 	return all, nil
+}
+
+func (a *advised) readKind(kind string) (all []replay.Series, err error) {
+	var faults []error
+	for _, e := range a.of(kind) {
+		err := unpackedFile(a.path(e), func(r io.Reader) error {
+			s, err := replay.ReadCSV(r, e.Path)
+			all = append(all, e.Label(s)...)
+			return err
+		})
+		faults = append(faults, err)
+	}
+	return all, errors.Join(faults...)
 }
 
 // unpackedFile gives a file's text to read, unpacked if it begins as gzip does.
@@ -76,7 +82,7 @@ func unpackedFile(name string, read func(io.Reader) error) error {
 	return read(z)
 }
 
-// readColumns reads a table whose first column is unix seconds: the times and the columns asked for, by name, ""
+// readColumns reads a table whose first column is unix seconds that ascend: the times and the columns asked for, by name, ""
 // being the second one. A field that is empty is NaN.
 func readColumns(r io.Reader, name string, wanted ...string) (at []int64, values [][]float64, err error) {
 	rows, err := csv.NewReader(r).ReadAll()
@@ -100,6 +106,9 @@ func readColumns(r io.Reader, name string, wanted ...string) (at []int64, values
 	values = make([][]float64, len(wanted))
 	for n, row := range rows[1:] {
 		t, err := strconv.ParseInt(row[0], 10, 64)
+		if err == nil && n > 0 && t <= at[n-1] {
+			err = fmt.Errorf("the time %d is not after that of the row before; sort the rows and leave out repeats", t)
+		}
 		faults = append(faults, placed(err, name, n+2))
 		at = append(at, t)
 		for i, place := range places {
@@ -123,5 +132,9 @@ func numberIn(field string) (float64, error) {
 	if field == "" {
 		return math.NaN(), nil
 	}
-	return strconv.ParseFloat(field, 64)
+	v, err := strconv.ParseFloat(field, 64)
+	if err == nil && !(v >= 0 && v <= math.MaxFloat64) {
+		err = fmt.Errorf("%q is no amount; write a number that is not negative, or nothing for no sample", field)
+	}
+	return v, err
 }

@@ -114,12 +114,12 @@ func (a *advised) replicas() error {
 	}
 	ratesRow(t, "parts of pools, together", parts)
 	t.Flush()
-	a.say("%d series left out: nearly all of their rates are 0, or they cannot be read", idle)
+	a.say("%d series left out: nearly all of their rates are 0, there is one only, or they cannot be read", idle)
 	return errors.Join(faults...)
 }
 
 // ratesOf is the scores of ours and of the reactive rule, then of both with replicas that are ready a window late;
-// false where the 99th percentile of the rates is 0, so that no capacity can be made up.
+// false where the 99th percentile of the rates is 0, so that no capacity can be made up, or there is one rate only.
 func (a *advised) ratesOf(e replay.Entry) (out [4]ratesScore, some bool, err error) {
 	var at []int64
 	var values [][]float64
@@ -132,10 +132,10 @@ func (a *advised) ratesOf(e replay.Entry) (out [4]ratesScore, some bool, err err
 	}
 	rates := values[0]
 	capacity := linearPercentile(rates, 0.99) / replicasAtP99
-	if !(capacity > 0) {
+	step := replay.Series{At: at}.Step()
+	if !(capacity > 0) || step <= 0 {
 		return out, false, nil
 	}
-	step := replay.Series{At: at}.Step()
 	reactive := reactiveReplicas(rates, capacity)
 	for k, replicas := range [][]int{
 		ourReplicas(at, rates, capacity, step, 0), reactive,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -162,10 +164,52 @@ func TestReadColumns(t *testing.T) {
 	if err != nil || !slices.Equal(at, []int64{60, 120}) || !slices.Equal(v[0], []float64{2, 4}) || v[1][0] != 1 || !math.IsNaN(v[1][1]) {
 		t.Errorf("%v %v %v", at, v, err)
 	}
-	for text, want := range map[string]string{"t,a\n": "x.csv:1", "t,a\n1,2\n": "x.csv:1: has no column b", "t,b\n1,x\nz,1\n": "x.csv:3"} {
+	for text, want := range map[string]string{"t,a\n": "x.csv:1", "t,a\n1,2\n": "x.csv:1: has no column b", "t,b\n1,x\nz,1\n": "x.csv:3",
+		"t,b\n2,1\n2,1\n": "x.csv:3: the time 2 is not after", "t,b\n1,-1\n": "x.csv:2", "t,b\n1,NaN\n": "x.csv:2", "t,b\n1,+Inf\n": "x.csv:2"} {
 		if _, _, err := readColumns(strings.NewReader(text), "x.csv", "b"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// inFolder is a run on a folder with these files.
+func inFolder(t *testing.T, files map[string]string) *advised {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &advised{traces: dir, read: map[string][]replay.Series{}}
+	if err := a.index(); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestSeriesAreWhole: a step after one that could not read a file does not measure the others alone.
+func TestSeriesAreWhole(t *testing.T) {
+	a := inFolder(t, map[string]string{
+		"index.csv": "id,kind,path,cls\na,cpu_mem,a.csv,\nb,cpu_mem,b.csv,\n", "a.csv": "t,cpu_mcores\n1,1\n2,1\n",
+	})
+	for step := range 2 {
+		if all, err := a.series("cpu_mem", replay.Cores); err == nil {
+			t.Errorf("step %d: %d series, and b.csv is not there", step, len(all))
+		}
+	}
+}
+
+// TestTooFewSamples: of one sample there is no step, and nothing is divided by it.
+func TestTooFewSamples(t *testing.T) {
+	a := inFolder(t, map[string]string{
+		"index.csv": "id,kind,path,cls\nr,requests,r.csv,\ng,gpu_pod,g.csv,\n", "r.csv": "t,rate\n1,5\n", "g.csv": "t,gpu_util_pct,gpu_mem_mib\n1,5,100\n",
+	})
+	if _, some, err := a.ratesOf(a.of("requests")[0]); some || err != nil {
+		t.Errorf("rates: %v, %v", some, err)
+	}
+	if f, err := a.gpuFleet(); len(f.pods) > 0 || err != nil {
+		t.Errorf("GPUs: %d pods, %v", len(f.pods), err)
 	}
 }
 
