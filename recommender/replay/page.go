@@ -40,7 +40,7 @@ type page struct {
 
 // pageRule is a rule with its colour.
 type pageRule struct {
-	Name        string
+	Name, Class string
 	Light, Dark template.CSS // colours of the list below
 	Dash        template.CSS
 	Shown       bool
@@ -56,8 +56,8 @@ type pageTable struct {
 }
 
 type pageRow struct {
-	Name, About string
-	Cells       []string
+	Name, Class, About string
+	Cells              []string
 }
 
 // pageClass is a class, with its figures rule by rule.
@@ -95,7 +95,7 @@ func pageRules(names, shown []string) []pageRule {
 			continue
 		}
 		colour := colours()[len(out)%len(colours())]
-		rule := pageRule{Name: name, Light: colour[0], Dark: colour[1], Dash: "none"}
+		rule := pageRule{Name: name, Class: classOf(name), Light: colour[0], Dark: colour[1], Dash: "none"}
 		if turn := len(out) / len(colours()); turn > 0 {
 			rule.Dash = dashes()[(turn-1)%len(dashes())]
 		}
@@ -115,7 +115,7 @@ func newPageTable(c Comparison) pageTable {
 		Mean: template.HTML(c.Frontier(false)), Pooled: template.HTML(c.Frontier(true)), // escaped by Frontier
 	}
 	for _, r := range c.Rows {
-		out.Rows = append(out.Rows, pageRow{r.Summary.Name, r.About, c.cells(r)[1:]})
+		out.Rows = append(out.Rows, pageRow{r.Summary.Name, classOf(r.Summary.Name), r.About, c.cells(r)[1:]})
 	}
 	if len(c.Rows) == 0 || len(c.Rows[0].Summary.Classes) < 2 {
 		return out

@@ -37,9 +37,9 @@ svg.plot .use { fill: var(--use); stroke: var(--use); stroke-width: 1; }
 svg.plot .line { fill: none; stroke: currentColor; stroke-width: 1.75; }
 svg.plot .dot { fill: currentColor; }
 svg.plot text.name { fill: currentColor; font-weight: 600; }
-{{range .Rules}}.r-{{.Name}} { color: {{.Light}}; stroke-dasharray: {{.Dash}}; }
-body:has(#show-{{.Name}}:not(:checked)) path.r-{{.Name}} { display: none; }
-{{end}}@media (prefers-color-scheme: dark) { {{range .Rules}}.r-{{.Name}} { color: {{.Dark}}; } {{end}} }
+{{range .Rules}}.r-{{.Class}} { color: {{.Light}}; stroke-dasharray: {{.Dash}}; }
+body:has(#show-{{.Class}}:not(:checked)) path.r-{{.Class}} { display: none; }
+{{end}}@media (prefers-color-scheme: dark) { {{range .Rules}}.r-{{.Class}} { color: {{.Dark}}; } {{end}} }
 footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75rem; font-size: .9rem; color: var(--soft); white-space: pre-line; }
 @media (max-width: 48rem) { fieldset { position: static; } }
 @media print { fieldset { position: static; } }
@@ -56,7 +56,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 <div class="wide"><table>
 <thead><tr><th scope="col">rule</th>{{range .Heads}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
 <tbody>
-{{range .Rows}}<tr><th scope="row"><span class="r-{{.Name}}">{{.Name}}</span><small>{{.About}}</small></th>{{range .Cells}}<td>{{.}}</td>{{end}}</tr>
+{{range .Rows}}<tr><th scope="row"><span class="r-{{.Class}}">{{.Name}}</span><small>{{.About}}</small></th>{{range .Cells}}<td>{{.}}</td>{{end}}</tr>
 {{end}}</tbody>
 </table></div>
 <div class="wide">{{.Mean}}</div>
@@ -77,7 +77,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 <h2>Use against each request</h2>
 <p class="soft">The band is the use; each line is what a rule asked for. Times are UTC.</p>
 <fieldset><legend>Rules shown</legend>
-{{range $.Rules}}<label class="r-{{.Name}}"><input type="checkbox" id="show-{{.Name}}"{{if .Shown}} checked{{end}}> {{.Name}}</label>
+{{range $.Rules}}<label class="r-{{.Class}}"><input type="checkbox" id="show-{{.Class}}"{{if .Shown}} checked{{end}}> {{.Name}}</label>
 {{end}}</fieldset>
 {{range .}}<h3>{{.ID}}</h3>
 <p class="soft">{{.About}}</p>

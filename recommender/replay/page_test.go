@@ -139,6 +139,24 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestPageClasses: a rule whose name has a dot has its colour and its switch all the same.
+func TestPageClasses(t *testing.T) {
+	_, c, drawn := twoSeries()
+	c.Rows[0].Summary.Name, drawn[0].Lines[0].Rule = "risk-0.5", "risk-0.5"
+	var b strings.Builder
+	if err := Page(&b, "x", []Comparison{c}, drawn, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{".r-risk-0_5 { color", `class="r-risk-0_5">risk-0.5<`, `class="dot r-risk-0_5"`, `class="line r-risk-0_5"`, `id="show-risk-0_5"`, "#show-risk-0_5:not(:checked)"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q", want)
+		}
+	}
+	if strings.Contains(b.String(), "r-risk-0.5") {
+		t.Error("a class with a dot")
+	}
+}
+
 func TestAmount(t *testing.T) {
 	for _, tt := range []struct {
 		v    float64
@@ -198,9 +216,9 @@ func TestTicksIn(t *testing.T) {
 func TestPlace(t *testing.T) {
 	var taken []box
 	for i := range 8 {
-		x, y := 700+float64(i), svgHeight-svgBottom-4.0
+		x, y := 700+float64(i), scatterHeight-svgBottom-4.0
 		b := place(x, y, "clairvoyant", taken)
-		if n := b.among(taken); n > 0 || b.x < svgLeft || b.x+b.width > svgWidth || b.y <= svgTop || b.y >= svgHeight-svgBottom {
+		if n := b.among(taken); n > 0 || b.x < svgLeft || b.x+b.width > svgWidth || b.y <= svgTop || b.y >= scatterHeight-svgBottom {
 			t.Errorf("name %d stands at %+v, upon %d others", i, b, n)
 		}
 		taken = append(taken, b)
@@ -210,7 +228,7 @@ func TestPlace(t *testing.T) {
 // TestUnder: a figure at the right edge is whole.
 func TestUnder(t *testing.T) {
 	var b strings.Builder
-	under(&b, svgWidth-svgRight, "Jan 2 15:04")
+	frame{height: svgHeight}.under(&b, svgWidth-svgRight, "Jan 2 15:04")
 	if !strings.Contains(b.String(), `x="960.0"`) || !strings.Contains(b.String(), `text-anchor="end"`) {
 		t.Error(b.String())
 	}

@@ -28,20 +28,23 @@ const (
 )
 
 // frame maps figures onto a drawing.
-type frame struct{ x0, x1, y0, y1 float64 }
+type frame struct {
+	x0, x1, y0, y1 float64
+	height         float64 // of the drawing, in pixels
+}
 
 func (f frame) x(v float64) float64 {
 	return svgLeft + (v-f.x0)/(f.x1-f.x0)*(svgWidth-svgLeft-svgRight)
 }
 
 func (f frame) y(v float64) float64 {
-	return svgHeight - svgBottom - (v-f.y0)/(f.y1-f.y0)*(svgHeight-svgTop-svgBottom)
+	return f.height - svgBottom - (v-f.y0)/(f.y1-f.y0)*(f.height-svgTop-svgBottom)
 }
 
 // open writes the head of a drawing: what it shows in words, for those who do not see it.
-func open(b *strings.Builder, title, desc string) {
-	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 %d %d" class="plot"><title>%s</title><desc>%s</desc>`,
-		svgWidth, svgHeight, html.EscapeString(title), html.EscapeString(desc))
+func (f frame) open(b *strings.Builder, title, desc string) {
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 %d %.0f" class="plot"><title>%s</title><desc>%s</desc>`,
+		svgWidth, f.height, html.EscapeString(title), html.EscapeString(desc))
 }
 
 // across draws a line with its figure at each step of the upright axis.
@@ -54,12 +57,22 @@ func (f frame) across(b *strings.Builder, unit string) {
 }
 
 // under writes a figure under the drawing, its middle at x unless it would leave the drawing.
-func under(b *strings.Builder, x float64, text string) {
+func (f frame) under(b *strings.Builder, x float64, text string) {
 	anchor := "middle"
 	if x+letterWidth*float64(len(text))/2 > svgWidth {
 		x, anchor = svgWidth, "end"
 	}
-	fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="%s">%s</text>`, x, svgHeight-22, anchor, html.EscapeString(text))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.0f" text-anchor="%s">%s</text>`, x, f.height-22, anchor, html.EscapeString(text))
+}
+
+// classOf is a rule's name as what a style sheet takes for a name: "risk-0.5" would be two classes.
+func classOf(rule string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return '_'
+	}, rule)
 }
 
 // ticksIn are ticks that are round in what Amount writes: bytes in MiB or GiB.
@@ -104,14 +117,14 @@ func (d Drawn) SVG() string {
 	if n == 0 {
 		return ""
 	}
-	f := frame{float64(d.Series.At[0]), float64(max(d.Series.At[n-1], d.Series.At[0]+1)), 0, d.most() * 1.05}
+	f := frame{float64(d.Series.At[0]), float64(max(d.Series.At[n-1], d.Series.At[0]+1)), 0, d.most() * 1.05, svgHeight}
 	var b strings.Builder
-	open(&b, d.Series.ID+": use against each rule's request", d.words())
+	f.open(&b, d.Series.ID+": use against each rule's request", d.words())
 	f.across(&b, d.Series.Unit)
 	f.dates(&b)
 	b.WriteString(d.band(f))
 	for _, l := range d.Lines {
-		fmt.Fprintf(&b, `<path class="line r-%s" d="%s"><title>%s</title></path>`, html.EscapeString(l.Rule), d.path(f, l.Line), html.EscapeString(l.Rule))
+		fmt.Fprintf(&b, `<path class="line r-%s" d="%s"><title>%s</title></path>`, classOf(l.Rule), d.path(f, l.Line), html.EscapeString(l.Rule))
 	}
 	b.WriteString("</svg>")
 	return b.String()
@@ -155,7 +168,7 @@ func (f frame) dates(b *strings.Builder) {
 		step = int64(math.Ceil(span/day/8)) * day
 	}
 	for at := (int64(f.x0) + step - 1) / step * step; float64(at) <= f.x1; at += step {
-		under(b, f.x(float64(at)), time.Unix(at, 0).UTC().Format(form))
+		f.under(b, f.x(float64(at)), time.Unix(at, 0).UTC().Format(form))
 	}
 }
 

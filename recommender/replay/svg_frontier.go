@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// scatterHeight is that of a scatter drawing, in pixels: names need more room than lines.
+const scatterHeight = 460
+
 // point is a rule in a scatter drawing.
 type point struct {
 	rule string
@@ -51,7 +54,7 @@ func scatter(across, up string, points []point, unit string) string {
 	if len(points) == 0 {
 		return ""
 	}
-	f := frame{x0: 0, y0: 0}
+	f := frame{height: scatterHeight}
 	var words []string
 	for _, p := range points {
 		f.x1, f.y1 = max(f.x1, p.x*1.15), max(f.y1, math.Sqrt(p.y)*1.1)
@@ -59,12 +62,12 @@ func scatter(across, up string, points []point, unit string) string {
 	}
 	f.x1, f.y1 = max(f.x1, 1e-9), max(f.y1, 0.1)
 	var b strings.Builder
-	open(&b, up+" against "+across, strings.Join(words, "; "))
+	f.open(&b, up+" against "+across, strings.Join(words, "; "))
 	f.roots(&b)
 	for _, v := range ticksIn(0, f.x1, unit) {
-		under(&b, f.x(v), Amount(v, unit))
+		f.under(&b, f.x(v), Amount(v, unit))
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="12">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`, svgLeft, html.EscapeString(up), svgWidth-svgRight, svgHeight-4, html.EscapeString(across))
+	fmt.Fprintf(&b, `<text x="%d" y="12">%s</text><text x="%d" y="%d" text-anchor="end">%s</text>`, svgLeft, html.EscapeString(up), svgWidth-svgRight, scatterHeight-4, html.EscapeString(across))
 	f.dots(&b, points)
 	b.WriteString("</svg>")
 	return b.String()
@@ -101,7 +104,7 @@ func (f frame) dots(b *strings.Builder, points []point) {
 		at := place(x, y, p.rule, taken)
 		taken = append(taken, at)
 		fmt.Fprintf(b, `<circle class="dot r-%s" cx="%.1f" cy="%.1f" r="5"><title>%s</title></circle><text class="name r-%s" x="%.1f" y="%.1f">%s</text>`,
-			html.EscapeString(p.rule), x, y, html.EscapeString(p.rule), html.EscapeString(p.rule), at.x, at.y+4, html.EscapeString(p.rule))
+			classOf(p.rule), x, y, html.EscapeString(p.rule), classOf(p.rule), at.x, at.y+4, html.EscapeString(p.rule))
 	}
 }
 
@@ -110,10 +113,10 @@ func (f frame) dots(b *strings.Builder, points []point) {
 func place(x, y float64, name string, taken []box) box {
 	width := letterWidth * float64(len(name))
 	best, fewest := box{x + 9, y, width}, math.MaxInt
-	for _, away := range []float64{0, -14, 14, -28, 28, -42, 42, -56, -70} {
+	for _, away := range []float64{0, -14, 14, -28, 28, -42, 42, -56, 56, -70, 70, -84, 84} {
 		for _, left := range []float64{x + 9, x - 9 - width, x - width/2} {
 			b := box{left, y + away, width}
-			if b.x < svgLeft || b.x+b.width > svgWidth || b.y <= svgTop || b.y >= svgHeight-svgBottom {
+			if b.x < svgLeft || b.x+b.width > svgWidth || b.y <= svgTop || b.y >= scatterHeight-svgBottom {
 				continue
 			}
 			if n := b.among(taken); n < fewest {
