@@ -50,6 +50,20 @@ func TestCardOf(t *testing.T) {
 		"NVIDIA-L4":                        "L4",
 		"NVIDIA-L40S":                      "L40S",
 		"NVIDIA A10G":                      "A10G",
+		"NVIDIA-A10":                       "A10",
+		"NVIDIA-A2":                        "A2",
+		"NVIDIA A40":                       "A40",
+		"NVIDIA-L40":                       "L40",
+		"NVIDIA RTX A6000":                 "RTX-A6000",
+		"NVIDIA-RTX-6000-Ada-Generation":   "RTX-6000-ADA",
+		"Tesla-V100-SXM2-16GB":             "V100-16GB",
+		"Tesla V100-PCIE-32GB":             "V100-32GB",
+		"Tesla V100S-PCIE-32GB":            "V100S-32GB",
+		"Tesla-V100-SXM2-16GB-SHARED":      "V100-16GB",
+		"Quadro RTX 6000":                  "", // 24 GB
+		"GRID T4-8C":                       "", // half a card
+		"NVIDIA-A40-12Q":                   "",
+		"NVIDIA A10-24Q":                   "",
 		"NVIDIA A100":                      "", // 40 or 80 GB
 		"NVIDIA H100 NVL":                  "", // 94 GB
 		"NVIDIA RTX A4000":                 "",
