@@ -120,6 +120,7 @@ func TestGPUStory(t *testing.T) {
 // 2/3 of it (T4, a third rounded up to 334 thousandths), 5/7 (H100, 286) or a half.
 func TestCardStory(t *testing.T) {
 	const share, memory, which = "its GPU busy 20 %: share with a second pod like it (time-slicing or MIG)", "look at the GPU memory in use first", "say which card it is"
+	const part, beside = "its GPU busy 20 %: ask for less of the card (a smaller slice, or more pods by turns)", "it has a part of a card already"
 	const turns, gpuMemory, h100 = "its GPU busy 20 %, 4Gi of its T4 in use at most: let 3 pods like it share a card by turns (time-slicing)", 4 << 30, "NVIDIA-H100-80GB-HBM3"
 	for _, c := range []struct {
 		name, product, other string // labels of the two nodes
@@ -139,8 +140,9 @@ func TestCardStory(t *testing.T) {
 		{"one has no label", "Tesla-T4", "", "other", gpuMemory, share, which, "$442.51"},
 		{"two cards", "Tesla-T4", "NVIDIA-L4", "other", gpuMemory, share, which, "$442.51"},
 		{"a card that nobody knows", "NVIDIA-Future", "NVIDIA-Future", "other", gpuMemory, share, which, "$442.51"},
-		{"turns on a card", "Tesla-T4-SHARED", "Tesla-T4-SHARED", "other", gpuMemory, share, which, "$442.51"},
-		{"slices of a card", "A100-SXM4-40GB-MIG-1g.5gb", "A100-SXM4-40GB-MIG-1g.5gb", "other", gpuMemory, share, which, "$442.51"},
+		{"turns on a card", "Tesla-T4-SHARED", "Tesla-T4-SHARED", "other", gpuMemory, part, beside, "$0.00"},
+		{"slices of a card", "A100-SXM4-40GB-MIG-1g.5gb", "A100-SXM4-40GB-MIG-1g.5gb", "other", gpuMemory, part, beside, "$0.00"},
+		{"one of them has turns", "Tesla-T4", "Tesla-T4-SHARED", "other", gpuMemory, part, beside, "$0.00"},
 	} {
 		g := newGPUWorld(0.2)
 		g.used, g.product, g.more = c.used, c.product, []fleet.Node{gpuNode("other", c.other)}

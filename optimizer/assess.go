@@ -177,7 +177,7 @@ func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.B
 // advice is what the rules that change nothing found, priced on the nodes under the workload's pods.
 func (j judge) advice(w fleet.Workload, o recommender.Options) []Advice {
 	var out []Advice
-	for _, found := range recommender.AdviseOn(w, j.history, o, j.card(w), j.now) {
+	for _, found := range recommender.AdviseOn(w, j.history, o, j.device(w), j.now) {
 		out = append(out, Advice{found, j.prices.GPU(w, j.Nodes, found.MilliGPU)})
 	}
 	return out

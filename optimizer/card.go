@@ -4,26 +4,28 @@ import (
 	"strings"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender"
 	"trimtab.dev/trimtab/recommender/sharing"
 )
 
-// card is the model of GPU under all of w's pods. It is not known where a node does not say it, where two
-// differ, and where what a node hands out as a GPU is a part of one: such a pod would be told to share what
-// it shares already.
-func (j judge) card(w fleet.Workload) sharing.Card {
-	var one sharing.Card
+// device is what w's pods get for a GPU. The card under them is not known where a node does not say it, where two
+// differ, and where what some node hands out as a GPU is a part of one.
+func (j judge) device(w fleet.Workload) recommender.Device {
+	var on recommender.Device
+	known := true
 	for _, p := range w.Pods {
 		if p.Node == "" {
 			continue // not placed yet
 		}
 		n, _ := j.Node(p.Node)
-		c, known := sharing.CardOf(n.GPUProduct)
-		if !known || divided(n.GPUProduct) || one.Name != "" && one.Name != c.Name {
-			return sharing.Card{}
-		}
-		one = c
+		c, ok := sharing.CardOf(n.GPUProduct)
+		known = known && ok && (on.Card.Name == "" || on.Card.Name == c.Name)
+		on.Card, on.Part = c, on.Part || divided(n.GPUProduct)
 	}
-	return one
+	if !known || on.Part {
+		on.Card = sharing.Card{}
+	}
+	return on
 }
 
 // divided tells whether the node label says that the node's nvidia.com/gpu are MIG instances (strategy

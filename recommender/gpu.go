@@ -44,7 +44,7 @@ const (
 // most; otherwise it is not known what it frees. GPUs are told apart by the pod's own count (fleet.GPUName):
 // pods that put their work on differently numbered GPUs are seen as using all of them.
 func Advise(w fleet.Workload, h *History, o Options, now time.Time) []Advice {
-	return AdviseOn(w, h, o, sharing.Card{}, now)
+	return AdviseOn(w, h, o, Device{}, now)
 }
 
 // gpus is the most GPUs that any pod of the workload, or its template, asks for.
@@ -68,6 +68,7 @@ type gpuUse struct {
 	parts  bool      // what the pods ask for are slices or shares of a GPU already
 	asks   string    // the resource that they ask for
 
+	part   bool         // the node hands parts out as if they were GPUs
 	card   sharing.Card // empty: not known
 	memory []float64    // bytes, the most in use of each GPU; nil: not known
 }
@@ -144,11 +145,11 @@ func (u *gpuUse) remedy() (string, int64) {
 	case idle > 0:
 		return fmt.Sprintf("%s of %d idle: remove %s", strings.Join(u.idle, ", "), n, them(idle)), idle * 1000
 	case spare > 0 && u.parts:
-		return fmt.Sprintf("%s: remove %s, or ask for smaller slices", busy, some(spare)), spare * 1000
+		return fmt.Sprintf("%s: remove %s, or %s", busy, some(spare), u.smaller()), spare * 1000
 	case spare > 0:
 		return fmt.Sprintf("%s: share (time-slicing or MIG) or remove %s", busy, some(spare)), spare * 1000
 	case u.parts:
-		return busy + ": ask for smaller slices", 0
+		return busy + ": " + u.smaller(), 0
 	case !below(gpuFull, 2*most):
 		return busy + ": share with a second pod like it (time-slicing or MIG)", n * 500
 	}

@@ -11,6 +11,12 @@ import (
 	"trimtab.dev/trimtab/recommender/sharing"
 )
 
+// Device is what a workload's pods get for a GPU, as their nodes tell it.
+type Device struct {
+	Card sharing.Card // empty: it is not known, or not the same for all
+	Part bool         // a MIG instance or turns on a card are handed out as if they were a GPU
+}
+
 // AdviseOn is Advise where it is known on which card the workload's pods run (sharing.CardOf). With it, and
 // with the GPU memory measured, the advice names what to ask for: a MIG profile, or how many pods like it
 // share a card by turns, whichever takes less of the card; and no GPU is called spare whose memory the others
@@ -20,7 +26,9 @@ import (
 //	A100-80GB, busy 10 % (p99), 8 GiB at most    nvidia.com/mig-1g.10gb, 1/7 of the card
 //	A100-80GB, busy 8 % (p99), 30 GiB at most    nvidia.com/mig-3g.40gb, 1/2 of the card
 //	A100-80GB, busy 8 % (p99), 60 GiB at most    keep it whole
-func AdviseOn(w fleet.Workload, h *History, o Options, card sharing.Card, now time.Time) []Advice {
+//
+// Nobody is told to share what is shared already.
+func AdviseOn(w fleet.Workload, h *History, o Options, on Device, now time.Time) []Advice {
 	c := judge{w: w, h: h, o: o, now: now}
 	if _, held := c.gate(); held {
 		return nil
@@ -29,12 +37,13 @@ func AdviseOn(w fleet.Workload, h *History, o Options, card sharing.Card, now ti
 	if u == nil || u.fine() {
 		return nil
 	}
-	c.remember(u, card)
+	c.remember(u, on)
 	return []Advice{u.advice()}
 }
 
 // remember adds what is known of the card and of its memory in use; of several GPUs, only if all were measured.
-func (c judge) remember(u *gpuUse, card sharing.Card) {
+func (c judge) remember(u *gpuUse, on Device) {
+	u.part, u.parts = on.Part, u.parts || on.Part
 	var memory []float64
 	for _, name := range u.names {
 		d, hold := c.measured(name, fleet.GPUMemory, "memory of "+name)
@@ -44,7 +53,15 @@ func (c judge) remember(u *gpuUse, card sharing.Card) {
 		}
 		memory = append(memory, d.Peak)
 	}
-	u.know(card, device(c.w.Current()), memory)
+	u.know(on.Card, device(c.w.Current()), memory)
+}
+
+// smaller is what to ask for where a part of a card is more than is needed.
+func (u *gpuUse) smaller() string {
+	if strings.HasPrefix(u.asks, migPrefix) {
+		return "ask for smaller slices"
+	}
+	return "ask for less of the card (a smaller slice, or more pods by turns)"
 }
 
 // know takes in the card, the resource that pods ask for and the memory in use. No GPU is spare whose memory
@@ -165,6 +182,8 @@ func (u *gpuUse) sharingSteps() []Step {
 func (u *gpuUse) before() string {
 	all := u.choices()
 	switch {
+	case u.part:
+		return gpuPart
 	case u.memory != nil && u.card.Memory <= 0:
 		return gpuNoCard
 	case all == nil && !u.sized():
@@ -180,6 +199,7 @@ func (u *gpuUse) before() string {
 // What people should know before they act, by what is known.
 const (
 	gpuNoCard = "say which card it is (node label nvidia.com/gpu.product, or modelName of dcgm-exporter): without it nobody knows what its memory in use would fit into"
+	gpuPart   = "it has a part of a card already: look at what the pods beside it use, whose work may be counted as its own"
 	gpuTurns  = "set the server's own limit of GPU memory to its share first: time-slicing keeps nobody from taking all of it; and the pods wait for each other when busy at once"
 	gpuSlices = "try it under load first: an instance has its part of the card's speed, and partitioning a card (nvidia-mig-manager) drains it"
 	gpuFit    = "busy is the share of time in which anything ran on it: 100 % would not mean saturated"

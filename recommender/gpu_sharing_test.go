@@ -54,7 +54,7 @@ func TestSharingAdvice(t *testing.T) {
 		{"Tesla T4", gpu, []float64{0.2}, []float64{4}, "its GPU busy 20 %, 4Gi of its T4 in use at most: let 3 pods like it share a card by turns (time-slicing)", 666, gpuTurns},
 		{a100, "nvidia.com/mig-3g.40gb", []float64{0.2}, []float64{8}, "its GPU busy 20 %, 8Gi of its A100-80GB in use at most: ask for nvidia.com/mig-1g.10gb, of which a card holds 7", 714, gpuSlices},
 		{a100, "nvidia.com/mig-1g.10gb", []float64{0.2}, []float64{8}, "its GPU busy 20 %, 8Gi of its A100-80GB in use at most: keep the slice: no smaller one holds it", 0, gpuFit},
-		{a100, "nvidia.com/gpu.shared", []float64{0.2}, []float64{9}, "its GPU busy 20 %: ask for smaller slices", 0, gpuFit},
+		{a100, "nvidia.com/gpu.shared", []float64{0.2}, []float64{9}, "its GPU busy 20 %: ask for less of the card (a smaller slice, or more pods by turns)", 0, gpuFit},
 		{a100, gpu, []float64{0.01}, []float64{60}, "its GPU idle: remove it, or the workload", 1000, gpuFit},
 		{a100, gpu, []float64{0.2}, nil, "its GPU busy 20 %: share with a second pod like it (time-slicing or MIG)", 500, gpuCaveat},
 		{"NVIDIA Future", gpu, []float64{0.2}, []float64{9}, "its GPU busy 20 %: share with a second pod like it (time-slicing or MIG)", 500, gpuNoCard},
@@ -124,7 +124,7 @@ func TestMemoryIsMeasured(t *testing.T) {
 			used = append(used, s)
 		}
 		feed(t, h, merged(used...)...)
-		if got := AdviseOn(w, h, options(), card, noon); len(got) != 1 || got[0].Text != c.want {
+		if got := AdviseOn(w, h, options(), Device{Card: card}, noon); len(got) != 1 || got[0].Text != c.want {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 		if d, ok := h.Distribution(w.Ref, fleet.GPUName(0), fleet.GPUMemory, time.Hour, noon); ok && d.Percentile(0.5) != 7*1024*mib {

@@ -144,7 +144,7 @@ func TestAdviceExplained(t *testing.T) {
 func TestSlicesAreNotShared(t *testing.T) {
 	for resource, want := range map[string]string{
 		"nvidia.com/mig-2g.10gb": "its GPU busy 20 %: ask for smaller slices",
-		"nvidia.com/gpu.shared":  "its GPU busy 20 %: ask for smaller slices",
+		"nvidia.com/gpu.shared":  "its GPU busy 20 %: ask for less of the card (a smaller slice, or more pods by turns)",
 		"nvidia.com/gpu":         "its GPU busy 20 %: share with a second pod like it (time-slicing or MIG)",
 	} {
 		w := server(2)
