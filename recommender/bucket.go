@@ -2,24 +2,17 @@ package recommender
 
 import "time"
 
-// bucket is what was measured in a stretch of time: one slot, or the slots of up to a day.
+// bucket is what was measured in a stretch of time: one slot, or the slots of up to four days.
 type bucket struct {
 	from, to uint32  // unix seconds: start of the first sample, end of the last slot
 	span     uint32  // seconds of the slots that hold anything, whole slots
 	samples  uint32  // readings, of all pods
-	pods     uint32  // the most pods in one slot
+	pods     uint32  // the most pods in one slot; 0: not more than in a later one
 	weight   float32 // seconds that the sums below stand for
-	peak     float32 // largest reading of any pod
+	peak     float32 // largest reading of any pod; 0: not larger than a later one
 	sum      float64 // hottest replica's mean × weight
 	total    float64 // sum over pods of their means × weight
 	hist     histogram
-}
-
-// followed is b and the later o as one.
-func (b bucket) followed(o bucket, floor float64) bucket {
-	sum := b.plus(o)
-	sum.hist = b.hist.join(o.hist, floor)
-	return sum
 }
 
 // plus is b and the later o as one, without a histogram.
@@ -35,42 +28,50 @@ func (b bucket) plus(o bucket) bucket {
 // Retention is how long a History keeps anything, counted back from the newest sample of each series.
 const Retention = 35 * 24 * time.Hour
 
-// unitAt is how finely the past is told apart, in seconds:
-//
-//	up to 30 min ago  minutes       up to 7 days ago   6 hours
-//	up to 3 h ago     10 minutes    up to 35 days ago  days
-//	up to 24 h ago    hours
-func unitAt(age int64) int64 {
-	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
-	switch {
-	case age <= 30*minute:
-		return minute
-	case age <= 3*hour:
-		return 10 * minute
-	case age <= day:
-		return hour
-	case age <= 7*day:
-		return 6 * hour
-	}
-	return day
+// In seconds.
+const (
+	aMinute = 60
+	anHour  = 60 * aMinute
+	aDay    = 24 * anHour
+	aTick   = 10 * aMinute // how often the past grows coarser
+)
+
+// units is how finely the past is told apart, in seconds: a unit (in UTC) is joined as a whole once its end is so old.
+// Each is a multiple of the next.
+var units = [...]struct{ length, age int64 }{
+	{4 * aDay, 8 * aDay},
+	{aDay, 2 * aDay},
+	{6 * anHour, 6 * anHour},
+	{anHour, anHour},
+	{10 * aMinute, 10 * aMinute},
 }
 
-// compact joins neighbours of the same unit (in UTC) and drops what is older than Retention. It
-// reuses bs.
-func compact(bs []bucket, newest int64, floor float64) []bucket {
-	out := bs[:0]
-	for _, b := range bs {
-		age := newest - int64(b.to)
-		if age > int64(Retention/time.Second) {
-			continue
+// unitAt is the length of the unit that a stretch is joined into at a time, both in unix seconds.
+func unitAt(to, now int64) int64 {
+	for _, u := range units {
+		if end := (to + u.length - 1) / u.length * u.length; now-end >= u.age {
+			return u.length
 		}
-		unit, last := unitAt(age), len(out)-1
-		if last >= 0 && int64(out[last].to-1)/unit == int64(b.to-1)/unit {
-			out[last] = out[last].followed(b, floor)
-			continue
-		}
-		out = append(out, b)
 	}
-	clear(bs[len(out):])
-	return out
+	return aMinute
 }
+
+// unmatched leaves peak and pods only where no later bucket has as much: every window ends now, so nobody asks for
+// the others.
+func unmatched(bs []placed) {
+	var peak float32
+	var pods uint32
+	for i := len(bs) - 1; i >= 0; i-- {
+		b := &bs[i].bucket
+		if b.peak <= peak {
+			b.peak = 0
+		}
+		if b.pods <= pods {
+			b.pods = 0
+		}
+		peak, pods = max(peak, b.peak), max(pods, b.pods)
+	}
+}
+
+// fine is how finely CPU and other signals that are asked for their percentiles are told apart.
+var fine = widths{4, 1, 4}

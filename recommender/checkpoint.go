@@ -12,7 +12,7 @@ import (
 // Numbers are varints, floats their bits in little endian, names length and bytes.
 const (
 	magic   = "TTHY"
-	version = 2 // 1 had no tracks of CPU and memory
+	version = 3 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket
 )
 
 // MarshalBinary is the whole history in a compact form; the same history gives the same bytes.
@@ -43,7 +43,6 @@ type encoder []byte
 
 func (e *encoder) count(n int)      { *e = binary.AppendUvarint(*e, uint64(n)) }
 func (e *encoder) time(t int64)     { *e = binary.AppendVarint(*e, t) }
-func (e *encoder) double(v float64) { *e = binary.LittleEndian.AppendUint64(*e, math.Float64bits(v)) }
 func (e *encoder) single(v float32) { *e = binary.LittleEndian.AppendUint32(*e, math.Float32bits(v)) }
 
 func (e *encoder) name(s string) {
@@ -69,17 +68,14 @@ func (e *encoder) series(s *series) {
 	}
 	e.count(len(s.open))
 	for _, r := range s.open {
-		e.name(r.pod)
+		e.count(int(r.pod))
 		e.time(s.newest - r.at)
-		e.time(r.window)
-		e.double(r.mean)
-		e.double(r.peak)
-		e.time(r.n)
+		e.count(int(r.window))
+		e.single(r.mean)
+		e.single(r.peak)
+		e.count(int(r.n))
 	}
-	e.count(len(s.closed))
-	for _, b := range s.closed {
-		e.bucket(b)
-	}
+	e.name(string(s.past))
 	if s.profile != nil {
 		text, _ := s.profile.AppendBinary(nil) // has no error
 		e.name(string(text))
@@ -87,21 +83,5 @@ func (e *encoder) series(s *series) {
 	if s.memory != nil {
 		text, _ := s.memory.AppendBinary(nil) // has no error
 		e.name(string(text))
-	}
-}
-
-func (e *encoder) bucket(b bucket) {
-	e.count(int(b.to))
-	for _, n := range []uint32{b.to - b.from, b.span, b.samples, b.pods} {
-		e.count(int(n))
-	}
-	e.single(b.weight)
-	e.single(b.peak)
-	e.double(b.sum)
-	e.double(b.total)
-	e.count(len(b.hist))
-	for _, c := range b.hist {
-		e.single(c.top)
-		e.single(c.weight)
 	}
 }

@@ -105,7 +105,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	future := slices.Clone(data)
 	future[len(magic)] = version + 1
-	if err := h.Restore(future); err == nil || errors.Is(err, errBroken) || !strings.Contains(err.Error(), "version 3") {
+	if err := h.Restore(future); err == nil || errors.Is(err, errBroken) || !strings.Contains(err.Error(), "version 4") {
 		t.Errorf("another version: %v", err)
 	}
 	if after, _ := h.MarshalBinary(); !slices.Equal(before, after) {

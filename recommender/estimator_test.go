@@ -11,7 +11,7 @@ import (
 func ramp(n int) Distribution {
 	var cells []cell
 	for i := range n {
-		cells = append(cells, cell{float32(i + 1), 1})
+		cells = append(cells, cell{float32(i + 1), 1, 0})
 	}
 	return Distribution{Peak: float64(n), values: histogram(cells)}
 }
@@ -48,8 +48,12 @@ func TestEstimators(t *testing.T) {
 
 // TestRanges: the largest value of a range stands for it, and ranges are 5 % wide.
 func TestRanges(t *testing.T) {
-	h := newHistogram([]cell{{0.103, 1}, {0.1, 2}, {0.0002, 1}, {0.0009, 1}, {0.12, 4}}, floorOf(fleet.CPU))
-	want := histogram{{0.0009, 2}, {0.103, 3}, {0.12, 4}} // 0.1 and 0.103 are in range 95: 0.0981 to 0.1030
+	var cells []cell
+	for _, v := range [][2]float32{{0.103, 1}, {0.1, 2}, {0.0002, 1}, {0.0009, 1}, {0.12, 4}} {
+		cells = append(cells, cellOf(v[0], v[1], floorOf(fleet.CPU)))
+	}
+	h := newHistogram(cells)
+	want := histogram{{0.0009, 2, 0}, {0.103, 3, 95}, {0.12, 4, 99}} // 0.1 and 0.103 are in range 95: 0.0981 to 0.1030
 	if len(h) != 3 || h[0] != want[0] || h[1] != want[1] || h[2] != want[2] {
 		t.Errorf("got %v, want %v", h, want)
 	}

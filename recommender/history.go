@@ -34,16 +34,15 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 		return fmt.Errorf("%s of %s pod %s: %w", s.Signal, s.Ref, s.Pod, err)
 	}
 	r := reading{
-		pod: s.Pod, at: s.At.UnixNano(), window: int64(s.Window),
-		mean: s.Mean, peak: max(s.Mean, s.Max), n: int64(s.N),
+		at: s.At.UnixNano(), window: uint32(s.Window.Round(time.Millisecond) / time.Millisecond),
+		mean: float32(s.Mean), peak: float32(max(s.Mean, s.Max)), n: uint32(s.N),
 	}
 	list := h.workloads[s.Ref]
 	i, known := find(list, s.Container, s.Signal)
 	if !known {
-		list = slices.Insert(list, i, newSeries(s.Container, s.Signal))
-		h.workloads[s.Ref] = list
+		list = h.begin(s, list, i)
 	}
-	if err := list[i].add(r); err != nil {
+	if err := list[i].add(s.Pod, r, list); err != nil {
 		return err
 	}
 	switch {
@@ -53,6 +52,21 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 		list[i].profile.Renewed(s.At.Unix())
 	}
 	return nil
+}
+
+// begin adds a series at place i of a workload's list. Names are copies, for those of a sample may be parts of
+// longer texts, and each is held once.
+func (h *History) begin(s fleet.Sample, list []*series, i int) []*series {
+	container := strings.Clone(s.Container)
+	if at := slices.IndexFunc(list, func(o *series) bool { return o.container == container }); at >= 0 {
+		container = list[at].container
+	}
+	list = slices.Insert(slices.Clip(list), i, newSeries(container, s.Signal))
+	h.workloads[fleet.Ref{
+		Cluster: strings.Clone(s.Ref.Cluster), Namespace: strings.Clone(s.Ref.Namespace),
+		Kind: strings.Clone(s.Ref.Kind), Name: strings.Clone(s.Ref.Name),
+	}] = list
+	return list
 }
 
 // killed tells the memory of a container of a kill: it wanted more than its peak of the day.
@@ -148,7 +162,7 @@ func (h *History) Forget(before time.Time) {
 	for ref, list := range h.workloads {
 		list = slices.DeleteFunc(list, func(s *series) bool { return s.newest < before.UnixNano() })
 		for _, s := range list {
-			s.closed = slices.DeleteFunc(s.closed, func(b bucket) bool { return int64(b.to) <= before.Unix() })
+			s.past = s.past.after(before.Unix(), s.widths(), floorOf(s.signal))
 		}
 		if h.workloads[ref] = list; len(list) == 0 {
 			delete(h.workloads, ref)

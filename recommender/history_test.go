@@ -188,9 +188,13 @@ func average(vs []float64) float64 {
 	return sum / float64(len(vs))
 }
 
+// joinings is how often the shares of a histogram can be rounded up, by 2 % each time (see tails): as a minute's, and
+// in each unit.
+const joinings = 1 + len(units)
+
 // TestHistoryAgreesWithNaiveTwin over 13 days of three replicas that change by the day: windows
-// that begin where buckets do give the same mean, total and peak, and a percentile that is not less
-// and at most 5 % more.
+// that begin where buckets do give the same mean and total to 0.01 % and the same peak, and percentiles that are not
+// less, and at most 5 % more than that of a share a little nearer to 1; the median at most 22 % more.
 func TestHistoryAgreesWithNaiveTwin(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	h, all := NewHistory(), naive{}
@@ -208,21 +212,24 @@ func TestHistoryAgreesWithNaiveTwin(t *testing.T) {
 		name string
 		from time.Time
 	}{
-		{"1m", end.Add(-time.Minute)}, {"10m", end.Add(-10 * time.Minute)}, {"29m", end.Add(-29 * time.Minute)},
+		{"1m", end.Add(-time.Minute)}, {"10m", end.Add(-10 * time.Minute)}, {"17m", end.Add(-17 * time.Minute)},
 		{"1h", noon.Add(-50 * time.Minute)}, {"12h", noon.Add(-12 * time.Hour)},
 		{"36h", noon.Add(-36 * time.Hour)}, {"6.5d", noon.Add(-156 * time.Hour)},
-		{"10.5d", noon.Add(-252 * time.Hour)}, {"13d", start},
+		{"11.5d", noon.Add(-276 * time.Hour)}, {"13d", start},
 	} {
 		d, ok := h.Distribution(ref, "model-server", fleet.CPU, end.Sub(c.from), end)
 		if !ok {
 			t.Fatalf("%s: nothing", c.name)
 		}
-		mean, total, peak, p95 := all.window(c.from, 0.95)
-		if off(d.Mean, mean) > 1e-6 || off(d.Total, total) > 1e-6 || off(d.Peak, peak) > 1e-6 {
-			t.Errorf("%s: mean %v total %v peak %v, want %v, %v, %v", c.name, d.Mean, d.Total, d.Peak, mean, total, peak)
-		}
-		if got := d.Percentile(0.95); got < p95*(1-1e-6) || got > p95*1.05 {
-			t.Errorf("%s: p95 %v, want %v to 5 %% more", c.name, got, p95)
+		for q, wide := range map[float64]float64{0.5: math.Pow(growth, 4), 0.9: growth, 0.95: growth, 0.99: growth} {
+			mean, total, peak, exact := all.window(c.from, q)
+			_, _, _, nearer := all.window(c.from, 1-(1-q)/math.Pow(1.02, float64(joinings)))
+			if off(d.Mean, mean) > 1e-4 || off(d.Total, total) > 1e-4 || off(d.Peak, peak) > 1e-6 {
+				t.Errorf("%s: mean %v total %v peak %v, want %v, %v, %v", c.name, d.Mean, d.Total, d.Peak, mean, total, peak)
+			}
+			if got := d.Percentile(q); got < exact*(1-1e-4) || got > nearer*wide*(1+1e-4) {
+				t.Errorf("%s: p%g %v, want %v to %v", c.name, 100*q, got, exact, nearer*wide)
+			}
 		}
 		if d.Spent != end.Sub(c.from) {
 			t.Errorf("%s: measured for %s", c.name, d.Spent)
@@ -241,11 +248,12 @@ func TestWindowBeginsWithItsBucket(t *testing.T) {
 		feed(t, h, s)
 	}
 	for _, c := range []struct{ window, want time.Duration }{
-		{10*time.Minute + 30*time.Second, 11 * time.Minute}, // minutes
-		{65 * time.Minute, 70 * time.Minute},                // 10 minutes
-		{5*time.Hour + time.Minute, 6 * time.Hour},          // hours
-		{50 * time.Hour, 54 * time.Hour},                    // 6 hours: noon is on one
-		{10 * 24 * time.Hour, 10*24*time.Hour + 12*time.Hour},
+		{5*time.Minute + 30*time.Second, 6 * time.Minute},     // minutes
+		{35 * time.Minute, 40 * time.Minute},                  // 10 minutes
+		{5*time.Hour + time.Minute, 6 * time.Hour},            // hours
+		{20 * time.Hour, 24 * time.Hour},                      // 6 hours: noon is on one
+		{5 * 24 * time.Hour, 5*24*time.Hour + 12*time.Hour},   // days
+		{14 * 24 * time.Hour, 15*24*time.Hour + 12*time.Hour}, // 4 days: 16 June 2026 is day 4 x 5,155 of the epoch
 	} {
 		if d, _ := h.Distribution(ref, "model-server", fleet.CPU, c.window, noon); d.Spent != c.want {
 			t.Errorf("%s: counted %s, want %s", c.window, d.Spent, c.want)
@@ -351,7 +359,7 @@ func TestRetention(t *testing.T) {
 		feed(t, h, s)
 	}
 	d, _ := h.Distribution(ref, "model-server", fleet.CPU, 100*24*time.Hour, noon)
-	if d.Spent < Retention-time.Hour || d.Spent > Retention+24*time.Hour {
+	if d.Spent < Retention-time.Hour || d.Spent > Retention+4*24*time.Hour {
 		t.Errorf("kept %s", d.Spent)
 	}
 }
@@ -370,26 +378,19 @@ func fiveWeeks(t testing.TB, pods int) *History {
 	return h
 }
 
-// TestSize holds five weeks of a container whose use is noisy, two signals, three pods, to 60 KB in
-// memory and 45 KB as a checkpoint, of which a ConfigMap holds a score. Steady use takes half of
-// it: the rest is the cells of the histograms.
+// TestSize holds five weeks of a container whose use is noisy, two signals, three pods, to SIZE as a checkpoint.
 func TestSize(t *testing.T) {
 	h := fiveWeeks(t, 3)
-	size := 0
 	for _, s := range h.workloads[ref] {
-		size += int(reflect.TypeFor[series]().Size()) + cap(s.pods)*int(reflect.TypeFor[seen]().Size()) +
-			cap(s.open)*int(reflect.TypeFor[reading]().Size()) + cap(s.closed)*int(reflect.TypeFor[bucket]().Size())
-		cells := 0
-		for _, b := range s.closed {
-			cells += cap(b.hist)
+		buckets, cells := 0, 0
+		r := s.past.reader(floorOf(s.signal))
+		for b := (bucket{}); r.next(&b, true); buckets++ {
+			cells += len(b.hist)
 		}
-		size += cells * int(reflect.TypeFor[cell]().Size())
-		t.Logf("%s: %d buckets, %d cells, %d open", s.signal, len(s.closed), cells, len(s.open))
+		t.Logf("%s: %d buckets, %d cells, %d bytes, room for %d, %d open", s.signal, buckets, cells, len(s.past), cap(s.past), len(s.open))
 	}
-	checkpoint := len(h.Checkpoint(ref))
-	t.Logf("%d bytes in memory, %d as a checkpoint", size, checkpoint)
-	if size > 60_000 || checkpoint > 45_000 {
-		t.Errorf("%d bytes in memory, %d as a checkpoint", size, checkpoint)
+	if size := len(h.Checkpoint(ref)); size > 45_000 {
+		t.Errorf("%d bytes as a checkpoint", size)
 	}
 }
 

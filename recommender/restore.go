@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -42,21 +43,24 @@ func decode(data []byte) (map[fleet.Ref][]*series, error) {
 	if !ok || len(body) < 1+crc32.Size {
 		return nil, errBroken
 	}
-	if v := body[0]; v != version && v != trackless {
-		return nil, fmt.Errorf("the checkpoint is of version %d, this program reads %d and %d", v, trackless, version)
+	if v := body[0]; v < trackless || v > version {
+		return nil, fmt.Errorf("the checkpoint is of version %d, this program reads %d to %d", v, trackless, version)
 	}
 	end := len(data) - crc32.Size
 	if crc32.ChecksumIEEE(data[:end]) != binary.LittleEndian.Uint32(data[end:]) {
 		return nil, errBroken
 	}
-	return decodeBody(data[len(magic)+1:end], body[0] != trackless)
+	return decodeBody(data[len(magic)+1:end], body[0])
 }
 
-// trackless is the version of checkpoints that know no tracks of CPU and memory.
-const trackless = 1
+// The versions of older checkpoints.
+const (
+	trackless = 1 // know no tracks of CPU and memory
+	bucketed  = 2 // and before: each bucket is written by itself, and each open reading has the name of its pod
+)
 
-func decodeBody(body []byte, tracks bool) (map[fleet.Ref][]*series, error) {
-	d := decoder{rest: body, tracks: tracks}
+func decodeBody(body []byte, of byte) (map[fleet.Ref][]*series, error) {
+	d := decoder{rest: body, version: of}
 	out := map[fleet.Ref][]*series{}
 	for range d.count() {
 		ref := d.ref()
@@ -83,9 +87,9 @@ func decodeBody(body []byte, tracks bool) (map[fleet.Ref][]*series, error) {
 
 // decoder reads what an encoder wrote. After the first fault it gives zeros and is broken.
 type decoder struct {
-	rest   []byte
-	tracks bool // each series of CPU or memory ends with its track
-	broken bool
+	rest    []byte
+	version byte
+	broken  bool
 }
 
 func (d *decoder) must(ok bool) {
@@ -144,10 +148,6 @@ func (d *decoder) amount(v float64) float64 {
 	return v
 }
 
-func (d *decoder) double() float64 {
-	return d.amount(math.Float64frombits(binary.LittleEndian.Uint64(d.next(8))))
-}
-
 func (d *decoder) single() float32 {
 	return float32(d.amount(float64(math.Float32frombits(binary.LittleEndian.Uint32(d.next(4))))))
 }
@@ -162,41 +162,50 @@ func (d *decoder) series() *series {
 		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
 	}
 	for range d.count() {
-		s.open = append(s.open, reading{
-			pod: d.name(), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1), window: d.time(0, int64(maxWindow)),
-			mean: d.double(), peak: d.double(), n: d.time(1, maxN),
-		})
-		i := len(s.open) - 1
-		d.must(s.open[i].mean <= maxReading && s.open[i].peak <= maxReading)
-		d.must(i == 0 || s.open[i-1].at <= s.open[i].at)
+		r := d.reading(s)
+		d.must(len(s.open) == 0 || s.open[len(s.open)-1].at <= r.at)
+		s.open = append(s.open, r)
 	}
-	for range d.count() {
-		s.closed = append(s.closed, d.bucket())
-		i := len(s.closed) - 1
-		d.must(i == 0 || s.closed[i-1].to <= s.closed[i].to)
+	if d.version <= bucketed {
+		s.past = d.buckets(s)
+	} else {
+		s.past = d.past(floorOf(s.signal))
 	}
-	if d.tracks && s.profile != nil {
+	if d.version > trackless && s.profile != nil {
 		d.must(s.profile.UnmarshalBinary([]byte(d.name())) == nil)
 	}
-	if d.tracks && s.memory != nil {
+	if d.version > trackless && s.memory != nil {
 		d.must(s.memory.UnmarshalBinary([]byte(d.name())) == nil)
 	}
 	return s
 }
 
-func (d *decoder) bucket() bucket {
-	b := bucket{to: d.uint32()}
-	length := d.uint32()
-	d.must(b.to > 0 && length <= b.to)
-	b.from = b.to - length
-	b.span, b.samples, b.pods = d.uint32(), d.uint32(), d.uint32()
-	b.weight, b.peak, b.sum, b.total = d.single(), d.single(), d.double(), d.double()
-	d.must(b.weight > 0)
-	for range d.count() {
-		c := cell{d.single(), d.single()}
-		n := len(b.hist)
-		d.must(c.weight > 0 && (n == 0 || b.hist[n-1].top < c.top))
-		b.hist = append(b.hist, c)
+// reading is one of an open slot.
+func (d *decoder) reading(s *series) reading {
+	if d.version <= bucketed {
+		return d.namedReading(s)
 	}
-	return b
+	r := reading{
+		pod: int32(d.uint(uint64(len(s.pods)))), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1),
+		window: uint32(d.uint(uint64(maxWindow / time.Millisecond))), mean: d.single(), peak: d.single(), n: uint32(d.uint(maxN)),
+	}
+	d.must(int(r.pod) < len(s.pods) && r.mean <= 2*maxReading && r.peak <= 2*maxReading && r.n > 0)
+	return r
+}
+
+// past is one as it is kept, and checked.
+func (d *decoder) past(floor float64) past {
+	p := past(d.name())
+	if len(p) == 0 {
+		return nil
+	}
+	d.must(len(p) > pastHead)
+	if d.broken {
+		return nil
+	}
+	r := p.reader(floor)
+	for b := (bucket{}); r.next(&b, true); {
+	}
+	d.must(!r.broken && binary.LittleEndian.Uint32(p) == r.to)
+	return p
 }

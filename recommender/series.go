@@ -28,7 +28,7 @@ type series struct {
 	newest    int64                 // end of the newest sample, unix nanoseconds
 	pods      []seen                // sorted by name; those of the last hour and of open slots
 	open      []reading             // of slots that may still grow, sorted by end, then pod
-	closed    []bucket              // oldest first
+	past      past                  // what is closed
 	profile   *sizing.Profile       // of CPU: the peak of each hour; nil for other signals
 	memory    *sizing.MemoryProfile // of memory: its peaks and kills; nil for other signals
 	images    images                // of CPU, what ran lately
@@ -44,6 +44,15 @@ func newSeries(container string, signal fleet.Signal) *series {
 		s.memory = new(sizing.MemoryProfile)
 	}
 	return s
+}
+
+// widths is how finely values are told apart: CPU and what is like it are asked for their percentiles, memory for its
+// peak.
+func (s *series) widths() widths {
+	if s.signal == fleet.Memory || s.signal == fleet.GPUMemory {
+		return widths{4, 4, 4}
+	}
+	return fine
 }
 
 // images are the hashes of the last images that a container ran; several do during a rollout.
@@ -68,12 +77,13 @@ type seen struct {
 	at  int64
 }
 
-// reading is a sample of an open slot; times in nanoseconds.
+// reading is a sample of an open slot.
 type reading struct {
-	pod        string
-	at, window int64
-	mean, peak float64
-	n          int64
+	at         int64   // unix nanoseconds
+	window     uint32  // milliseconds
+	n          uint32  // readings in it
+	mean, peak float32 // in the signal's unit
+	pod        int32   // its place in the series' pods
 }
 
 // slot is a stretch of time in which pods are compared: (end - length, end], in unix nanoseconds.
@@ -81,12 +91,17 @@ type slot struct{ end, length int64 }
 
 // slot is the one the reading falls in: whole minutes, as many as its window needs.
 func (r reading) slot() slot {
-	length := int64(time.Minute) * max(1, (r.window+int64(time.Minute)-1)/int64(time.Minute))
+	const minute = int64(time.Minute)
+	length := minute * max(1, (r.lasted()+minute-1)/minute)
 	return slot{end: ((r.at-1)/length + 1) * length, length: length}
 }
 
-func (s *series) add(r reading) error {
-	i, known := slices.BinarySearchFunc(s.pods, r.pod, func(p seen, pod string) int { return strings.Compare(p.pod, pod) })
+// lasted is the reading's window in nanoseconds.
+func (r reading) lasted() int64 { return int64(r.window) * int64(time.Millisecond) }
+
+// add counts a reading of a pod in. Others are the series of its workload, which may know the pod.
+func (s *series) add(pod string, r reading, others []*series) error {
+	i, known := s.find(pod)
 	if known && r.at <= s.pods[i].at {
 		return ErrRepeated
 	}
@@ -94,24 +109,66 @@ func (s *series) add(r reading) error {
 		return fmt.Errorf("ended %s before the newest of its kind", time.Duration(s.newest-r.at))
 	}
 	if !known {
-		s.pods = slices.Insert(s.pods, i, seen{pod: r.pod})
+		s.meet(i, nameOf(pod, others))
 	}
-	s.pods[i].at = r.at
+	s.pods[i].at, r.pod = r.at, int32(i)
 	j, _ := slices.BinarySearchFunc(s.open, r, func(a, b reading) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.pod, b.pod))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.pod, b.pod))
 	})
 	s.open = slices.Insert(s.open, j, r)
 	if r.at > s.newest {
 		before := s.newest
 		if s.newest = r.at; before/int64(time.Minute) != r.at/int64(time.Minute) {
-			s.settle()
+			s.settle(before)
 		}
 	}
 	return nil
 }
 
-// settle closes the slots that no sample is expected for any more, and lets the past grow coarser.
-func (s *series) settle() {
+// find is the place of a pod, and whether it is there.
+func (s *series) find(pod string) (int, bool) {
+	return slices.BinarySearchFunc(s.pods, pod, func(p seen, pod string) int { return strings.Compare(p.pod, pod) })
+}
+
+// nameOf is the name of a pod, held once for all series of a workload: that of a sample may be part of a longer text.
+func nameOf(pod string, others []*series) string {
+	for _, o := range others {
+		if i, known := o.find(pod); known {
+			return o.pods[i].pod
+		}
+	}
+	return strings.Clone(pod)
+}
+
+// meet takes up a pod at place i.
+func (s *series) meet(i int, pod string) {
+	s.pods = slices.Insert(s.pods, i, seen{pod: pod})
+	for j := range s.open {
+		if s.open[j].pod >= int32(i) {
+			s.open[j].pod++
+		}
+	}
+}
+
+// part forgets the pods that were silent for an hour and that no open slot waits for.
+func (s *series) part() {
+	hourAgo := s.newest - int64(time.Hour)
+	for i := len(s.pods) - 1; i >= 0; i-- {
+		if s.pods[i].at >= hourAgo || s.awaits(i) {
+			continue
+		}
+		s.pods = slices.Delete(s.pods, i, i+1)
+		for j := range s.open {
+			if s.open[j].pod > int32(i) {
+				s.open[j].pod--
+			}
+		}
+	}
+}
+
+// settle closes the slots that no sample is expected for any more, and lets the past grow coarser when a tick has
+// begun since.
+func (s *series) settle(before int64) {
 	for len(s.open) > 0 {
 		next := earliest(s.open)
 		if next.end+int64(lateness) > s.newest {
@@ -119,17 +176,19 @@ func (s *series) settle() {
 		}
 		var b bucket
 		b, s.open = take(s.open, next, floorOf(s.signal))
-		s.closed = append(s.closed, b)
 		switch {
 		case s.profile != nil:
 			s.profile.Record(int64(b.to)-1, b.busiest(), false)
 		case s.memory != nil:
 			s.memory.Add(int64(b.to)-1, float64(b.peak))
 		}
+		s.past = s.past.append(b, s.widths(), floorOf(s.signal))
 	}
-	s.closed = compact(s.closed, s.newest/int64(time.Second), floorOf(s.signal))
-	hourAgo := s.newest - int64(time.Hour)
-	s.pods = slices.DeleteFunc(s.pods, func(p seen) bool { return p.at < hourAgo && !s.awaits(p.pod) })
+	const ticks = aTick * int64(time.Second)
+	if before/ticks != s.newest/ticks {
+		s.past = s.past.coarsened(s.newest/ticks*aTick, s.widths(), floorOf(s.signal))
+	}
+	s.part()
 }
 
 // busiest is the use of the busiest minute in a bucket of the hottest replica: what a request is judged by. A
@@ -144,17 +203,17 @@ func (b bucket) busiest() float64 {
 // latest is the use of the busiest minute that no closed slot holds yet.
 func (s *series) latest() (most float64) {
 	for _, r := range s.open {
-		if r.window > int64(time.Minute) {
-			most = max(most, r.peak)
+		if r.lasted() > int64(time.Minute) {
+			most = max(most, float64(r.peak))
 		}
-		most = max(most, r.mean)
+		most = max(most, float64(r.mean))
 	}
 	return most
 }
 
-// awaits tells whether a slot that may still grow holds a reading of the pod.
-func (s *series) awaits(pod string) bool {
-	return slices.ContainsFunc(s.open, func(r reading) bool { return r.pod == pod })
+// awaits tells whether a slot that may still grow holds a reading of the pod at place i.
+func (s *series) awaits(i int) bool {
+	return slices.ContainsFunc(s.open, func(r reading) bool { return r.pod == int32(i) })
 }
 
 // earliest is the slot that ends first, of the shorter ones first.
@@ -186,16 +245,16 @@ func take(open []reading, s slot, floor float64) (bucket, []reading) {
 // summary is the bucket of one slot's readings. It may reorder them.
 func summary(in []reading, s slot, floor float64) bucket {
 	slices.SortFunc(in, func(a, b reading) int {
-		return cmp.Or(strings.Compare(a.pod, b.pod), cmp.Compare(a.at, b.at))
+		return cmp.Or(cmp.Compare(a.pod, b.pod), cmp.Compare(a.at, b.at))
 	})
 	b := bucket{span: uint32(s.length / int64(time.Second))}
-	first, last, hottest := in[0].at-in[0].window, in[0].at, math.Inf(-1)
+	first, last, hottest := in[0].at-in[0].lasted(), in[0].at, math.Inf(-1)
 	var hot []reading
 	for i, j := 0, 0; i < len(in); i = j {
 		for j = i; j < len(in) && in[j].pod == in[i].pod; j++ {
-			first, last = min(first, in[j].at-in[j].window), max(last, in[j].at)
-			b.samples += uint32(in[j].n)
-			b.peak = max(b.peak, float32(in[j].peak))
+			first, last = min(first, in[j].at-in[j].lasted()), max(last, in[j].at)
+			b.samples += in[j].n
+			b.peak = max(b.peak, in[j].peak)
 		}
 		mean := meanOf(in[i:j])
 		b.pods++
@@ -214,13 +273,13 @@ func summary(in []reading, s slot, floor float64) bucket {
 }
 
 // share is the reading's part in its pod's slot; an instant counts as a second.
-func (r reading) share() float64 { return max(float64(r.window)/float64(time.Second), 1) }
+func (r reading) share() float64 { return max(float64(r.window)/1000, 1) }
 
 // meanOf is the mean of one pod's readings, each for as long as its window.
 func meanOf(rs []reading) float64 {
 	var sum, weight float64
 	for _, r := range rs {
-		sum += r.mean * r.share()
+		sum += float64(r.mean) * r.share()
 		weight += r.share()
 	}
 	return sum / weight
@@ -234,7 +293,7 @@ func cellsOf(rs []reading, weight, floor float64) histogram {
 	}
 	cells := make([]cell, 0, len(rs))
 	for _, r := range rs {
-		cells = append(cells, cell{float32(r.mean), float32(weight * r.share() / sum)})
+		cells = append(cells, cellOf(r.mean, float32(weight*r.share()/sum), floor))
 	}
-	return newHistogram(cells, floor)
+	return newHistogram(cells)
 }

@@ -1,7 +1,6 @@
 package recommender
 
 import (
-	"iter"
 	"math"
 	"slices"
 	"time"
@@ -39,31 +38,22 @@ func (h *History) Distribution(ref fleet.Ref, container string, signal fleet.Sig
 
 // distribution is what ended after from, in unix nanoseconds.
 func (s *series) distribution(from int64) (Distribution, bool) {
-	values := newDense(floorOf(s.signal))
-	all := bucket{from: math.MaxUint32}
-	for b := range s.since(from) {
-		all = all.plus(b)
-		values.add(b.hist)
-	}
+	var values dense
+	all := s.each(from, &values)
 	if all.weight == 0 {
 		return Distribution{}, false
 	}
-	d := Distribution{
+	return Distribution{
 		Mean: all.sum / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
 		Samples: int(all.samples), Pods: int(all.pods),
-		From: time.Unix(int64(all.from), 0).UTC(), To: time.Unix(0, s.newest).UTC(),
-		values: values.histogram(),
-	}
-	d.Spent = s.spent(all)
-	return d, true
+		From: time.Unix(int64(all.from), 0).UTC(), To: time.Unix(0, s.newest).UTC(), Spent: s.spent(all),
+		values: values.histogram(all.peak),
+	}, true
 }
 
 // measuredFor is the measured time after from, in unix nanoseconds.
 func (s *series) measuredFor(from int64) time.Duration {
-	all := bucket{from: math.MaxUint32}
-	for b := range s.since(from) {
-		all = all.plus(b)
-	}
+	all := s.each(from, nil)
 	if all.weight == 0 {
 		return 0
 	}
@@ -75,23 +65,30 @@ func (s *series) spent(all bucket) time.Duration {
 	return min(time.Duration(all.span)*time.Second, time.Duration(s.newest-int64(all.from)*int64(time.Second)))
 }
 
-// since goes over what ended after from, oldest first; open slots as if they were closed now.
-func (s *series) since(from int64) iter.Seq[bucket] {
-	return func(yield func(bucket) bool) {
-		for _, b := range s.closed {
-			if int64(b.to)*int64(time.Second) > from && !yield(b) {
-				return
-			}
+// each adds up what ended after from, and its histograms in values unless that is nil; open slots as if they were
+// closed now.
+func (s *series) each(from int64, values *dense) bucket {
+	all := bucket{from: math.MaxUint32}
+	r := s.past.reader(floorOf(s.signal))
+	for b := (bucket{}); r.next(&b, values != nil); {
+		if int64(b.to)*int64(time.Second) <= from {
+			continue
 		}
-		open := slices.DeleteFunc(slices.Clone(s.open), func(r reading) bool { return r.at <= from })
-		for len(open) > 0 {
-			var b bucket
-			b, open = take(open, earliest(open), floorOf(s.signal))
-			if !yield(b) {
-				return
-			}
+		all = all.plus(b)
+		if values != nil {
+			values.add(b.hist)
 		}
 	}
+	open := slices.DeleteFunc(slices.Clone(s.open), func(r reading) bool { return r.at <= from })
+	for len(open) > 0 {
+		var b bucket
+		b, open = take(open, earliest(open), floorOf(s.signal))
+		all = all.plus(b)
+		if values != nil {
+			values.add(b.hist)
+		}
+	}
+	return all
 }
 
 // measured counts the named pods whose last sample ended after t.
