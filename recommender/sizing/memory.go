@@ -10,7 +10,7 @@ const (
 	memoryMost = 1e18  // bytes; more is no reading
 
 	// DefaultMemoryRisk and DefaultMemoryMargin stand for a zero in MemoryOptions.
-	DefaultMemoryRisk   = 8.5
+	DefaultMemoryRisk   = 7.8
 	DefaultMemoryMargin = 0.10
 )
 
@@ -103,10 +103,22 @@ func (m *MemoryProfile) Add(at int64, used float64) {
 	m.leak.add(used)
 	m.today.sum += used
 	m.today.count++
-	m.today.peak = max(m.today.peak, memoryCeil(used))
-	if m.days.n == 0 { // the first day has no turn to wait for
+	m.rise(memoryCeil(used))
+}
+
+// rise takes use into the peak of today. The first day has no turn to wait for; and a day that rises above the one
+// before is known to be unlike it before it has passed, which is weighed anew every tenth of that peak.
+func (m *MemoryProfile) rise(used float32) {
+	higher := used > m.today.peak
+	if m.days.n == 0 || higher && m.over(used) > m.over(m.today.peak) {
 		m.news++
 	}
+	m.today.peak = max(m.today.peak, used)
+}
+
+// over is how many tenths of the peak of the day before use lies above it.
+func (m *MemoryProfile) over(used float32) float64 {
+	return max(0, math.Floor(10*(float64(used)/float64(max(m.before, 1))-1)))
 }
 
 // turn ends the day of the last sample and begins that of at.

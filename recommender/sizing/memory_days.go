@@ -7,8 +7,7 @@ const (
 	memoryOldWeeks   = 8  // weekly peaks kept of the time before them
 
 	memoryHalfLife  = 10   // days in which a day's weight in the forecast halves
-	memoryLingers   = 0.1  // weight of a day that never fades while it is kept
-	memoryWeekWeigh = 0.15 // weight of an old week
+	memoryLingers   = 0.1  // weight of a day that never fades: of an old week, of which the highest is kept, too
 	memoryRestPeaky = 0.15 // change from day to day that is expected for each unit of ln(peak / mean use)
 	memoryUsual     = 2    // days in which the mean use forgets half
 )

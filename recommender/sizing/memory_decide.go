@@ -23,7 +23,7 @@ func (m memoryView) decide(at int64, held, least float64, bound MemoryReason) me
 	switch {
 	case held < least:
 		return memoryAnswer{held, want, bound}
-	case want > held*(1+memorySame) && gain > memoryGrow:
+	case want > held*(1+memorySame) && gain > memoryChange:
 		return memoryAnswer{held, want, MemoryPriced}
 	case want < held*(1-memoryStep) && m.mayShrink(at, gain):
 		return memoryAnswer{held, held * (1 - memoryStep), MemoryStepped}

@@ -5,7 +5,7 @@ import "math"
 const (
 	memorySpread    = 0.002 // how far a peak strays from a day like it, at least, as a logarithm
 	memoryRestless  = 0.2   // and how far more for each unit of the mean change from day to day
-	memoryUnseen    = 0.3   // weight of a day unlike all that were seen
+	memoryUnseen    = 0.5   // weight of a day unlike all that were seen
 	memoryUnseenFar = 0.02  // how far such a day's peak goes over the newest, at least, as a logarithm
 	memoryPeaky     = 0.1   // and how far more for each unit of ln(peak / mean use)
 
@@ -32,21 +32,22 @@ type memoryForecast struct {
 	limit  float64 // ln bytes, that use cannot exceed
 }
 
-// forecast reads the days, and of today as much as has passed.
+// forecast reads the days. Today counts like them where it is above yesterday, for its end can only be higher;
+// else only what is to come of it matters, and the days tell that.
 func (m memoryView) forecast(at int64) (f memoryForecast) {
 	d := &m.days
 	elapsed := m.today.elapsed(at)
 	if today := memoryLn(float64(m.today.peak)); d.n == 0 || today > d.daily[0] {
-		f.add(float64(today), max(elapsed, 0.01)*memoryFading[0])
+		f.add(float64(today), memoryFading[0])
 	}
 	for age, peak := range d.daily[:d.n] {
 		f.add(float64(peak), memoryFading[age])
 	}
 	if d.filled > 0 {
-		f.add(float64(d.week), memoryWeekWeigh*float64(d.filled)/7)
+		f.add(float64(d.week), memoryLingers*float64(d.filled)/7)
 	}
 	for _, peak := range d.weekly[:d.weeks] {
-		f.add(float64(peak), memoryWeekWeigh)
+		f.add(float64(peak), memoryLingers)
 	}
 	f.newest = f.at[0]
 	peaky := max(0, f.newest-math.Log(d.usual(m.today, elapsed)))

@@ -13,7 +13,7 @@ func TestMemoryStrays(t *testing.T) {
 	}
 }
 
-// memoryOfOneDay has seen a day at 1 GiB throughout, which weighs 1.1 against the 0.3 of the unseen;
+// memoryOfOneDay has seen a day at 1 GiB throughout, which weighs 1.1 against the 0.5 of the unseen;
 // errors are of 0.002, an unseen day's of 0.02.
 func memoryOfOneDay(o MemoryOptions) *Memory {
 	m := NewMemory(o)
@@ -23,12 +23,12 @@ func memoryOfOneDay(o MemoryOptions) *Memory {
 
 func TestMemoryForecastOfOneDay(t *testing.T) {
 	for _, row := range []struct{ over, limit, want float64 }{
-		{0, 0, 0.607143},           // (0.3 x 1 + 1.1 x 0.5) / 1.4
-		{0.006, 0, 0.210098},       // 3 errors and 0.3 of the unseen: (0.3 x 1.1^-3 + 1.1 x 0.0625) / 1.4
-		{0.06, 0, 0.027147},        // 30 and 3: (0.3 / 8 + 1.1 x 0.5 / 1331) / 1.4
-		{-0.006, 0, 0.950893},      // (0.3 + 1.1 x 0.9375) / 1.4
+		{0, 0, 0.656250},           // (0.5 x 1 + 1.1 x 0.5) / 1.6
+		{0.006, 0, 0.277755},       // 3 errors and 0.3 of the unseen: (0.5 x 1.1^-3 + 1.1 x 0.0625) / 1.6
+		{0.06, 0, 0.039321},        // 30 and 3: (0.5 / 8 + 1.1 x 0.5 / 1331) / 1.6
+		{-0.006, 0, 0.957031},      // (0.5 + 1.1 x 0.9375) / 1.6
 		{0.006, 1.0001 * gib, 0},   // nothing is used over a limit
-		{0.006, 2 * gib, 0.210098}, // which is further up here
+		{0.006, 2 * gib, 0.277755}, // which is further up here
 	} {
 		f := memoryOfOneDay(MemoryOptions{Limit: row.limit}).view().forecast(memoryT0)
 		if got := f.above(math.Log(gib) + row.over); math.Abs(got-row.want) > 2e-4 {

@@ -50,14 +50,14 @@ const (
 	memoryLeast  = 3 * 3600  // seconds of history before anything is advised
 	memoryStep   = 0.3       // most of a request that one shrink takes away
 	memoryWait   = memoryDay // seconds after a grow in which nothing shrinks
-	memoryChange = 0.005     // price of a shrink, in days of the request
-	memoryGrow   = 0.001     // price of a grow
+	memoryChange = 0.001     // price of a change, in days of the request
 	memorySame   = 0.01      // changes that are smaller are none
 	memoryRare   = 1. / 1000 // probability of a day over the limit that Limit gives
 )
 
 // Request says what to request at a time, where held is in force (0: nothing). It decides when use has
-// come within Margin of held, once a day, after a kill, after a start and when something else is held;
+// come within Margin of held, once a day, on a day that rises above the one before, after a kill, after a
+// start and when something else is held;
 // in between the last decision stands. Grows are at once. Shrinks wait until held has not grown for a
 // day and take at most 30 % at a time.
 func (m *Memory) Request(at int64, held float64) MemoryAdvice { return m.view().request(at, held) }

@@ -316,3 +316,27 @@ func TestMemoryFloorOption(t *testing.T) {
 // Of earlier starts the highest counts, a tenth less at each start since.
 
 // A checkpoint whose check sum is right may still say what cannot be.
+
+// A day that rises a quarter above the day before is weighed anew before it has passed, one that is like it is not;
+// and the request grows by more than the margin over what was seen.
+func TestMemoryWeighsARisingDayAnew(t *testing.T) {
+	m, held := NewMemory(MemoryOptions{}), 0.0
+	memoryWalk(m, 10, func(int) float64 { return gib }, func(_ int, _, _, after float64, _ MemoryAdvice) { held = after })
+	at := m.at + memorySlot
+	m.Add(at, 0.99*gib) // a new day
+	m.Request(at, 2*gib)
+	for i, row := range []struct {
+		used float64
+		news bool
+	}{{0.999, false}, {1.05, false}, {1.25, true}, {1.28, false}, {1.31, true}} { // tenths over the day before: 0, 0, 2, 2, 3
+		at += memorySlot
+		was := m.news
+		if m.Add(at, row.used*gib); (m.news != was) != row.news {
+			t.Errorf("%d: %g GiB is news: %v", i, row.used, m.news != was)
+		}
+		m.Request(at, 2*gib)
+	}
+	if grown := m.Request(at, held).Request; grown <= 1.31*1.1*gib {
+		t.Errorf("%.3f GiB after a day at 1 and use of 1.31", grown/gib)
+	}
+}
