@@ -39,6 +39,27 @@ func (g group) limit(cores float64) error {
 	return os.WriteFile(g.file("cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
+// first gives the group all the weight that a group can have: what else runs on the machine waits for it.
+func (g group) first() error {
+	if unified() {
+		return os.WriteFile(g.file("cpu.weight"), []byte("10000"), 0)
+	}
+	return os.WriteFile(g.file("cpu.shares"), []byte("262144"), 0)
+}
+
+// free lifts the CPU limit.
+func (g group) free() error {
+	if unified() {
+		return os.WriteFile(g.file("cpu.max"), []byte("max"), 0)
+	}
+	return os.WriteFile(g.file("cpu.cfs_quota_us"), []byte("-1"), 0)
+}
+
+// enter is the front of a command line that runs the rest in the group.
+func (g group) enter() []string {
+	return []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, g.file("cgroup.procs")}
+}
+
 // remove takes the group away. It waits a little for the kernel, which empties groups after their processes have
 // ended.
 func (g group) remove(wait time.Duration) error {

@@ -82,7 +82,7 @@ func (c *changing) start() (err error) {
 	if err := c.makeGroup(); err != nil {
 		c.say("  no resizes: %s", err)
 	} else {
-		before = []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, c.group.file("cgroup.procs")}
+		before = c.group.enter()
 	}
 	c.server, err = c.serve("changing", c.model(), before, "--batching", "adaptive", "--slo", "200ms", "--config", c.config())
 	return err

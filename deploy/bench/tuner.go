@@ -24,15 +24,17 @@ type tuner struct {
 	*trial
 	warm     time.Duration // requests before each window
 	sweep    []scenario
-	services []capacity.Service // of each scenario, as they are known before the sweep
-	clients  []float64          // CPU seconds of the client for each request of each scenario, where it shares the server's CPUs
-	classes  map[string]*class  // by model
-	visions  []vision           // of the sweep, by combination
-	outcomes []outcome          // of the sweep, once it was run
-	out      *os.File           // a JSON line for every combination; nil: none
-	traces   string             // for the step live
-	minutes  int                // of an arm there
-	arms     string             // to run there; empty: all
+	group    group                // of the servers, for their limits
+	lessons  [][]capacity.Service // of each scenario: what each repeat's calibration showed
+	classes  map[string]*class    // by model
+	rest     seen                 // a server without load
+	visions  [][]vision           // of each repeat of the sweep, by combination
+	outcomes []outcome            // of the sweep, once it was run
+	air      air
+	out      *os.File // a JSON line for every combination; nil: none
+	traces   string   // for the step live
+	minutes  int      // of an arm there
+	arms     string   // to run there; empty: all
 }
 
 // tunerStep is one part of the family.
@@ -57,13 +59,13 @@ func tune(b bench) error {
 	if len(b.args) == 2 && b.args[0] == windowName {
 		return window(b.args[1])
 	}
-	t := &tuner{trial: &trial{bench: b, window: 3500 * time.Millisecond, begun: time.Now(), port: firstPort}, warm: 500 * time.Millisecond, classes: map[string]*class{}}
+	t := &tuner{trial: &trial{bench: b, begun: time.Now(), port: firstPort}, warm: 500 * time.Millisecond, classes: map[string]*class{}}
 	only, out, err := t.flags(b.args)
 	if err != nil {
 		return errUsage
 	}
 	if t.quick {
-		t.repeats, t.window = 1, time.Second
+		t.repeats = 1
 		if t.file, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
 			return err
 		}
@@ -138,31 +140,30 @@ func (t *tuner) build() error {
 	return t.do(t.root, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", t.binary, "./cmd/modelserver")
 }
 
-// places are the CPUs of a server with so many cores, and of its client: others if there are any.
-func places(cores, all int) (server, client []string, err error) {
+// serverCore is the core that every server has to itself; the client has the others.
+const serverCore = 0
+
+// pinned are what binds a server and its client to cores of their own.
+func pinned(all int) (server, client []string, err error) {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		return nil, nil, fmt.Errorf("%w; install util-linux", err)
 	}
-	if cores > all {
-		return nil, nil, fmt.Errorf("a server of %d cores on a machine of %d", cores, all)
+	if all < 2 {
+		return nil, nil, errors.New("a machine of one core; server and client need one each: use a larger one")
 	}
-	server = []string{"taskset", "-c", "0-" + strconv.Itoa(cores-1)}
-	if cores < all {
-		client = []string{"taskset", "-c", fmt.Sprintf("%d-%d", cores, all-1)}
-	}
-	return server, client, nil
+	return []string{"taskset", "-c", strconv.Itoa(serverCore)}, []string{"taskset", "-c", fmt.Sprintf("%d-%d", serverCore+1, all-1)}, nil
 }
 
 // windowName calls the client, as the first argument of the family.
 const windowName = "window"
 
 // ask has the client, a process of its own, do an order.
-func (t *tuner) ask(s *server, cores int, o order) (seen, float64, error) {
+func (t *tuner) ask(s *server, o order) (seen, float64, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return seen{}, 0, err
 	}
-	_, argv, err := places(cores, runtime.NumCPU())
+	_, argv, err := pinned(runtime.NumCPU())
 	if err != nil {
 		return seen{}, 0, err
 	}
@@ -184,9 +185,7 @@ func (t *tuner) ask(s *server, cores int, o order) (seen, float64, error) {
 	}
 	var saw seen
 	err = json.Unmarshal(answer, &saw)
-	own := (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	saw.Client = own / max(1, o.Rate*(o.Warm+o.Window).Seconds())
-	return saw, own, err
+	return saw, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), err
 }
 
 // tuned records a figure of the family.

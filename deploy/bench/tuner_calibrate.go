@@ -14,43 +14,43 @@ import (
 	"trimtab.dev/trimtab/serving/curve"
 )
 
-// class is a model with its servers.
+// class is a model with its server.
 type class struct {
-	servers map[int]*server  // by cores
+	server  *server
 	profile capacity.Service // by its curve alone, as it was published when the server had started
-	rest    seen             // a window without load
 	light   seen             // a window of light load, each request by itself
 }
 
 // config is the file of a server's settings.
 func (t *tuner) config(s *server) string { return filepath.Join(t.dir, s.name+".json") }
 
-// start starts a class's servers, one for each number of cores, and stops them until it is their turn.
+// start starts a class's server, alone, and stops it until it is its turn.
 func (t *tuner) start(s scenario) error {
 	if t.classes[s.Model] != nil {
 		return nil
 	}
-	c := &class{servers: map[int]*server{}}
+	c := &class{server: &server{name: s.Model}}
 	t.classes[s.Model] = c
 	file, err := t.model(s.Model)
 	if err != nil {
 		return err
 	}
-	for cores := 1; cores <= 2; cores++ {
-		before, _, err := places(cores, runtime.NumCPU())
-		if err != nil {
-			return err
-		}
-		one := &server{name: fmt.Sprintf("%s-%d", s.Model, cores)}
-		if err := os.WriteFile(t.config(one), settingsText(place{largest, 0, cores}), 0o644); err != nil {
-			return err
-		}
-		if err := t.wake(one); err != nil { // the others sleep: the self-profile is to be alone
-			return err
-		}
-		if c.servers[cores], err = t.serve(one.name, file, before, "--config", t.config(one), "--slo", "0s"); err != nil {
-			return err
-		}
+	before, _, err := pinned(runtime.NumCPU())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(t.config(c.server), settingsText(place{Batch: largest, Cores: 1}), 0o644); err != nil {
+		return err
+	}
+	if err := t.wake(c.server); err != nil { // the others sleep: the self-profile is to be alone
+		return err
+	}
+	if err := t.group.free(); err != nil {
+		return err
+	}
+	c.server, err = t.serve(s.Model, file, append(t.group.enter(), before...), "--config", t.config(c.server), "--slo", "0s")
+	if err != nil {
+		return err
 	}
 	return t.first(s, c)
 }
@@ -59,7 +59,7 @@ func (t *tuner) start(s scenario) error {
 const largest = 64
 
 func settingsText(p place) []byte {
-	return fmt.Appendf(nil, `{"batch_size": %d, "max_delay": %q, "instances": %d}`, p.Batch, p.Delay, p.Cores)
+	return fmt.Appendf(nil, `{"batch_size": %d, "max_delay": %q, "instances": 1}`, p.Batch, p.Delay)
 }
 
 // known is what a server publishes of a model.
@@ -79,14 +79,13 @@ func about(s *server) (k known, err error) {
 	return k, json.Unmarshal(text, &k)
 }
 
-// first looks at a class: the curve of its self-profile, a window without load, and one of light load, about a
-// seventh of what one core answers unbatched.
+// first looks at a class: the curve of its self-profile, and a window of light load, about a seventh of what one core
+// answers unbatched. The first class is looked at without load too: what a server does then does not depend on its model.
 func (t *tuner) first(s scenario, c *class) error {
-	one := c.servers[1]
-	if err := t.change(one, place{1, 0, 1}); err != nil {
+	if err := t.change(c.server, place{Batch: 1, Cores: 1}); err != nil {
 		return err
 	}
-	k, err := about(one)
+	k, err := about(c.server)
 	if err != nil {
 		return err
 	}
@@ -94,65 +93,147 @@ func (t *tuner) first(s scenario, c *class) error {
 		return fmt.Errorf("%s published no curve; is the machine very busy?", s.Model)
 	}
 	c.profile = capacity.Service{Curve: k.Curve, MaxBatch: k.MaxBatch}
-	if c.rest, err = t.observe(one, 1, order{Window: time.Second}, s.Model+", no load"); err != nil {
-		return err
+	if t.rest.Seconds == 0 {
+		if t.rest, err = t.observe(c.server, order{Window: calibrationWindow}, s.Model+", no load", true); err != nil {
+			return err
+		}
 	}
 	rate := 0.15 / (k.Curve.Wall.At(1) + 150e-6)
-	c.light, err = t.observe(one, 1, order{JSON: s.JSON, Rate: rate, Seed: 99, Window: t.window}, s.Model+", light load")
+	o := order{JSON: s.JSON, Rate: rate, Seed: 99, Window: calibrationWindow}
+	c.light, err = t.observe(c.server, o, s.Model+", light load", true)
 	return err
 }
 
-// calibrate learns what the tuner knows of a server before it plans: one window of the scenario's load at the
-// server's own settings, which are not on the grid, and the curve that it publishes then. Nothing is taken
-// from the windows that are judged.
-func (t *tuner) calibrate(s scenario) (_ capacity.Service, client float64, _ error) {
-	c := t.classes[s.Model]
-	one, own := c.servers[1], place{32, 5 * time.Millisecond, 1}
-	if err := t.change(one, own); err != nil {
-		return c.profile, 0, err
+// calibrationWindow is the length of the windows that the tuner learns from.
+const calibrationWindow = 2500 * time.Millisecond
+
+// learn looks at every scenario once more.
+func (t *tuner) learn(repeat int) error {
+	t.air.usual = nil
+	for i, s := range t.sweep {
+		one, err := t.calibrate(s, repeat)
+		if err != nil {
+			return err
+		}
+		t.lessons[i] = append(t.lessons[i], one)
 	}
-	o := order{JSON: s.JSON, Rate: s.Rate, Burst: s.Burst, SLO: s.SLO, Seed: 98, Window: t.window}
-	base, err := t.observe(one, 1, o, s.String()+", before tuning")
-	if err != nil {
-		return c.profile, 0, err
-	}
-	k, err := about(one)
-	if err != nil {
-		return c.profile, 0, err
-	}
-	memory, err := one.memory()
-	known := c.profile
-	known.Curve, known.Memory = k.Curve, int64(memory*1e6)
-	known = calibrated(known, c.rest, c.light, base)
-	t.say("  %s: wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; beside the model %.0f us of CPU a request (%.0f under light load), %.0f us of latency; idle %.4f cores", s,
-		lineText(k.Curve.Wall), lineText(k.Curve.CPU), 100*k.Curve.Error, k.Curve.Spread.P10, k.Curve.Spread.P99, 1e6*known.Path, 1e6*pathOf(c.light, known.Idle), 1e6*known.Reach, known.Idle)
-	return known, base.Client, err
+	return nil
 }
 
-// calibrated is the service as three windows tell it: without load, of light load, and of the load itself. The
-// last says what a request costs beside the model there: under light load it is more, for threads have to be
-// woken. The light one says how much longer an answer takes than what is computed for it.
-func calibrated(s capacity.Service, rest, light, base seen) capacity.Service {
+// learnt is what all calibrations until now say together: the curve of the one whose curve is in the middle, and the
+// medians of all other numbers.
+func learnt(all []capacity.Service) capacity.Service {
+	s := all[middleCurve(all)]
+	median := func(of func(capacity.Service) float64) float64 {
+		var x []float64
+		for _, one := range all {
+			x = append(x, of(one))
+		}
+		m, _ := summary(x)
+		return m
+	}
+	s.Path = median(func(s capacity.Service) float64 { return s.Path })
+	s.PerBatch = median(func(s capacity.Service) float64 { return s.PerBatch })
+	s.Reach = median(func(s capacity.Service) float64 { return s.Reach })
+	s.Curve.Error = median(func(s capacity.Service) float64 { return s.Curve.Error })
+	s.Curve.Spread.P10 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P10 })
+	s.Curve.Spread.P50 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P50 })
+	s.Curve.Spread.P90 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P90 })
+	s.Curve.Spread.P99 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P99 })
+	return s
+}
+
+// middleCurve is the place of the service whose wall curve is nearest to all others', the newest of equals.
+func middleCurve(all []capacity.Service) int {
+	best, least := 0, math.Inf(1)
+	for i := range all {
+		sum := 0.0
+		for j := range all {
+			for _, rows := range []float64{1, 2, 4, 8, 16} {
+				sum += math.Abs(math.Log(all[i].Curve.Wall.At(rows) / all[j].Curve.Wall.At(rows)))
+			}
+		}
+		if sum <= least {
+			best, least = i, sum
+		}
+	}
+	return best
+}
+
+// lessonPlaces are the settings under which a scenario is looked at: such as make small batches, and such as make
+// large ones. None is on the grid.
+func lessonPlaces() [2]place {
+	return [2]place{{2, time.Millisecond, 1}, {32, 5 * time.Millisecond, 1}}
+}
+
+// calibrate looks at a scenario under two settings, and takes the curve that the server publishes then.
+func (t *tuner) calibrate(s scenario, repeat int) (capacity.Service, error) {
+	c := t.classes[s.Model]
+	known := c.profile
+	var windows [2]seen
+	for i, p := range lessonPlaces() {
+		if err := t.change(c.server, p); err != nil {
+			return known, err
+		}
+		o := order{JSON: s.JSON, Rate: s.Rate, Burst: s.Burst, SLO: s.SLO, Seed: uint64(98 + repeat), Window: calibrationWindow}
+		var err error
+		if windows[i], err = t.observe(c.server, o, s.String()+", calibration", true); err != nil {
+			return known, err
+		}
+	}
+	k, err := about(c.server)
+	if err != nil {
+		return known, err
+	}
+	memory, err := c.server.memory()
+	known.Curve, known.Memory = k.Curve, int64(memory*1e6)
+	known = calibrated(known, t.rest, c.light, windows)
+	t.say("  %s: wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; CPU beside the model %.0f us a request and %.0f us a batch; %.0f us of latency; idle %.4f cores", s,
+		lineText(k.Curve.Wall), lineText(k.Curve.CPU), 100*k.Curve.Error, k.Curve.Spread.P10, k.Curve.Spread.P99, 1e6*known.Path, 1e6*known.PerBatch, 1e6*known.Reach, known.Idle)
+	return known, err
+}
+
+// calibrated is the service as four windows tell it: without load, of light load, and two of the load itself, with
+// small and with large batches. The last two say what a request and a batch cost beside the model there: under
+// light load it is more, for threads have to be woken. The light one says how much longer an answer takes than what
+// is computed for it.
+func calibrated(s capacity.Service, rest, light seen, load [2]seen) capacity.Service {
 	s.Idle = rest.CPU / rest.Seconds
-	s.Path = pathOf(base, s.Idle)
-	waits := light.P50 - light.Compute/max(1, light.Batches) - capacity.PerBatch - pathOf(light, s.Idle)
+	s.Path, s.PerBatch = besideOf(load, s.Idle)
+	waits := light.P50 - light.Compute/max(1, light.Batches) - light.beside(s.Idle)
 	s.Reach = s.Path + max(0, waits)
 	return s
 }
 
-// pathOf is the CPU seconds of a request beside the model and its batch.
-func pathOf(w seen, idle float64) float64 {
-	return max(0, w.CPU-w.Compute-idle*w.Seconds-capacity.PerBatch*w.Batches) / max(1, w.Rows)
+// beside is the CPU seconds of a request that are not the model's, with its share of its batch's.
+func (w seen) beside(idle float64) float64 {
+	return max(0, w.CPU-w.Compute-idle*w.Seconds) / max(1, w.Rows)
+}
+
+// besideOf parts the CPU beside the model into that of a request and that of a batch, by two windows with batches of
+// different sizes. Where they hardly differ it is the usual that a batch takes.
+func besideOf(load [2]seen, idle float64) (path, batch float64) {
+	const apart = 0.1 // batches a request
+	small, large := load[0].Batches/max(1, load[0].Rows), load[1].Batches/max(1, load[1].Rows)
+	batch = capacity.PerBatch
+	if small-large > apart {
+		batch = max(0, load[0].beside(idle)-load[1].beside(idle)) / (small - large)
+	}
+	return max(0, load[1].beside(idle)-batch*large), batch
 }
 
 func lineText(l curve.Line) string {
 	return fmt.Sprintf("%s %.1f us, %.2f us a row", l.Form, 1e6*l.Fixed, 1e6*l.PerRow)
 }
 
-// change gives a server its settings while it sleeps and waits until it says that they are in force.
+// change gives a server its settings and its limit while it sleeps and waits until it says that they are in force.
 func (t *tuner) change(s *server, p place) error {
+	limit := t.group.free
+	if p.limited() {
+		limit = func() error { return t.group.limit(p.Cores) }
+	}
 	next := t.config(s) + ".next"
-	if err := errors.Join(os.WriteFile(next, settingsText(p), 0o644), os.Rename(next, t.config(s)), t.wake(s)); err != nil {
+	if err := errors.Join(os.WriteFile(next, settingsText(p), 0o644), os.Rename(next, t.config(s)), limit(), t.wake(s)); err != nil {
 		return err
 	}
 	for range 300 {
@@ -160,7 +241,7 @@ func (t *tuner) change(s *server, p place) error {
 		if err != nil {
 			return err
 		}
-		if k.Limit == p.Batch && k.Instances == p.Cores && math.Abs(k.Delay-p.Delay.Seconds()) < 1e-9 {
+		if k.Limit == p.Batch && math.Abs(k.Delay-p.Delay.Seconds()) < 1e-9 {
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -42,8 +42,8 @@ type seen struct {
 	Compute  float64 // of them, inside the model
 	Rows     float64 // that ran
 	Batches  float64
-	Memory   float64 // bytes that the server held afterwards; the client leaves it out
-	Client   float64 // CPU seconds of the client for each request; it leaves it out
+	Memory   float64    // bytes that the server held afterwards; the client leaves it out
+	Air      conditions // left out too
 }
 
 // most connections at once; more requests than that wait for one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,21 +21,36 @@ type vision struct {
 	MeanValue rivalAnswer         `json:"-"`
 }
 
-// foresee predicts every combination.
+// foresee predicts every combination for the repeat that begins, from what was learnt until now.
 func (t *tuner) foresee() {
-	t.visions = make([]vision, len(t.combinations()))
+	visions := make([]vision, len(t.combinations()))
 	for _, c := range t.combinations() {
-		client := t.clients[c.of]
-		known, load, at := c.on(t.services[c.of], client), c.load(), c.place.setting()
-		t.visions[c.index] = vision{
-			Ours:      c.own(capacity.Predict(known, load, at, c.promise()), c.Rate, client),
-			Alone:     c.own(capacity.Predict(c.on(t.classes[c.Model].profile, client), load, at, c.promise()), c.Rate, client),
-			MD1:       single(known, load, c.place.Cores),
+		known, load, at := onCore(learnt(t.lessons[c.of])), c.load(), c.place.setting()
+		visions[c.index] = vision{
+			Ours:      capacity.Predict(known, load, at, c.promise()),
+			Alone:     capacity.Predict(onCore(t.classes[c.Model].profile), load, at, c.promise()),
+			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
 		}
-		t.visions[c.index].MD1.cores -= c.Rate * c.place.shared(client)
-		t.visions[c.index].MeanValue.cores -= c.Rate * c.place.shared(client)
 	}
+	t.visions = append(t.visions, visions)
+}
+
+// onCore is a service on a core of its own: no more than one of its threads runs at once.
+func onCore(s capacity.Service) capacity.Service {
+	s.Processors = 1
+	return s
+}
+
+// foreseen is what was said of a combination: as its windows count by their median, the predictions of the repeats
+// count by the one of the median p99.
+func (t *tuner) foreseen(i int) vision {
+	var all []vision
+	for _, of := range t.visions {
+		all = append(all, of[i])
+	}
+	slices.SortStableFunc(all, func(a, b vision) int { return cmp.Compare(answer(a.Ours).p99, answer(b.Ours).p99) })
+	return all[(len(all)-1)/2]
 }
 
 // answer is a prediction in the rivals' form.
@@ -78,7 +94,7 @@ func (t *tuner) errorsOf() []judged {
 		j := judged{name: w.name}
 		for i, o := range t.outcomes {
 			if o.followed() {
-				a := w.of(t.visions[i])
+				a := w.of(t.foreseen(i))
 				j.p99, j.cores = append(j.p99, off(a.p99, o.P99)), append(j.cores, off(a.cores, o.Used))
 			}
 		}
@@ -88,8 +104,8 @@ func (t *tuner) errorsOf() []judged {
 }
 
 // followed tells that the server kept up with what came: a queue that grows through the whole window has no
-// p99 of its own, but one of the window's length.
-func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 }
+// p99 of its own, but one of the window's length. So has one that uses all of its limit.
+func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.Used < 0.97*o.Cores }
 
 // prediction runs the sweep and compares.
 func (t *tuner) prediction() error {
@@ -130,7 +146,7 @@ func share(all []float64, p float64) float64 { return quantile(slices.Sorted(sli
 // covered counts the measured p99 that are inside their interval.
 func (t *tuner) covered() (inside, of int) {
 	for i, o := range t.outcomes {
-		if e := t.visions[i].Ours.P99; o.followed() {
+		if e := t.foreseen(i).Ours.P99; o.followed() {
 			of++
 			if o.P99 >= e.Low.Seconds() && o.P99 <= e.High.Seconds() {
 				inside++
@@ -163,7 +179,7 @@ func (t *tuner) printVisions() {
 			last = o.scenario
 			fmt.Fprintf(w, "%s\tp50 ms\tsaid\tp99 ms\tsaid\tfrom\tto\tprofile\tM/D/1\tmean\tcores\tsaid\tbatch\tsaid\tmodel us\tsaid\tbeside us\tlate us\tbad %%\t\n", last)
 		}
-		v, curve := t.visions[i], t.services[i/len(grid())].Curve
+		v, curve := t.foreseen(i), learnt(t.lessons[i/len(grid())]).Curve
 		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t\n", o.place,
 			1e3*o.P50, 1e3*v.Ours.P50.Value.Seconds(), 1e3*o.P99, 1e3*answer(v.Ours).p99, 1e3*v.Ours.P99.Low.Seconds(), 1e3*v.Ours.P99.High.Seconds(),
 			1e3*answer(v.Alone).p99, 1e3*v.MD1.p99, 1e3*v.MeanValue.p99, o.Used, v.Ours.Cores, o.MeanBatch, v.Ours.MeanBatch,
@@ -180,7 +196,7 @@ func (t *tuner) printWorst() {
 			order = append(order, i)
 		}
 	}
-	wrong := func(i int) float64 { return off(answer(t.visions[i].Ours).p99, t.outcomes[i].P99) }
+	wrong := func(i int) float64 { return off(answer(t.foreseen(i).Ours).p99, t.outcomes[i].P99) }
 	slices.SortStableFunc(order, func(a, b int) int {
 		if wrong(a) > wrong(b) {
 			return -1
@@ -190,7 +206,7 @@ func (t *tuner) printWorst() {
 	for _, i := range order[:min(5, len(order))] {
 		o := t.outcomes[i]
 		t.say("  far off: %s, %s: p99 %.2f ms, said %.2f ms (%+.0f %%); its windows %s ms", o.scenario, o.place, 1e3*o.P99,
-			1e3*answer(t.visions[i].Ours).p99, 100*(answer(t.visions[i].Ours).p99/o.P99-1), millisText(o.P99s))
+			1e3*answer(t.foreseen(i).Ours).p99, 100*(answer(t.foreseen(i).Ours).p99/o.P99-1), millisText(o.P99s))
 	}
 }
 
@@ -210,9 +226,10 @@ func (t *tuner) writeOut() error {
 		text, err := json.Marshal(struct {
 			outcome
 			vision
-			MD1       *float64 `json:"md1_p99_s"`
-			MeanValue *float64 `json:"mean_value_p99_s"`
-		}{o, t.visions[i], finite(t.visions[i].MD1.p99), finite(t.visions[i].MeanValue.p99)})
+			MD1       *float64         `json:"md1_p99_s"`
+			MeanValue *float64         `json:"mean_value_p99_s"`
+			Known     capacity.Service `json:"known"` // after the last calibration
+		}{o, t.foreseen(i), finite(t.foreseen(i).MD1.p99), finite(t.foreseen(i).MeanValue.p99), learnt(t.lessons[i/len(grid())])})
 		if err != nil {
 			return err
 		}
@@ -228,11 +245,4 @@ func finite(x float64) *float64 {
 		return nil
 	}
 	return &x
-}
-
-// disturbed records how many windows were measured again.
-func (t *tuner) disturbed() error {
-	w := t.weather
-	t.say("done: %d windows, %d discarded, %d disturbed ones kept, at most %.1f %% stolen in one that counts", w.windows, w.discarded, w.kept, 100*w.stolen)
-	return t.tuned("discarded_windows", float64(w.discarded), fmt.Sprintf("of %d windows, %d disturbed ones kept; %s", w.windows, w.kept, t.setting()))
 }

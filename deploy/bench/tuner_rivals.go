@@ -18,10 +18,10 @@ type rivalAnswer struct{ p99, cores float64 }
 // arrivals at rate l and service d it is P(wait > t) = (1-ld)/(l d e^(xd) - 1) e^(-xt), with x the positive root of
 // l (e^(xd) - 1) = x.
 func single(s capacity.Service, l capacity.Load, cores int) rivalAnswer {
-	rate, took := l.Rate/float64(cores), s.Curve.Wall.At(1)+s.Path
+	rate, took := l.Rate/float64(cores), s.Curve.Wall.At(1)+s.Path+s.PerBatch
 	return rivalAnswer{
-		p99:   s.Curve.Wall.At(1) + s.Reach + waitMD1(rate, took, 0.99),
-		cores: l.Rate*(s.Curve.CPU.At(1)+s.Path) + s.Idle,
+		p99:   s.Curve.Wall.At(1) + s.PerBatch + s.Reach + waitMD1(rate, took, 0.99),
+		cores: l.Rate*(s.Curve.CPU.At(1)+s.PerBatch+s.Path) + s.Idle,
 	}
 }
 
@@ -56,7 +56,7 @@ func waitMD1(rate, took, p float64) float64 {
 func meanValue(s capacity.Service, l capacity.Load, at capacity.Setting) rivalAnswer {
 	limit := max(1, at.Batch)
 	rate := l.Rate / float64(max(1, at.Instances))
-	inside, serving, ok := chain(rate, limit, func(n int) float64 { return s.Curve.Wall.At(float64(n)) })
+	inside, serving, ok := chain(rate, limit, func(n int) float64 { return s.Curve.Wall.At(float64(n)) + s.PerBatch })
 	if !ok {
 		return rivalAnswer{math.Inf(1), math.Inf(1)}
 	}
@@ -67,7 +67,7 @@ func meanValue(s capacity.Service, l capacity.Load, at capacity.Setting) rivalAn
 	batch := max(1, serving)
 	return rivalAnswer{
 		p99:   s.Reach + mean*math.Log(100),
-		cores: l.Rate*(s.Curve.CPU.At(batch)/batch+s.Path) + s.Idle,
+		cores: l.Rate*((s.Curve.CPU.At(batch)+s.PerBatch)/batch+s.Path) + s.Idle,
 	}
 }
 

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"runtime"
+	"os"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -11,38 +11,44 @@ import (
 
 // scenario is one load on one model, with its promise. Every setting of the grid is run under it.
 type scenario struct {
-	Model string        `json:"model"`
-	JSON  bool          `json:"json"`  // bodies
-	Rate  float64       `json:"rate"`  // requests a second
-	Burst float64       `json:"burst"` // coefficient of variation of the gaps: 0 even, 1 Poisson
-	SLO   time.Duration `json:"slo"`   // at p99
+	Model  string        `json:"model"`
+	JSON   bool          `json:"json"`   // bodies
+	Rate   float64       `json:"rate"`   // requests a second
+	Burst  float64       `json:"burst"`  // coefficient of variation of the gaps: 0 even, 1 Poisson
+	SLO    time.Duration `json:"slo"`    // at p99
+	Window time.Duration `json:"window"` // so long that 15 requests or more are beyond p99, and more where they come in bursts
 }
 
 // place is one point of the grid. Batches of one row wait for nobody: they are run with one delay only.
 type place struct {
 	Batch int           `json:"batch"`
 	Delay time.Duration `json:"delay"`
-	Cores int           `json:"cores"`
+	Cores float64       `json:"cores"` // CPU limit, by quota; 1: none, it is all of the one core that a server runs on
 }
 
 // scenarios are what the sweep runs: a dense model, one whose curve is a hinge, trees, and a convolutional
-// one that saves little by batching; from a tenth to three quarters of what one core answers unbatched.
+// one that saves little by batching; from a tenth to three quarters of what one core answers unbatched. Those of
+// the same model are no neighbours.
 func scenarios(quick bool) []scenario {
 	const ms = time.Millisecond
 	all := []scenario{
-		{Model: "mlp-large", Rate: 300, Burst: 1, SLO: 20 * ms},
-		{Model: "mlp-mid", Rate: 1200, Burst: 2, SLO: 10 * ms},
-		{Model: "trees-500x6", JSON: true, Rate: 1000, Burst: 1, SLO: 5 * ms},
-		{Model: "cnn-small", Rate: 1500, Burst: 1, SLO: 10 * ms},
-		{Model: "mlp-large", Rate: 450, Burst: 0, SLO: 10 * ms},
+		{Model: "mlp-large", Rate: 300, Burst: 1, SLO: 20 * ms, Window: 5000 * ms},
+		{Model: "mlp-mid", Rate: 1200, Burst: 2, SLO: 10 * ms, Window: 3500 * ms},
+		{Model: "mlp-large", Rate: 450, Burst: 0, SLO: 10 * ms, Window: 3500 * ms},
+		{Model: "trees-500x6", JSON: true, Rate: 1000, Burst: 1, SLO: 5 * ms, Window: 2500 * ms},
+		{Model: "cnn-small", Rate: 1500, Burst: 1, SLO: 10 * ms, Window: 2500 * ms},
 	}
-	if quick {
-		return all[:2]
+	if !quick {
+		return all
 	}
-	return all
+	for i := range all {
+		all[i].Window = time.Second
+	}
+	return all[:2]
 }
 
-// grid is every setting that is run, batches before delays before cores.
+// grid is every setting that is run, batches before delays before cores. A server has one core of its own, of which
+// it may use all or a half; no core is shared with the client.
 func grid() []place {
 	const ms = time.Millisecond
 	var all []place
@@ -51,7 +57,7 @@ func grid() []place {
 			if batch == 1 && delay > 1*ms {
 				continue
 			}
-			for _, cores := range []int{1, 2} {
+			for _, cores := range []float64{0.5, 1} {
 				all = append(all, place{batch, delay, cores})
 			}
 		}
@@ -61,30 +67,15 @@ func grid() []place {
 
 // setting is the place as the capacity model calls it.
 func (p place) setting() capacity.Setting {
-	return capacity.Setting{Batch: p.Batch, Delay: p.Delay, Replicas: 1, CPU: 1000 * int64(p.Cores), Instances: p.Cores}
-}
-
-// on is a service on as many cores as a place has: servers are bound to them, so that no more of it runs at once.
-// Where that is every core of the machine the client computes there too, for each request as long as client says.
-func (p place) on(s capacity.Service, client float64) capacity.Service {
-	s.Processors = p.Cores
-	s.Path += p.shared(client)
-	return s
-}
-
-// shared is what the client takes of the server's cores for each request.
-func (p place) shared(client float64) float64 {
-	if p.Cores < runtime.NumCPU() {
-		return 0
+	at := capacity.Setting{Batch: p.Batch, Delay: p.Delay, Replicas: 1, CPU: int64(1000 * p.Cores), Instances: 1}
+	if p.limited() {
+		at.Limit = at.CPU
 	}
-	return client
+	return at
 }
 
-// own is a prediction without the cores that the client takes of the place.
-func (p place) own(said capacity.Prediction, rate, client float64) capacity.Prediction {
-	said.Cores -= rate * p.shared(client)
-	return said
-}
+// limited tells whether the kernel's quota bounds the place, and not the core.
+func (p place) limited() bool { return p.Cores < 1 }
 
 func (s scenario) load() capacity.Load {
 	return capacity.Load{Rate: s.Rate, Mean: s.Rate, Burst: s.Burst, Rows: 1}
@@ -106,6 +97,7 @@ type outcome struct {
 	Late       float64   `json:"late_s"`        // p99 of how late the client sent
 	Bad        float64   `json:"bad_share"`     // of requests, without an answer
 	P99s       []float64 `json:"window_p99s_s"` // of each window
+	Uses       []float64 `json:"window_cores"`
 }
 
 // combination is one setting under one load that is to be run.
@@ -128,31 +120,23 @@ func (t *tuner) combinations() []combination {
 	return all
 }
 
-// run runs every combination, in turns, repeats times. Predictions are made before.
+// run runs every combination, in turns, repeats times. Each repeat begins with the windows that the tuner learns
+// from; what it then knows predicts the windows of the repeat before they are run.
 func (t *tuner) run() error {
 	if t.outcomes != nil {
 		return nil
 	}
-	if err := t.build(); err != nil {
+	defer t.finish()
+	if err := t.prepare(); err != nil {
 		return err
 	}
-	t.say("%s", t.setting())
-	t.say("%d combinations, %d repeats in turns, windows of %s after %s, of which the median counts; the client has CPUs of its own where the server leaves any",
-		len(t.sweep)*len(grid()), t.repeats, t.window, t.warm)
-	for _, s := range t.sweep {
-		if err := t.start(s); err != nil {
-			return err
-		}
-		known, client, err := t.calibrate(s)
-		if err != nil {
-			return err
-		}
-		t.services, t.clients = append(t.services, known), append(t.clients, client)
-	}
-	t.foresee()
 	windows := make([][]seen, len(t.combinations()))
 	for repeat := range t.repeats {
 		t.say("  repeat %d of %d", repeat+1, t.repeats)
+		if err := t.learn(repeat); err != nil {
+			return err
+		}
+		t.foresee()
 		for _, c := range turned(t.combinations(), 7*repeat) {
 			saw, err := t.combine(c, repeat)
 			if err != nil {
@@ -161,7 +145,6 @@ func (t *tuner) run() error {
 			windows[c.index] = append(windows[c.index], saw)
 		}
 	}
-	t.stopAll()
 	t.outcomes = make([]outcome, len(windows))
 	for _, c := range t.combinations() {
 		t.outcomes[c.index] = outcomeOf(c, windows[c.index])
@@ -169,36 +152,55 @@ func (t *tuner) run() error {
 	return t.disturbed()
 }
 
+// prepare makes the control group and starts a server of each model.
+func (t *tuner) prepare() error {
+	if err := t.build(); err != nil {
+		return err
+	}
+	made, err := newGroup(fmt.Sprintf("trimtab-bench-%d", os.Getpid()))
+	if err != nil {
+		return fmt.Errorf("make a control group for CPU limits: %w; run it as root where control groups can be written", err)
+	}
+	t.group = made
+	if err := t.group.first(); err != nil {
+		return err
+	}
+	t.say("%s", t.setting())
+	t.say("%d combinations, %d repeats in turns, medians; each server on core 0 alone, limits by CFS quota, its client on the others", len(t.sweep)*len(grid()), t.repeats)
+	t.say("%s", weatherRule)
+	t.lessons = make([][]capacity.Service, len(t.sweep))
+	for _, s := range t.sweep {
+		if err := t.start(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish stops the servers and takes their control group away.
+func (t *tuner) finish() {
+	t.stopAll()
+	if t.group == "" {
+		return
+	}
+	if err := t.group.remove(5 * time.Second); err != nil {
+		t.say("%s", err)
+	}
+}
+
 // combine runs one window of a combination.
 func (t *tuner) combine(c combination, repeat int) (seen, error) {
-	s := t.classes[c.Model].servers[c.place.Cores]
+	s := t.classes[c.Model].server
 	if err := t.change(s, c.place); err != nil {
 		return seen{}, err
 	}
-	o := order{JSON: c.JSON, Rate: c.Rate, Burst: c.Burst, SLO: c.SLO, Seed: uint64(repeat + 1), Window: t.window}
-	saw, err := t.observe(s, c.place.Cores, o, c.String())
+	o := order{JSON: c.JSON, Rate: c.Rate, Burst: c.Burst, SLO: c.SLO, Seed: uint64(repeat + 1), Window: c.Window}
+	saw, err := t.observe(s, o, c.String(), false)
 	if err != nil {
 		return saw, err
 	}
 	mb, err := s.memory()
 	saw.Memory = mb * 1e6
-	return saw, err
-}
-
-// observe does an order, again where others disturbed it.
-func (t *tuner) observe(s *server, cores int, o order, what string) (saw seen, err error) {
-	err = t.calm(what, func() (own float64, err error) {
-		before, err := exactCPU(s.pids()[0])
-		if err != nil {
-			return 0, err
-		}
-		var client float64
-		if saw, client, err = t.ask(s, cores, o); err != nil {
-			return 0, err
-		}
-		after, err := exactCPU(s.pids()[0])
-		return after - before + client, err
-	})
 	return saw, err
 }
 
@@ -216,9 +218,9 @@ func (s scenario) String() string {
 // String is the place for people.
 func (p place) String() string {
 	if p.Batch == 1 {
-		return fmt.Sprintf("unbatched, %d cores", p.Cores)
+		return fmt.Sprintf("unbatched, %g cores", p.Cores)
 	}
-	return fmt.Sprintf("batch %d, %s, %d cores", p.Batch, p.Delay, p.Cores)
+	return fmt.Sprintf("batch %d, %s, %g cores", p.Batch, p.Delay, p.Cores)
 }
 
 // outcomeOf is the medians of a combination's windows.
@@ -243,7 +245,7 @@ func outcomeOf(c combination, windows []seen) outcome {
 		Bad:        of(func(s seen) float64 { return float64(s.Bad) / float64(max(1, s.Requests)) }),
 	}
 	for _, w := range windows {
-		out.P99s = append(out.P99s, w.P99)
+		out.P99s, out.Uses = append(out.P99s, w.P99), append(out.Uses, w.CPU/w.Seconds)
 	}
 	return out
 }

@@ -122,14 +122,34 @@ func TestOff(t *testing.T) {
 func TestCalibrated(t *testing.T) {
 	s := capacity.Service{}
 	rest := seen{CPU: 0.02, Seconds: 2} // 0.01 cores
-	// Light: 0.44 s of CPU, 0.2 in the model, 0.04 idle and 200 batches of 30 us: 0.194 s for 200 requests, 0.97 ms.
-	// An answer took 3 ms, of which 1 ms was computed: 3 - 1 - 0.03 - 0.97 = 1 ms is neither.
+	// Light: 0.44 s of CPU, 0.2 in the model, 0.04 idle: 0.2 s for 200 requests, 1 ms. An answer took 3 ms, of which 1 ms
+	// was computed: 3 - 1 - 1 = 1 ms is neither.
 	light := seen{CPU: 0.44, Compute: 0.2, Seconds: 4, Rows: 200, Batches: 200, P50: 3e-3}
-	// Under load: 1.07 s, 0.53 in the model, 0.04 idle, 1000 batches: 0.47 s for 2000 requests, 0.235 ms.
-	base := seen{CPU: 1.07, Compute: 0.53, Seconds: 4, Rows: 2000, Batches: 1000}
-	got := calibrated(s, rest, light, base)
-	if math.Abs(got.Idle-0.01) > 1e-12 || math.Abs(got.Path-0.235e-3) > 1e-9 || math.Abs(got.Reach-1.235e-3) > 1e-9 {
-		t.Errorf("%+v, want 0.01 cores idle, a path of 0.235 ms and a reach of 1.235 ms", got)
+	// Under load: 1.14 s, 0.5 in the model, 0.04 idle: 0.6 s for 2000 requests in 2000 batches, 0.3 ms; and 1.04 s, 0.6 in
+	// the model: 0.4 s for 2000 requests in 500 batches, 0.2 ms. So a batch takes 0.1/0.75 = 0.1333 ms, a request the rest
+	// of 0.2 ms, less a quarter of that: 0.1667 ms.
+	load := [2]seen{
+		{CPU: 1.14, Compute: 0.5, Seconds: 4, Rows: 2000, Batches: 2000},
+		{CPU: 1.04, Compute: 0.6, Seconds: 4, Rows: 2000, Batches: 500},
+	}
+	got := calibrated(s, rest, light, load)
+	if math.Abs(got.Idle-0.01) > 1e-12 || math.Abs(got.Path-0.5e-3/3) > 1e-9 || math.Abs(got.PerBatch-0.4e-3/3) > 1e-9 || math.Abs(got.Reach-1e-3-0.5e-3/3) > 1e-9 {
+		t.Errorf("%+v, want 0.01 cores idle, a path of 0.167 ms, 0.133 ms a batch and a reach of 1.167 ms", got)
+	}
+	load[1] = load[0] // batches of one size tell nothing of a batch: 0.3 ms less the usual
+	if path, batch := besideOf(load, 0.01); batch != capacity.PerBatch || math.Abs(path-0.3e-3+capacity.PerBatch) > 1e-9 {
+		t.Errorf("%g s a request and %g s a batch", path, batch)
+	}
+}
+
+// TestLearnt: the curve in the middle of three, and the medians of the rest.
+func TestLearnt(t *testing.T) {
+	one := func(fixed, path, p99 float64) capacity.Service {
+		return capacity.Service{Path: path, Curve: curve.Curve{Wall: curve.Line{Fixed: fixed}, Spread: curve.Spread{P50: 1, P99: p99}}}
+	}
+	got := learnt([]capacity.Service{one(1, 9, 2), one(5, 1, 4), one(2, 3, 3)})
+	if got.Curve.Wall.Fixed != 2 || got.Path != 3 || got.Curve.Spread.P99 != 3 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -143,12 +163,12 @@ func TestOutcomeOf(t *testing.T) {
 	}
 }
 
-// madeUp is a grid with made-up costs: 1 for each core and 10 for each unit of batching less than the most; settings
+// madeUp is a grid with made-up use: 0.3 of the limit and 0.3 of it for batches of one, less for larger ones; settings
 // with a delay of 12 ms break the promise.
 func madeUp(s scenario) []outcome {
 	var all []outcome
 	for _, p := range grid() {
-		o := outcome{scenario: s, place: p, P99: 5e-3, Used: float64(p.Cores) + 10/float64(p.Batch)}
+		o := outcome{scenario: s, place: p, P99: 5e-3, Used: p.Cores * (0.3 + 0.3/float64(p.Batch))}
 		if p.Delay > 10*time.Millisecond {
 			o.P99, o.Used = 30e-3, o.Used/2
 		}
@@ -161,17 +181,17 @@ func TestCheapest(t *testing.T) {
 	s := scenario{SLO: 10 * time.Millisecond}
 	points := madeUp(s)
 	best := cheapest(points, s)
-	if got := points[best].place; got != (place{64, time.Millisecond, 1}) {
-		t.Errorf("%v, want batches of 64 on one core, and the first of equals", got)
+	if got := points[best].place; got != (place{64, time.Millisecond, 0.5}) {
+		t.Errorf("%v, want batches of 64 on half a core, and the first of equals", got)
 	}
 	if cheapest(points, scenario{SLO: time.Millisecond}) != -1 {
 		t.Error("something keeps 1 ms")
 	}
 	free := searched{scenario: s, points: points, best: found{at: best}}
 	dear := slices.IndexFunc(points, func(o outcome) bool { return o.place == place{8, time.Millisecond, 1} })
-	// 1 + 10/8 = 2.25 cores instead of 1 + 10/64 = 1.15625: 94.6 % more
-	if got := free.over(found{at: dear}); math.Abs(got-0.9459) > 1e-4 {
-		t.Errorf("%g over, want 0.9459", got)
+	// 0.3 + 0.3/8 = 0.3375 cores instead of half of 0.3 + 0.3/64, 0.1523: 121.5 % more
+	if got := free.over(found{at: dear}); math.Abs(got-1.2154) > 1e-4 {
+		t.Errorf("%g over, want 1.2154", got)
 	}
 	late := slices.IndexFunc(points, func(o outcome) bool { return o.Delay == 12*time.Millisecond })
 	if !math.IsInf(free.over(found{at: late}), 1) {
@@ -184,11 +204,11 @@ func TestClimb(t *testing.T) {
 	points := madeUp(s)
 	asked := map[int]bool{}
 	f := climb(grid(), func(i int) (float64, bool) { asked[i] = true; return points[i].rank(s) })
-	if got := points[f.at].place; got != (place{64, time.Millisecond, 1}) {
+	if got := points[f.at].place; got != (place{64, time.Millisecond, 0.5}) {
 		t.Errorf("it ends at %v", got)
 	}
-	// From batch 1: 2 cores, and batch 8 (3 points). From batch 8, 1 ms: 2 cores, 4 ms, batch 64 (6). From batch 64, 1 ms:
-	// 2 cores, 4 ms (8 points).
+	// From batch 1: a whole core, and batch 8 (3 points). From batch 8, 1 ms: a whole core, 4 ms, batch 64 (6). From batch
+	// 64, 1 ms: a whole core, 4 ms (8 points).
 	if f.measured != 8 || len(asked) != 8 {
 		t.Errorf("%d measured, %d asked for, want 8", f.measured, len(asked))
 	}
@@ -209,6 +229,26 @@ func TestChosen(t *testing.T) {
 	if got := chosen([]capacity.Candidate{c(1, 0.3, false), c(0.2, 0.1, false), c(5, 0.5, false)}); got != 2 {
 		t.Errorf("%d, want the likeliest", got)
 	}
+	quick := c(0.504, 0.99, true)
+	quick.Prediction.P99.Value = -1 // quicker than the others, which take 0
+	if got := chosen([]capacity.Candidate{c(0.5, 0.96, true), c(0.5, 0.96, true), quick}); got != 2 {
+		t.Errorf("%d, want the quickest of those that cost the same but for 0.8 %%", got)
+	}
+}
+
+// TestApart: a choice that used 10, 20 and 30 % more than the best in three repeats: 20 % on average, with a standard
+// error of 10/sqrt(3) = 5.7735 %, 2.920 of which are 16.86 %.
+func TestApart(t *testing.T) {
+	s := searched{best: found{at: 0}, points: []outcome{{Uses: []float64{1, 2, 1}}, {Uses: []float64{1.1, 2.4, 1.3}}, {Uses: []float64{0.9, 2.2, 1.1}}}}
+	if low, high := s.apart(found{at: 1}); math.Abs(low-0.0314) > 1e-4 || math.Abs(high-0.3686) > 1e-4 {
+		t.Errorf("%g to %g", low, high)
+	}
+	if low, _ := s.apart(found{at: 2}); low > 0 { // 10 % less once
+		t.Errorf("%g: repeats that contradict each other tell", low)
+	}
+	if low, high := s.apart(found{at: 0}); low != 0 || high != 0 {
+		t.Errorf("the best is apart from itself: %g to %g", low, high)
+	}
 }
 
 func TestGridIsLargeEnough(t *testing.T) {
@@ -222,7 +262,7 @@ func TestGridIsLargeEnough(t *testing.T) {
 		if seen[c.index] || all.sweep[c.of] != c.scenario || c.index/len(grid()) != c.of || grid()[c.index%len(grid())] != c.place {
 			t.Errorf("%v has index %d", c, c.index)
 		}
-		if c.Model == before.Model && c.Cores == before.Cores {
+		if c.Model == before.Model {
 			t.Errorf("%v is on the same server as %v before it", c, before)
 		}
 		seen[c.index], before = true, c
@@ -246,19 +286,16 @@ func TestSweptOf(t *testing.T) {
 	}
 }
 
-func TestPlaces(t *testing.T) {
-	server, client, err := places(1, 2)
+func TestPinned(t *testing.T) {
+	server, client, err := pinned(4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if server[2] != "0-0" || client[2] != "1-1" {
+	if server[2] != "0" || client[2] != "1-3" {
 		t.Errorf("server on %v, client on %v", server, client)
 	}
-	if _, client, _ := places(2, 2); client != nil {
-		t.Errorf("the client is kept to %v, though no CPU is left for it", client)
-	}
-	if _, _, err := places(2, 1); err == nil {
-		t.Error("two cores on a machine of one")
+	if _, _, err := pinned(1); err == nil {
+		t.Error("server and client on a machine of one core")
 	}
 }
 

@@ -132,13 +132,13 @@ const dear = 50
 // atOnce reports whether the batcher waits for nobody, with some distance from where it begins to.
 func (p pod) atOnce() bool {
 	wall := p.service.Curve.Wall
-	saves := 2*wall.At(1) - wall.At(2) + PerBatch
+	saves := 2*wall.At(1) - wall.At(2) + p.overhead
 	return p.delay == 0 || saves*dear*p.stream.rate < 0.6
 }
 
 func (p pod) solve() view {
 	line, spread := p.service.Curve.Wall.At(1), p.service.Curve.Spread
-	q := newQueue(p.stream.rate, func(share float64) float64 { return line*spread.At(share) + PerBatch })
+	q := newQueue(p.stream.rate, func(share float64) float64 { return line*spread.At(share) + p.overhead })
 	q.beside = p.beside()
 	v := p.ones(q, p.wall(1))
 	v.closed = true

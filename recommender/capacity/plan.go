@@ -61,8 +61,8 @@ type Plan struct {
 
 const (
 	planProbability = 0.95
-	// planTie is by how much amounts may differ and still count as the same.
-	planTie = 0.01
+	// Tie is by how much amounts may differ and still count as the same.
+	Tie = 0.01
 	// planMemory is requested over the memory that a pod holds.
 	planMemory = 0.15
 )

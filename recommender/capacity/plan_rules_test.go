@@ -71,7 +71,7 @@ func TestMoreRoomCostsNoMore(t *testing.T) {
 			}
 			w := q
 			widen(&w)
-			if more := best(w, o); float64(more.Best.Month) > float64(plan.Best.Month)*(1+planTie)+10 || !more.Best.Meets {
+			if more := best(w, o); float64(more.Best.Month) > float64(plan.Best.Month)*(1+Tie)+10 || !more.Best.Meets {
 				t.Errorf("%d, %s: %s after %s", i, name, more.Best.Month, plan.Best.Month)
 			}
 		}
@@ -84,7 +84,7 @@ func TestLooserPromiseCostsNoMore(t *testing.T) {
 		loose := q
 		loose.SLO.Latency *= 4 // whose sixteenths are fourths of the tighter one's: these delays are among them
 		loose.Now.Delay = plan.Best.Setting.Delay
-		if more := best(loose, o); float64(more.Best.Month) > float64(plan.Best.Month)*(1+planTie)+10 {
+		if more := best(loose, o); float64(more.Best.Month) > float64(plan.Best.Month)*(1+Tie)+10 {
 			t.Errorf("%d: %s for %s, %s for %s", i, more.Best.Month, loose.SLO.Latency, plan.Best.Month, q.SLO.Latency)
 		}
 	})

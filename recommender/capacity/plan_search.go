@@ -233,7 +233,7 @@ func bar(known judged, p point) cost.Money {
 }
 
 // tied is the most that counts as no more than an amount.
-func tied(m cost.Money) cost.Money { return cost.Money(float64(m) * (1 + planTie)) }
+func tied(m cost.Money) cost.Money { return cost.Money(float64(m) * (1 + Tie)) }
 
 // least is the cheapest known setting that keeps an aim; of those that cost the same the one to be taken.
 func (s *planSearch) least(a aim) (judged, bool) {

@@ -167,7 +167,7 @@ func againstTwin(t *testing.T, closed bool, rooms, most int) {
 		if got < least-10 {
 			t.Errorf("%d: %s, where the least is %s", i, plan.Best.Month, cost.Money(least))
 		}
-		if got > least*(1+planTie)+10 {
+		if got > least*(1+Tie)+10 {
 			t.Logf("%d: %s, %s is possible (%d keep it)", i, plan.Best.Month, cost.Money(least), n)
 			off++
 		}

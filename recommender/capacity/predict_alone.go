@@ -17,9 +17,9 @@ func (p pod) follow() view {
 	for i, gap := range gaps {
 		sum += gap
 		now := clock(sum)
-		takes := PerBatch + line
+		takes := p.overhead + line
 		if spread.Known() {
-			takes = PerBatch + line*spread.At(jitter.uniform())
+			takes = p.overhead + line*spread.At(jitter.uniform())
 		}
 		first := earliest(free)
 		free[first] = max(now, free[first]) + takes
@@ -44,6 +44,6 @@ func earliest(free []float64) int {
 
 // ones is the view of a pod whose batches are of one row each, which take the seconds on average.
 func (p pod) ones(of latencies, seconds float64) view {
-	cpu := p.service.Curve.CPU.At(1) + PerBatch + p.service.Path
+	cpu := p.service.Curve.CPU.At(1) + p.overhead + p.service.Path
 	return view{latency: of, cpu: cpu, busy: seconds, meanBatch: 1}
 }

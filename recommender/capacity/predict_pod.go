@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -8,8 +9,8 @@ import (
 	"trimtab.dev/trimtab/serving/curve"
 )
 
-// PerBatch is the CPU seconds of a batch beside the model: wake-ups, gathering, handing out. They are not in the
-// curve, and not in Service.Path.
+// PerBatch is the CPU seconds of a batch beside the model where a Service does not know its own: wake-ups, gathering,
+// handing out. They are not in the curve, and not in Service.Path.
 const PerBatch = 30e-6
 
 const (
@@ -30,6 +31,7 @@ type pod struct {
 	instances int
 	cores     float64 // CPU limit; 0: none
 	threads   float64 // that the machine runs at once; 0: enough
+	overhead  float64 // seconds of a batch beside the model
 	spread    float64 // mean of what batches take of what the curve says
 }
 
@@ -41,6 +43,7 @@ func podOf(s Service, l Load, at Setting) pod {
 	p := pod{
 		service: s, batch: max(1, at.Batch), delay: max(0, at.Delay), replicas: max(1, at.Replicas),
 		cores: float64(max(0, at.Limit)) / 1000, threads: float64(max(0, s.Processors)), spread: meanSpread(s.Curve.Spread),
+		overhead: cmp.Or(finite(s.PerBatch), PerBatch),
 	}
 	if s.MaxBatch > 0 {
 		p.batch = min(p.batch, s.MaxBatch)
@@ -79,7 +82,7 @@ func meanSpread(s curve.Spread) float64 {
 
 // wall is the seconds that a batch of rows rows takes on average.
 func (p pod) wall(rows int) float64 {
-	return p.service.Curve.Wall.At(float64(rows))*p.spread + PerBatch
+	return p.service.Curve.Wall.At(float64(rows))*p.spread + p.overhead
 }
 
 // alone is the seconds of a batch and of the path of those in it.
@@ -87,7 +90,7 @@ func (p pod) alone(rows int) float64 { return p.wall(rows) + p.service.Path }
 
 // most is the CPU seconds of one request when batches are full.
 func (p pod) most() float64 {
-	cpu := p.service.Curve.CPU.At(float64(p.batch)) + PerBatch
+	cpu := p.service.Curve.CPU.At(float64(p.batch)) + p.overhead
 	return cpu/float64(p.batch)*p.stream.rows + p.service.Path
 }
 
@@ -145,7 +148,7 @@ func (p pod) trial() batch.Trial {
 		Limits: batch.Limits{
 			MaxBatchSize: p.batch, MaxQueueDelay: p.delay, MaxQueueRows: max(queueRows, 4*p.batch, int(math.Ceil(p.stream.rows))), Alone: s.MaxBatch == 1,
 		},
-		Instances: p.instances, Curve: s.Curve, Overhead: PerBatch, Grain: timerGrain,
+		Instances: p.instances, Curve: s.Curve, Overhead: p.overhead, Grain: timerGrain,
 		Path:  [2]float64{beforePart * s.Path, (1 - beforePart) * s.Path},
 		Reach: time.Duration((p.beside() - s.Path) * 1e9), Cores: p.cores, Processors: int(p.threads),
 	}
@@ -180,6 +183,6 @@ func (p pod) simulate() view {
 // used is the CPU seconds of a simulation. Batches that took longer than the curve says did not use more CPU, which has
 // a line of its own: neighbours stretch only the wall's.
 func (p pod) used(does batch.Result, answered int) float64 {
-	beside := float64(does.Batches)*PerBatch + float64(answered)*p.service.Path
+	beside := float64(does.Batches)*p.overhead + float64(answered)*p.service.Path
 	return max(0, does.CPUSeconds-beside)/p.spread + beside
 }

@@ -11,6 +11,7 @@ import (
 type Service struct {
 	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as the server published it
 	Path       float64     `json:"path"`                 // CPU seconds of one request beside the model: reading, writing, scheduling
+	PerBatch   float64     `json:"perBatch,omitempty"`   // CPU seconds of one batch beside the model and Path; 0: not known, as PerBatch says
 	Reach      float64     `json:"reach"`                // wall seconds of one request beside waiting and model where nothing else runs; Path is a part of it
 	Idle       float64     `json:"idle"`                 // cores that a pod uses without any request
 	Memory     int64       `json:"memory"`               // bytes that a pod holds

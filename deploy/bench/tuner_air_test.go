@@ -1,0 +1,82 @@
+package main
+
+import (
+	"math"
+	"testing"
+)
+
+func TestConditions(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		c    conditions
+		want fault
+		bad  bool
+	}{
+		{"quiet", conditions{0.03, 0.01, 0.1}, faults, false},
+		{"stolen", conditions{0.031, 0, 0}, stolen, true},
+		{"others on a core", conditions{0, 0.011, 0}, foreign, true},
+		{"another pace", conditions{0, 0, 0.11}, uneven, true},
+	} {
+		if why, bad := tt.c.why(); why != tt.want || bad != tt.bad {
+			t.Errorf("%s: %d, %v", tt.name, why, bad)
+		}
+	}
+}
+
+// TestForeignShare: the server's core ran 2 s, 1.5 of them the server's; the others 1 s and 3 s, 3.2 of them the client's.
+func TestForeignShare(t *testing.T) {
+	before, after := []float64{10, 20, 30}, []float64{12, 21, 33}
+	if got := foreignShare(before, after, 1.5, 3.2); math.Abs(got-0.8) > 1e-9 {
+		t.Errorf("%g s, want 4 - 3.2 = 0.8 s beside the client, more than 0.5 s beside the server", got)
+	}
+	if got := foreignShare(before, after, 0.5, 4.5); math.Abs(got-1.5) > 1e-9 {
+		t.Errorf("%g s, want 2 - 0.5 = 1.5 s beside the server", got)
+	}
+	if got := foreignShare(before, after, 3, 5); got != 0 {
+		t.Errorf("%g s, want none", got)
+	}
+}
+
+func TestParseTicks(t *testing.T) {
+	// user, nice and system are 100 + 20 + 30 = 150 ticks, 1.5 s; and 0.06 s
+	got, err := parseTicks("cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 100 20 30 400 5 0 7 8 0 0\ncpu1 1 2 3 4 5 6 7 8 0 0\nintr 1 2 3 4 5 6 7 8 9\n")
+	if err != nil || len(got) != 2 || math.Abs(got[0]-1.5) > 1e-9 || math.Abs(got[1]-0.06) > 1e-9 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := parseTicks("cpu  9 9 9 9 9 9 9 9 0 0\n"); err == nil {
+		t.Error("no core is named")
+	}
+	if got, err := parseCores([]string{"1500000000", "60000000"}); err != nil || got[0] != 1.5 || got[1] != 0.06 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := parseCores([]string{"x"}); err == nil {
+		t.Error("x is no number")
+	}
+}
+
+func TestUnevenness(t *testing.T) {
+	usual := []pace{{1, 4}, {1.2, 5}, {9, 6}} // the middle is 1.2 and 5
+	for _, tt := range []struct {
+		name  string
+		paces [2]pace
+		want  float64
+	}{
+		{"as usual", [2]pace{{1.2, 5}, {1.2, 5}}, 0},
+		{"slower after", [2]pace{{1.2, 5}, {1.8, 5}}, 0.5},
+		{"quicker before, in memory", [2]pace{{1.2, 4}, {1.2, 5}}, 0.25},
+	} {
+		if got := unevenness(usual, tt.paces); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: %g, want %g", tt.name, got, tt.want)
+		}
+	}
+	if got := unevenness(nil, [2]pace{{1, 1}, {1, 1}}); got != 0 {
+		t.Errorf("%g, though nothing is usual", got)
+	}
+}
+
+// TestPaceOf: the computations take some time, streaming and in registers.
+func TestPaceOf(t *testing.T) {
+	if p := paceOf(serverCore); !(p.compute > 0) || !(p.stream > 0) {
+		t.Errorf("%+v", p)
+	}
+}
