@@ -24,12 +24,14 @@ type tuner struct {
 	*trial
 	warm     time.Duration // requests before each window
 	sweep    []scenario
-	group    group                // of the servers, for their limits
-	lessons  [][]capacity.Service // of each scenario: what each repeat's calibration showed
-	classes  map[string]*class    // by model
-	rest     seen                 // a server without load
-	visions  [][]vision           // of each repeat of the sweep, by combination
-	outcomes []outcome            // of the sweep, once it was run
+	groups   [2]group               // of the servers, for their limits, and of the client
+	lessons  [][]capacity.Service   // of each scenario: what each repeat's calibration showed
+	classes  map[string]*class      // by model
+	records  []capacity.Calibration // of each scenario: how the calibration's own windows were predicted
+	before   []capacity.Calibration // the same, before the sweep
+	rest     seen                   // a server without load
+	visions  [][]vision             // of each repeat of the sweep, by combination
+	outcomes []outcome              // of the sweep, once it was run
 	air      air
 	out      *os.File // a JSON line for every combination; nil: none
 	traces   string   // for the step live
@@ -167,7 +169,7 @@ func (t *tuner) ask(s *server, o order) (seen, float64, error) {
 	if err != nil {
 		return seen{}, 0, err
 	}
-	argv = append(argv, self, "--root", t.root, "tuner", windowName)
+	argv = append(append(t.groups[1].enter(), argv...), self, "--root", t.root, "tuner", windowName)
 	o.Host, o.Model, o.PID = strings.TrimPrefix(s.url, "http://"), s.model, s.pids()[0]
 	o.Warm, o.Timeout = t.warm, 5*time.Second
 	text, err := json.Marshal(o)

@@ -45,10 +45,10 @@ func (t *tuner) start(s scenario) error {
 	if err := t.wake(c.server); err != nil { // the others sleep: the self-profile is to be alone
 		return err
 	}
-	if err := t.group.free(); err != nil {
+	if err := t.groups[0].free(); err != nil {
 		return err
 	}
-	c.server, err = t.serve(s.Model, file, append(t.group.enter(), before...), "--config", t.config(c.server), "--slo", "0s")
+	c.server, err = t.serve(s.Model, file, append(t.groups[0].enter(), before...), "--config", t.config(c.server), "--slo", "0s")
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (t *tuner) first(s scenario, c *class) error {
 // calibrationWindow is the length of the windows that the tuner learns from.
 const calibrationWindow = 2500 * time.Millisecond
 
-// learn looks at every scenario once more.
+// learn looks at every scenario once more: what its server costs, and how predictions of what was looked at come true.
 func (t *tuner) learn(repeat int) error {
 	t.air.usual = nil
 	for i, s := range t.sweep {
@@ -115,7 +115,11 @@ func (t *tuner) learn(repeat int) error {
 		if err != nil {
 			return err
 		}
-		t.lessons[i] = append(t.lessons[i], one)
+		t.lessons[i] = append(t.lessons[i], one.service)
+		for k, p := range lessonPlaces() {
+			said := capacity.Predict(onCore(one.service), s.load(), p.setting(), s.promise())
+			t.records[i] = t.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: s.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * one.p99[k])})
+		}
 	}
 	return nil
 }
@@ -166,31 +170,45 @@ func lessonPlaces() [2]place {
 	return [2]place{{2, time.Millisecond, 1}, {32, 5 * time.Millisecond, 1}}
 }
 
+// lesson is what a look at a scenario shows.
+type lesson struct {
+	service capacity.Service
+	p99     [2]float64 // seconds, under each of the settings
+}
+
 // calibrate looks at a scenario under two settings, and takes the curve that the server publishes then.
-func (t *tuner) calibrate(s scenario, repeat int) (capacity.Service, error) {
+func (t *tuner) calibrate(s scenario, repeat int) (lesson, error) {
 	c := t.classes[s.Model]
-	known := c.profile
 	var windows [2]seen
+	var one lesson
 	for i, p := range lessonPlaces() {
 		if err := t.change(c.server, p); err != nil {
-			return known, err
+			return one, err
 		}
 		o := order{JSON: s.JSON, Rate: s.Rate, Burst: s.Burst, SLO: s.SLO, Seed: uint64(98 + repeat), Window: calibrationWindow}
 		var err error
 		if windows[i], err = t.observe(c.server, o, s.String()+", calibration", true); err != nil {
-			return known, err
+			return one, err
 		}
+		one.p99[i] = windows[i].P99
 	}
 	k, err := about(c.server)
 	if err != nil {
-		return known, err
+		return one, err
 	}
 	memory, err := c.server.memory()
+	known := c.profile
 	known.Curve, known.Memory = k.Curve, int64(memory*1e6)
-	known = calibrated(known, t.rest, c.light, windows)
-	t.say("  %s: wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; CPU beside the model %.0f us a request and %.0f us a batch; %.0f us of latency; idle %.4f cores", s,
-		lineText(k.Curve.Wall), lineText(k.Curve.CPU), 100*k.Curve.Error, k.Curve.Spread.P10, k.Curve.Spread.P99, 1e6*known.Path, 1e6*known.PerBatch, 1e6*known.Reach, known.Idle)
-	return known, err
+	one.service = calibrated(known, t.rest, c.light, windows)
+	t.say("  %s: %s", s, aboutService(one.service))
+	return one, err
+}
+
+// aboutService is what is known of a service, for people.
+func aboutService(s capacity.Service) string {
+	c := s.Curve
+	return fmt.Sprintf("wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; CPU beside the model %.0f us a request and %.0f us a batch; %.0f us of latency; idle %.4f cores",
+		lineText(c.Wall), lineText(c.CPU), 100*c.Error, c.Spread.P10, c.Spread.P99, 1e6*s.Path, 1e6*s.PerBatch, 1e6*s.Reach, s.Idle)
 }
 
 // calibrated is the service as four windows tell it: without load, of light load, and two of the load itself, with
@@ -228,9 +246,9 @@ func lineText(l curve.Line) string {
 
 // change gives a server its settings and its limit while it sleeps and waits until it says that they are in force.
 func (t *tuner) change(s *server, p place) error {
-	limit := t.group.free
+	limit := t.groups[0].free
 	if p.limited() {
-		limit = func() error { return t.group.limit(p.Cores) }
+		limit = func() error { return t.groups[0].limit(p.Cores) }
 	}
 	next := t.config(s) + ".next"
 	if err := errors.Join(os.WriteFile(next, settingsText(p), 0o644), os.Rename(next, t.config(s)), limit(), t.wake(s)); err != nil {

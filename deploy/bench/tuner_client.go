@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -127,6 +128,7 @@ func (c *client) send() {
 	if c.Rate <= 0 {
 		return
 	}
+	punctual()
 	g := gaps{time.Duration(float64(time.Second) / c.Rate), c.Burst, rand.New(rand.NewPCG(c.Seed, 2))}
 	for at, turn := time.Now().Add(g.next()), 0; at.Before(c.to); at, turn = at.Add(g.next()), turn+1 {
 		nap(at)
@@ -140,6 +142,15 @@ func (c *client) send() {
 	}
 	defer time.AfterFunc(c.Timeout, c.close).Stop()
 	c.answered.Wait()
+}
+
+// punctual makes the sender's thread its own, wakes it to the microsecond, where threads usually may sleep 50 us
+// longer, and lets it go before those that read answers. Where that is not allowed it is as late as others are.
+func punctual() {
+	const timerSlack = 29 // PR_SET_TIMERSLACK, in nanoseconds
+	runtime.LockOSThread()
+	syscall.RawSyscall(syscall.SYS_PRCTL, timerSlack, 1, 0)
+	syscall.Setpriority(syscall.PRIO_PROCESS, 0, -20)
 }
 
 // nap waits in the kernel: timers of the Go runtime may be 1 ms late, which would count as latency.

@@ -100,7 +100,8 @@ func (t *tuner) question(i int, cores float64) capacity.Question {
 	room.Replicas, room.CPU, room.Cores = [2]int{1, 1}, [2]int64{10, at.CPU}, at.CPU
 	return capacity.Question{
 		Now: at, Service: onCore(t.lessons[i][0]), Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
-		Price: capacity.Price{Core: money(coreMonth), GiB: money(gibMonth)},
+		Calibration: t.before[i],
+		Price:       capacity.Price{Core: money(coreMonth), GiB: money(gibMonth)},
 	}
 }
 

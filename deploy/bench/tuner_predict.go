@@ -16,6 +16,7 @@ import (
 // vision is what was said of a combination before it was run.
 type vision struct {
 	Ours      capacity.Prediction `json:"ours"`
+	P99       capacity.Estimate   `json:"p99"`   // of ours, corrected by how the calibration's own windows were predicted
 	Alone     capacity.Prediction `json:"alone"` // by the self-profile alone, without a window
 	MD1       rivalAnswer         `json:"-"`
 	MeanValue rivalAnswer         `json:"-"`
@@ -23,11 +24,16 @@ type vision struct {
 
 // foresee predicts every combination for the repeat that begins, from what was learnt until now.
 func (t *tuner) foresee() {
+	if t.before == nil {
+		t.before = slices.Clone(t.records)
+	}
 	visions := make([]vision, len(t.combinations()))
 	for _, c := range t.combinations() {
 		known, load, at := onCore(learnt(t.lessons[c.of])), c.load(), c.place.setting()
+		ours := capacity.Predict(known, load, at, c.promise())
 		visions[c.index] = vision{
-			Ours:      capacity.Predict(known, load, at, c.promise()),
+			Ours:      ours,
+			P99:       t.records[c.of].Correct(ours.P99.Value),
 			Alone:     capacity.Predict(onCore(t.classes[c.Model].profile), load, at, c.promise()),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
@@ -49,8 +55,17 @@ func (t *tuner) foreseen(i int) vision {
 	for _, of := range t.visions {
 		all = append(all, of[i])
 	}
-	slices.SortStableFunc(all, func(a, b vision) int { return cmp.Compare(answer(a.Ours).p99, answer(b.Ours).p99) })
+	slices.SortStableFunc(all, func(a, b vision) int { return cmp.Compare(a.answer().p99, b.answer().p99) })
 	return all[(len(all)-1)/2]
+}
+
+// answer is what we say.
+func (v vision) answer() rivalAnswer {
+	a := answer(v.Ours)
+	if !v.Ours.Full {
+		a.p99 = v.P99.Value.Seconds()
+	}
+	return a
 }
 
 // answer is a prediction in the rivals' form.
@@ -84,7 +99,8 @@ func (t *tuner) errorsOf() []judged {
 		name string
 		of   func(vision) rivalAnswer
 	}{
-		{"capacity model", func(v vision) rivalAnswer { return answer(v.Ours) }},
+		{"capacity model", vision.answer},
+		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }},
 		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }},
 		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }},
 		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }},
@@ -124,9 +140,9 @@ func (t *tuner) prediction() error {
 
 func (t *tuner) predictionFigures(all []judged) error {
 	var faults []error
-	ours, alone := all[0], all[1]
+	ours, raw, alone := all[0], all[1], all[2]
 	unit := fmt.Sprintf("%% of the measured, %d combinations", len(ours.p99))
-	for _, rival := range all[2:] {
+	for _, rival := range all[3:] {
 		faults = append(faults,
 			t.beside("p99_median_error_pct", 100*share(ours.p99, 0.5), unit, rival.name, 100*share(rival.p99, 0.5)),
 			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
@@ -134,6 +150,7 @@ func (t *tuner) predictionFigures(all []judged) error {
 	}
 	covered, of := t.covered()
 	return errors.Join(append(faults,
+		t.tuned("uncalibrated_p99_median_error_pct", 100*share(raw.p99, 0.5), unit),
 		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
 		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
 		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),
@@ -146,7 +163,7 @@ func share(all []float64, p float64) float64 { return quantile(slices.Sorted(sli
 // covered counts the measured p99 that are inside their interval.
 func (t *tuner) covered() (inside, of int) {
 	for i, o := range t.outcomes {
-		if e := t.foreseen(i).Ours.P99; o.followed() {
+		if e := t.foreseen(i).P99; o.followed() {
 			of++
 			if o.P99 >= e.Low.Seconds() && o.P99 <= e.High.Seconds() {
 				inside++
@@ -181,7 +198,7 @@ func (t *tuner) printVisions() {
 		}
 		v, curve := t.foreseen(i), learnt(t.lessons[i/len(grid())]).Curve
 		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t\n", o.place,
-			1e3*o.P50, 1e3*v.Ours.P50.Value.Seconds(), 1e3*o.P99, 1e3*answer(v.Ours).p99, 1e3*v.Ours.P99.Low.Seconds(), 1e3*v.Ours.P99.High.Seconds(),
+			1e3*o.P50, 1e3*v.Ours.P50.Value.Seconds(), 1e3*o.P99, 1e3*v.answer().p99, 1e3*v.P99.Low.Seconds(), 1e3*v.P99.High.Seconds(),
 			1e3*answer(v.Alone).p99, 1e3*v.MD1.p99, 1e3*v.MeanValue.p99, o.Used, v.Ours.Cores, o.MeanBatch, v.Ours.MeanBatch,
 			1e6*o.PerBatch, 1e6*curve.CPU.At(o.MeanBatch), 1e6*o.PerRequest, 1e6*o.Late, 100*o.Bad)
 	}
@@ -196,7 +213,7 @@ func (t *tuner) printWorst() {
 			order = append(order, i)
 		}
 	}
-	wrong := func(i int) float64 { return off(answer(t.foreseen(i).Ours).p99, t.outcomes[i].P99) }
+	wrong := func(i int) float64 { return off(t.foreseen(i).answer().p99, t.outcomes[i].P99) }
 	slices.SortStableFunc(order, func(a, b int) int {
 		if wrong(a) > wrong(b) {
 			return -1
@@ -206,7 +223,7 @@ func (t *tuner) printWorst() {
 	for _, i := range order[:min(5, len(order))] {
 		o := t.outcomes[i]
 		t.say("  far off: %s, %s: p99 %.2f ms, said %.2f ms (%+.0f %%); its windows %s ms", o.scenario, o.place, 1e3*o.P99,
-			1e3*answer(t.foreseen(i).Ours).p99, 100*(answer(t.foreseen(i).Ours).p99/o.P99-1), millisText(o.P99s))
+			1e3*t.foreseen(i).answer().p99, 100*(t.foreseen(i).answer().p99/o.P99-1), millisText(o.P99s))
 	}
 }
 

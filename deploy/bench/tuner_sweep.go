@@ -152,23 +152,25 @@ func (t *tuner) run() error {
 	return t.disturbed()
 }
 
-// prepare makes the control group and starts a server of each model.
+// prepare makes the control groups and starts a server of each model.
 func (t *tuner) prepare() error {
 	if err := t.build(); err != nil {
 		return err
 	}
-	made, err := newGroup(fmt.Sprintf("trimtab-bench-%d", os.Getpid()))
-	if err != nil {
-		return fmt.Errorf("make a control group for CPU limits: %w; run it as root where control groups can be written", err)
-	}
-	t.group = made
-	if err := t.group.first(); err != nil {
-		return err
+	for i, name := range []string{"server", "client"} {
+		made, err := newGroup(fmt.Sprintf("trimtab-bench-%d-%s", os.Getpid(), name))
+		if err != nil {
+			return fmt.Errorf("make a control group for the %s: %w; run it as root where control groups can be written", name, err)
+		}
+		t.groups[i] = made
+		if err := made.first(); err != nil {
+			return err
+		}
 	}
 	t.say("%s", t.setting())
 	t.say("%d combinations, %d repeats in turns, medians; each server on core 0 alone, limits by CFS quota, its client on the others", len(t.sweep)*len(grid()), t.repeats)
 	t.say("%s", weatherRule)
-	t.lessons = make([][]capacity.Service, len(t.sweep))
+	t.lessons, t.records = make([][]capacity.Service, len(t.sweep)), make([]capacity.Calibration, len(t.sweep))
 	for _, s := range t.sweep {
 		if err := t.start(s); err != nil {
 			return err
@@ -177,14 +179,16 @@ func (t *tuner) prepare() error {
 	return nil
 }
 
-// finish stops the servers and takes their control group away.
+// finish stops the servers and takes the control groups away.
 func (t *tuner) finish() {
 	t.stopAll()
-	if t.group == "" {
-		return
-	}
-	if err := t.group.remove(5 * time.Second); err != nil {
-		t.say("%s", err)
+	for _, g := range t.groups {
+		if g == "" {
+			continue
+		}
+		if err := g.remove(5 * time.Second); err != nil {
+			t.say("%s", err)
+		}
 	}
 }
 
