@@ -1,6 +1,7 @@
 package curve
 
-// Spread is what batches took of what Wall says, as quantiles: 1 is exactly that. The zero Spread is not known.
+// Spread is what batches took of what is usual for their size, as quantiles: 1 is exactly that. By how much Wall says
+// something else of a size is Curve.Error. The zero Spread is not known.
 type Spread struct {
 	P10 float64 `json:"p10"`
 	P50 float64 `json:"p50"`
@@ -42,7 +43,8 @@ const (
 	rounding = 1e-9 // what may be left of a weight
 )
 
-// spread counts what the samples took of what the line says. Samples weigh as their bucket does in the fit, so
+// spread counts what the samples took of what the line says, times what is usual in their bucket: a size that lies beside
+// the line is not one whose batches differ, and would make queues seem longer than they are. Samples weigh as their bucket does in the fit, so
 // that sizes which no longer run do not blur those that do.
 func (f *Fitter) spread(wall Line) Spread {
 	var cells [fine * most]float64
@@ -55,8 +57,9 @@ func (f *Fitter) spread(wall Line) Spread {
 		weight := b.weight(f.samples) / float64(len(b.samples))
 		samples += len(b.samples)
 		total += weight * float64(len(b.samples))
+		usual := b.beside(wall)
 		for _, s := range b.samples {
-			if says := wall.At(s.rows); says > 0 {
+			if says := usual * wall.At(s.rows); says > 0 {
 				cells[min(len(cells)-1, int(min(s.wall/says, most)*fine))] += weight
 			}
 		}
@@ -66,6 +69,19 @@ func (f *Fitter) spread(wall Line) Spread {
 	}
 	q := quantiles(&cells, [...]float64{0.1 * total, 0.5 * total, 0.9 * total, 0.99 * total})
 	return Spread{P10: q[0], P50: q[1], P90: q[2], P99: q[3]}
+}
+
+// beside is what is usual in a bucket of what the line says; 1 of samples too few to tell.
+func (b *bucket) beside(wall Line) float64 {
+	if len(b.samples) < few {
+		return 1
+	}
+	return b.middle(make([]float64, 0, kept), func(s sample) float64 {
+		if says := wall.At(s.rows); says > 0 {
+			return s.wall / says
+		}
+		return 1
+	})
 }
 
 // quantiles are the ratios below which there are so many of the weights, as if ratios were even in their cells.

@@ -44,6 +44,24 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// TestSpreadBesideTheLine: batches that never differ from others of their size have no spread, though no line goes through
+// 1 ms of 1 row, 5 ms of 4 and 6 ms of 16. Ratios are counted in 256ths.
+func TestSpreadBesideTheLine(t *testing.T) {
+	f := New()
+	for range 30 {
+		for rows, wall := range map[int]float64{1: 1e-3, 4: 5e-3, 16: 6e-3} {
+			f.Add(rows, wall, wall, at)
+		}
+	}
+	c := f.Curve()
+	if s := c.Spread; !near(s.P10, 1, 0.005) || !near(s.P99, 1, 0.005) {
+		t.Errorf("%+v", s)
+	}
+	if c.Error < 0.01 {
+		t.Errorf("the line is only %.3f off", c.Error)
+	}
+}
+
 // TestSpreadIsOfTheNew: a size that does not run any more does not blur those that do.
 func TestSpreadIsOfTheNew(t *testing.T) {
 	n := server(5, largeMLP(), func(r *rand.Rand) float64 { return 1 + 0.3*r.Float64() }, 1, 2)
