@@ -15,13 +15,13 @@ import (
 // What makes a window of the tuner's worthless. None of it looks at what the window measured, so that no window is
 // thrown away for being predicted badly.
 const (
-	mostForeign = 0.01 // of the window that others ran on the server's core or on the client's
+	mostForeign = 0.02 // of the window that others ran on the server's core or on the client's
 	mostPace    = 0.10 // by which the server's core was quicker or slower than in the calibration
 	mostTries   = 3    // of one window; the last is kept as it is
 )
 
-var weatherRule = fmt.Sprintf("a window is discarded and run again, at most %d times, if the host stole more than %g %% of it, if others ran for more than %g %% of it on the server's core or the client's, or if a fixed computation on the server's core, right before and after it, took over %g %% more or less CPU time than beside the calibration of the same repeat; what the window measured is not looked at",
-	mostTries-1, 100*mostStolen, 100*mostForeign, 100*mostPace)
+var weatherRule = fmt.Sprintf("a window is discarded and run again, at most %d times and %d in all, if the host stole more than %g %% of it, if others ran for more than %g %% of it on the server's core or the client's, or if a fixed computation on the server's core, right before and after it, took over %g %% more or less CPU time than beside the calibration of the same repeat; what the window measured is not looked at",
+	mostTries-1, mostDiscarded, 100*mostStolen, 100*mostForeign, 100*mostPace)
 
 // air is how undisturbed the tuner's windows were.
 type air struct {
@@ -30,6 +30,9 @@ type air struct {
 	kept      int         // disturbed, and measured as often as a window is
 	usual     []pace      // beside the calibration of the newest repeat
 }
+
+// again is how many windows were discarded.
+func (a air) again() int { return a.discarded[stolen] + a.discarded[foreign] + a.discarded[uneven] }
 
 // fault is why a window is worthless.
 type fault uint8
@@ -79,7 +82,7 @@ func (t *tuner) observe(s *server, o order, what string, calibrates bool) (saw s
 		}
 		saw.Air.Uneven = unevenness(usual, paces)
 		why, bad := saw.Air.why()
-		if bad && !t.quick && try < mostTries {
+		if bad && !t.quick && try < mostTries && t.air.again() < mostDiscarded {
 			t.air.discarded[why]++
 			t.say("%s: discarded, %s", what, saw.Air)
 			continue
@@ -285,7 +288,6 @@ func (t *tuner) disturbed() error {
 	a := t.air
 	t.say("done: %d windows, discarded %d for stolen time, %d for others on their cores, %d for the core's pace; %d disturbed ones kept",
 		a.windows, a.discarded[stolen], a.discarded[foreign], a.discarded[uneven], a.kept)
-	all := a.discarded[stolen] + a.discarded[foreign] + a.discarded[uneven]
-	return t.tuned("discarded_windows", float64(all), fmt.Sprintf("of %d windows: %d for stolen time, %d for others on their cores, %d for the core's pace; %d disturbed ones kept; %s",
+	return t.tuned("discarded_windows", float64(a.again()), fmt.Sprintf("of %d windows: %d for stolen time, %d for others on their cores, %d for the core's pace; %d disturbed ones kept; %s",
 		a.windows, a.discarded[stolen], a.discarded[foreign], a.discarded[uneven], a.kept, t.setting()))
 }

@@ -12,9 +12,9 @@ func TestConditions(t *testing.T) {
 		want fault
 		bad  bool
 	}{
-		{"quiet", conditions{0.03, 0.01, 0.1}, faults, false},
+		{"quiet", conditions{mostStolen, mostForeign, mostPace}, faults, false},
 		{"stolen", conditions{0.031, 0, 0}, stolen, true},
-		{"others on a core", conditions{0, 0.011, 0}, foreign, true},
+		{"others on a core", conditions{0, 0.021, 0}, foreign, true},
 		{"another pace", conditions{0, 0, 0.11}, uneven, true},
 	} {
 		if why, bad := tt.c.why(); why != tt.want || bad != tt.bad {

@@ -24,14 +24,22 @@ type class struct {
 // config is the file of a server's settings.
 func (t *tuner) config(s *server) string { return filepath.Join(t.dir, s.name+".json") }
 
-// start starts a class's server, alone, and stops it until it is its turn.
+// start starts a class's server and looks at it for the first time.
 func (t *tuner) start(s scenario) error {
 	if t.classes[s.Model] != nil {
 		return nil
 	}
-	c := &class{server: &server{name: s.Model}}
+	c := &class{}
 	t.classes[s.Model] = c
-	file, err := t.model(s.Model)
+	if err := t.boot(s.Model, c); err != nil {
+		return err
+	}
+	return t.first(s, c)
+}
+
+// boot starts a class's server. The others sleep, so that it profiles itself alone.
+func (t *tuner) boot(model string, c *class) error {
+	file, err := t.model(model)
 	if err != nil {
 		return err
 	}
@@ -39,20 +47,32 @@ func (t *tuner) start(s scenario) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(t.config(c.server), settingsText(place{Batch: largest, Cores: 1}), 0o644); err != nil {
+	c.server = &server{name: model}
+	if err := os.WriteFile(t.config(c.server), settingsText(place{Batch: largest}), 0o644); err != nil {
 		return err
 	}
-	if err := t.wake(c.server); err != nil { // the others sleep: the self-profile is to be alone
+	if err := errors.Join(t.wake(c.server), t.groups[0].free()); err != nil {
 		return err
 	}
-	if err := t.groups[0].free(); err != nil {
-		return err
+	c.server, err = t.serve(model, file, append(t.groups[0].enter(), before...), "--config", t.config(c.server), "--slo", "0s")
+	return err
+}
+
+// anew starts all servers again: what a repeat's calibration learns from them they have not learnt from windows that
+// were judged.
+func (t *tuner) anew() error {
+	t.stopAll()
+	booted := map[string]bool{}
+	for _, s := range t.sweep {
+		if booted[s.Model] {
+			continue
+		}
+		booted[s.Model] = true
+		if err := t.boot(s.Model, t.classes[s.Model]); err != nil {
+			return err
+		}
 	}
-	c.server, err = t.serve(s.Model, file, append(t.groups[0].enter(), before...), "--config", t.config(c.server), "--slo", "0s")
-	if err != nil {
-		return err
-	}
-	return t.first(s, c)
+	return nil
 }
 
 // largest is the batch limit with which servers start: their self-profile goes as far.
@@ -110,6 +130,11 @@ const calibrationWindow = 2500 * time.Millisecond
 // learn looks at every scenario once more: what its server costs, and how predictions of what was looked at come true.
 func (t *tuner) learn(repeat int) error {
 	t.air.usual = nil
+	if repeat > 0 {
+		if err := t.anew(); err != nil {
+			return err
+		}
+	}
 	for i, s := range t.sweep {
 		one, err := t.calibrate(s, repeat)
 		if err != nil {

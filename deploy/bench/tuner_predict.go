@@ -34,12 +34,20 @@ func (t *tuner) foresee() {
 		visions[c.index] = vision{
 			Ours:      ours,
 			P99:       t.records[c.of].Correct(ours.P99.Value),
-			Alone:     capacity.Predict(onCore(t.classes[c.Model].profile), load, at, c.promise()),
+			Alone:     t.alone(c),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
 		}
 	}
 	t.visions = append(t.visions, visions)
+}
+
+// alone is what the self-profile says of a combination, which does not change with what is learnt.
+func (t *tuner) alone(c combination) capacity.Prediction {
+	if len(t.visions) > 0 {
+		return t.visions[0][c.index].Alone
+	}
+	return capacity.Predict(onCore(t.classes[c.Model].profile), c.load(), c.place.setting(), c.promise())
 }
 
 // onCore is a service on a core of its own: no more than one of its threads runs at once.
@@ -120,8 +128,12 @@ func (t *tuner) errorsOf() []judged {
 }
 
 // followed tells that the server kept up with what came: a queue that grows through the whole window has no
-// p99 of its own, but one of the window's length. So has one that uses all of its limit.
-func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.Used < 0.97*o.Cores }
+// p99 of its own, but one of the window's length. Nor is a queue that uses nearly all of its limit at rest within
+// seconds: it takes as long as 1/(1-load)² periods of the quota, 40 s at 0.95, less as more requests are in a period.
+func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.Used < mostUsed*o.Cores }
+
+// mostUsed is the share of its limit that a server may use to be compared.
+const mostUsed = 0.95
 
 // prediction runs the sweep and compares.
 func (t *tuner) prediction() error {

@@ -16,7 +16,7 @@ type scenario struct {
 	Rate   float64       `json:"rate"`   // requests a second
 	Burst  float64       `json:"burst"`  // coefficient of variation of the gaps: 0 even, 1 Poisson
 	SLO    time.Duration `json:"slo"`    // at p99
-	Window time.Duration `json:"window"` // so long that 10 requests or more are beyond p99, and 40 where they come in bursts
+	Window time.Duration `json:"window"` // so long that about 10 requests or more are beyond p99, and 36 where they come in bursts
 }
 
 // place is one point of the grid. Batches of one row wait for nobody: they are run with one delay only.
@@ -33,8 +33,8 @@ func scenarios(quick bool) []scenario {
 	const ms = time.Millisecond
 	all := []scenario{
 		{Model: "mlp-large", Rate: 240, Burst: 1, SLO: 20 * ms, Window: 4500 * ms},
-		{Model: "mlp-mid", Rate: 1200, Burst: 2, SLO: 10 * ms, Window: 3500 * ms},
-		{Model: "mlp-large", Rate: 350, Burst: 0, SLO: 10 * ms, Window: 3000 * ms},
+		{Model: "mlp-mid", Rate: 1200, Burst: 2, SLO: 10 * ms, Window: 3000 * ms},
+		{Model: "mlp-large", Rate: 350, Burst: 0, SLO: 10 * ms, Window: 2500 * ms},
 		{Model: "trees-500x6", JSON: true, Rate: 1000, Burst: 1, SLO: 5 * ms, Window: 2500 * ms},
 		{Model: "cnn-small", Rate: 1500, Burst: 1, SLO: 10 * ms, Window: 2500 * ms},
 	}
