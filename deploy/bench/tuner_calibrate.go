@@ -113,14 +113,13 @@ func (t *tuner) first(s scenario, c *class) error {
 		return fmt.Errorf("%s published no curve; is the machine very busy?", s.Model)
 	}
 	c.profile = capacity.Service{Curve: k.Curve, MaxBatch: k.MaxBatch}
-	if t.rest.Seconds == 0 {
-		if t.rest, err = t.observe(c.server, order{Window: calibrationWindow}, s.Model+", no load", true); err != nil {
-			return err
-		}
-	}
 	rate := 0.15 / (k.Curve.Wall.At(1) + 150e-6)
 	o := order{JSON: s.JSON, Rate: rate, Seed: 99, Window: calibrationWindow}
-	c.light, err = t.observe(c.server, o, s.Model+", light load", true)
+	if c.light, err = t.observe(c.server, o, s.Model+", light load", true); err != nil || t.rest.Seconds > 0 {
+		return err
+	}
+	// Not before: a server that has just loaded a model still tidies its memory.
+	t.rest, err = t.observe(c.server, order{Window: calibrationWindow}, s.Model+", no load", true)
 	return err
 }
 

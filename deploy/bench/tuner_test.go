@@ -142,6 +142,52 @@ func TestCalibrated(t *testing.T) {
 	}
 }
 
+// TestForeseen: of three repeats' predictions the one in the middle, as corrected; of two the lower, so that one says it.
+func TestForeseen(t *testing.T) {
+	says := func(ms int, full bool) []vision {
+		v := vision{P99: capacity.Estimate{Value: time.Duration(ms) * time.Millisecond}}
+		v.Ours.P99.Value, v.Ours.Full = time.Second, full
+		return []vision{v}
+	}
+	all := &tuner{visions: [][]vision{says(3, false), says(1, true), says(2, false)}}
+	if got := all.foreseen(0).answer().p99; got != 3e-3 {
+		t.Errorf("%g s, want 3 ms: after 2 ms, and before a server that is full", got)
+	}
+	all.visions = all.visions[:2]
+	if got := all.foreseen(0).answer().p99; got != 3e-3 {
+		t.Errorf("%g s of two repeats", got)
+	}
+}
+
+func TestFollowed(t *testing.T) {
+	half := place{Cores: 0.5}
+	for _, tt := range []struct {
+		name string
+		o    outcome
+		want bool
+	}{
+		{"at rest", outcome{place: half, P99: 0.1, Used: 0.4}, true},
+		{"at its limit", outcome{place: half, P99: 0.1, Used: 0.48}, false},
+		{"the same of a whole core", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.48}, true},
+		{"a growing queue", outcome{place: half, P99: 1.1, Used: 0.4}, false},
+		{"refusals", outcome{place: half, P99: 0.1, Used: 0.4, Bad: 0.02}, false},
+	} {
+		if got := tt.o.followed(); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestSetting: half a core is a limit; a whole one is all there is.
+func TestSetting(t *testing.T) {
+	if at := (place{8, time.Millisecond, 0.5}).setting(); at.Limit != 500 || at.CPU != 500 || at.Instances != 1 {
+		t.Errorf("%+v", at)
+	}
+	if at := (place{8, time.Millisecond, 1}).setting(); at.Limit != 0 || at.CPU != 1000 {
+		t.Errorf("%+v", at)
+	}
+}
+
 // TestLearnt: the curve in the middle of three, and the medians of the rest.
 func TestLearnt(t *testing.T) {
 	one := func(fixed, path, p99 float64) capacity.Service {
