@@ -1,0 +1,90 @@
+package main
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/recommender/capacity"
+	"trimtab.dev/trimtab/serving/curve"
+)
+
+func TestCalibrated(t *testing.T) {
+	s := capacity.Service{}
+	rest := seen{CPU: 0.02, Seconds: 2} // 0.01 cores
+	// Light: 0.44 s of CPU, 0.2 in the model, 0.04 idle: 0.2 s for 200 requests, 1 ms. An answer took 3 ms, of which 1 ms
+	// was computed: 3 - 1 - 1 = 1 ms is neither.
+	light := seen{CPU: 0.44, Compute: 0.2, Seconds: 4, Rows: 200, Batches: 200, P50: 3e-3}
+	// Under load: 1.14 s, 0.5 in the model, 0.04 idle: 0.6 s for 2000 requests in 2000 batches, 0.3 ms; and 1.04 s, 0.6 in
+	// the model: 0.4 s for 2000 requests in 500 batches, 0.2 ms. So a batch takes 0.1/0.75 = 0.1333 ms, a request the rest
+	// of 0.2 ms, less a quarter of that: 0.1667 ms.
+	load := [2]seen{
+		{CPU: 1.14, Compute: 0.5, Seconds: 4, Rows: 2000, Batches: 2000},
+		{CPU: 1.04, Compute: 0.6, Seconds: 4, Rows: 2000, Batches: 500},
+	}
+	got := calibrated(s, rest, light, load)
+	if math.Abs(got.Idle-0.01) > 1e-12 || math.Abs(got.Path-0.5e-3/3) > 1e-9 || math.Abs(got.PerBatch-0.4e-3/3) > 1e-9 || math.Abs(got.Reach-1e-3-0.5e-3/3) > 1e-9 {
+		t.Errorf("%+v, want 0.01 cores idle, a path of 0.167 ms, 0.133 ms a batch and a reach of 1.167 ms", got)
+	}
+	load[1] = load[0] // batches of one size tell nothing of a batch: 0.3 ms less the usual
+	if path, batch := besideOf(load, 0.01); batch != capacity.PerBatch || math.Abs(path-0.3e-3+capacity.PerBatch) > 1e-9 {
+		t.Errorf("%g s a request and %g s a batch", path, batch)
+	}
+}
+
+// TestForeseen: of three repeats' predictions the one in the middle, as corrected; of two the lower, so that one says it.
+func TestForeseen(t *testing.T) {
+	says := func(ms int, full bool) []vision {
+		v := vision{P99: capacity.Estimate{Value: time.Duration(ms) * time.Millisecond}}
+		v.Ours.P99.Value, v.Ours.Full = time.Second, full
+		return []vision{v}
+	}
+	all := &tuner{visions: [][]vision{says(3, false), says(1, true), says(2, false)}}
+	if got := all.foreseen(0).answer().p99; got != 3e-3 {
+		t.Errorf("%g s, want 3 ms: after 2 ms, and before a server that is full", got)
+	}
+	all.visions = all.visions[:2]
+	if got := all.foreseen(0).answer().p99; got != 3e-3 {
+		t.Errorf("%g s of two repeats", got)
+	}
+}
+
+func TestFollowed(t *testing.T) {
+	half := place{Cores: 0.5}
+	for _, tt := range []struct {
+		name string
+		o    outcome
+		want bool
+	}{
+		{"at rest", outcome{place: half, P99: 0.1, Used: 0.4}, true},
+		{"at its limit", outcome{place: half, P99: 0.1, Used: 0.48}, false},
+		{"the same of a whole core", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.48}, true},
+		{"a growing queue", outcome{place: half, P99: 1.1, Used: 0.4}, false},
+		{"refusals", outcome{place: half, P99: 0.1, Used: 0.4, Bad: 0.02}, false},
+	} {
+		if got := tt.o.followed(); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestSetting: half a core is a limit; a whole one is all there is.
+func TestSetting(t *testing.T) {
+	if at := (place{8, time.Millisecond, 0.5}).setting(); at.Limit != 500 || at.CPU != 500 || at.Instances != 1 {
+		t.Errorf("%+v", at)
+	}
+	if at := (place{8, time.Millisecond, 1}).setting(); at.Limit != 0 || at.CPU != 1000 {
+		t.Errorf("%+v", at)
+	}
+}
+
+// TestLearnt: the curve in the middle of three, and the medians of the rest.
+func TestLearnt(t *testing.T) {
+	one := func(fixed, path, p99 float64) capacity.Service {
+		return capacity.Service{Path: path, Curve: curve.Curve{Wall: curve.Line{Fixed: fixed}, Spread: curve.Spread{P50: 1, P99: p99}}}
+	}
+	got := learnt([]capacity.Service{one(1, 9, 2), one(5, 1, 4), one(2, 3, 3)})
+	if got.Curve.Wall.Fixed != 2 || got.Path != 3 || got.Curve.Spread.P99 != 3 {
+		t.Errorf("%+v", got)
+	}
+}

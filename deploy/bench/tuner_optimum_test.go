@@ -1,0 +1,98 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/recommender/capacity"
+)
+
+// madeUp is a grid with made-up use: 0.3 of the limit and 0.3 of it for batches of one, less for larger ones; settings
+// with a delay of 12 ms break the promise.
+func madeUp(s scenario) []outcome {
+	var all []outcome
+	for _, p := range grid() {
+		o := outcome{scenario: s, place: p, P99: 5e-3, Used: p.Cores * (0.3 + 0.3/float64(p.Batch))}
+		if p.Delay > 10*time.Millisecond {
+			o.P99, o.Used = 30e-3, o.Used/2
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+func TestCheapest(t *testing.T) {
+	s := scenario{SLO: 10 * time.Millisecond}
+	points := madeUp(s)
+	best := cheapest(points, s)
+	if got := points[best].place; got != (place{64, time.Millisecond, 0.5}) {
+		t.Errorf("%v, want batches of 64 on half a core, and the first of equals", got)
+	}
+	if cheapest(points, scenario{SLO: time.Millisecond}) != -1 {
+		t.Error("something keeps 1 ms")
+	}
+	free := searched{scenario: s, points: points, best: found{at: best}}
+	dear := slices.IndexFunc(points, func(o outcome) bool { return o.place == place{8, time.Millisecond, 1} })
+	// 0.3 + 0.3/8 = 0.3375 cores instead of half of 0.3 + 0.3/64, 0.1523: 121.5 % more
+	if got := free.over(found{at: dear}); math.Abs(got-1.2154) > 1e-4 {
+		t.Errorf("%g over, want 1.2154", got)
+	}
+	late := slices.IndexFunc(points, func(o outcome) bool { return o.Delay == 12*time.Millisecond })
+	if !math.IsInf(free.over(found{at: late}), 1) {
+		t.Error("a broken promise is cheap")
+	}
+}
+
+func TestClimb(t *testing.T) {
+	s := scenario{SLO: 10 * time.Millisecond}
+	points := madeUp(s)
+	asked := map[int]bool{}
+	f := climb(grid(), func(i int) (float64, bool) { asked[i] = true; return points[i].rank(s) })
+	if got := points[f.at].place; got != (place{64, time.Millisecond, 0.5}) {
+		t.Errorf("it ends at %v", got)
+	}
+	// From batch 1: a whole core, and batch 8 (3 points). From batch 8, 1 ms: a whole core, 4 ms, batch 64 (6). From batch
+	// 64, 1 ms: a whole core, 4 ms (8 points).
+	if f.measured != 8 || len(asked) != 8 {
+		t.Errorf("%d measured, %d asked for, want 8", f.measured, len(asked))
+	}
+	// A valley: batches of 8 are dearer than none, so that it never comes to 64.
+	f = climb(grid(), func(i int) (float64, bool) { return map[int]float64{1: 1, 8: 3, 64: 0.5}[grid()[i].Batch], true })
+	if got := grid()[f.at]; got.Batch != 1 {
+		t.Errorf("it ends at %v behind a valley", got)
+	}
+}
+
+func TestChosen(t *testing.T) {
+	c := func(cores, chance float64, meets bool) capacity.Candidate {
+		return capacity.Candidate{Prediction: capacity.Prediction{Cores: cores}, Chance: chance, Meets: meets}
+	}
+	if got := chosen([]capacity.Candidate{c(1, 0.99, true), c(0.2, 0.5, false), c(0.5, 0.96, true)}); got != 2 {
+		t.Errorf("%d, want the cheapest of those that keep the promise", got)
+	}
+	if got := chosen([]capacity.Candidate{c(1, 0.3, false), c(0.2, 0.1, false), c(5, 0.5, false)}); got != 2 {
+		t.Errorf("%d, want the likeliest", got)
+	}
+	quick := c(0.504, 0.99, true)
+	quick.Prediction.P99.Value = -1 // quicker than the others, which take 0
+	if got := chosen([]capacity.Candidate{c(0.5, 0.96, true), c(0.5, 0.96, true), quick}); got != 2 {
+		t.Errorf("%d, want the quickest of those that cost the same but for 0.8 %%", got)
+	}
+}
+
+// TestApart: a choice that used 10, 20 and 30 % more than the best in three repeats: 20 % on average, with a standard
+// error of 10/sqrt(3) = 5.7735 %, 2.920 of which are 16.86 %.
+func TestApart(t *testing.T) {
+	s := searched{best: found{at: 0}, points: []outcome{{Uses: []float64{1, 2, 1}}, {Uses: []float64{1.1, 2.4, 1.3}}, {Uses: []float64{0.9, 2.2, 1.1}}}}
+	if low, high := s.apart(found{at: 1}); math.Abs(low-0.0314) > 1e-4 || math.Abs(high-0.3686) > 1e-4 {
+		t.Errorf("%g to %g", low, high)
+	}
+	if low, _ := s.apart(found{at: 2}); low > 0 { // 10 % less once
+		t.Errorf("%g: repeats that contradict each other tell", low)
+	}
+	if low, high := s.apart(found{at: 0}); low != 0 || high != 0 {
+		t.Errorf("the best is apart from itself: %g to %g", low, high)
+	}
+}
