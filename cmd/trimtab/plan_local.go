@@ -48,7 +48,15 @@ func (l *localPlan) flags(fs *flag.FlagSet) {
 		l.policies = append(l.policies, file)
 		return nil
 	})
-	fs.DurationVar(&l.lookback, "lookback", 14*24*time.Hour, "with --prometheus: how far back usage is read")
+	l.lookbackFlag(fs, "with --prometheus: the `time` that usage is read of, such as 14d or 336h (default 14d)")
+}
+
+func (l *localPlan) lookbackFlag(fs *flag.FlagSet, about string) {
+	l.lookback = 14 * 24 * time.Hour
+	fs.Func("lookback", about, func(text string) (err error) {
+		l.lookback, err = daysOrDuration(text)
+		return err
+	})
 }
 
 // check gives every fault of the flags at once.
@@ -61,7 +69,7 @@ func (l localPlan) check(server string) error {
 		faults = append(faults, badInput("trimtab plan: --server asks a daemon, --prometheus makes a plan here: give one of them"))
 	}
 	if l.lookback < time.Hour || l.lookback > optimizer.Retention {
-		faults = append(faults, badInput("trimtab plan: --lookback %s: give 1h to %s", l.lookback, optimizer.Retention))
+		faults = append(faults, badInput("trimtab plan: --lookback %s: give 1h to %s", inDays(l.lookback), inDays(optimizer.Retention)))
 	}
 	return errors.Join(faults...)
 }

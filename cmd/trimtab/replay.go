@@ -76,7 +76,15 @@ func replayVerb(ctx context.Context, args []string, out io.Writer) error {
 	if own.given() {
 		own.say("note: %s is there as a file or folder, so --prometheus is not asked", rest[0])
 	}
-	return a.replay(rest[0], filepath.Base(rest[0]), series, out)
+	return a.replay(rest[0], baseName(rest[0]), series, out)
+}
+
+// baseName is what a file or folder is called, also where it is given as a dot.
+func baseName(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
+	return filepath.Base(path)
 }
 
 // replay does it for series from somewhere; title is for the page.
@@ -127,6 +135,8 @@ func (a replayAsk) check() error {
 	amount("core-hour", a.coreHour, "0.035")
 	amount("gib-hour", a.gibHour, "0.004")
 	fault((a.coreHour > 0) != (a.gibHour > 0), "--core-hour and --gib-hour go together; give both or neither")
+	fault(!canBeWritten(a.page, false), "--html %s: there is no such folder, or it is one; name a file in a folder that is there", a.page)
+	fault(!canBeWritten(a.lines, true), "--emit %s: is a file; name a folder", a.lines)
 	fault(a.plots < 0 || a.plots > 100, "--plots %d: give at most 100", a.plots)
 	return errors.Join(append(faults, checkFormat("replay", a.format))...)
 }

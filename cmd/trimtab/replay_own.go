@@ -40,11 +40,7 @@ func (o *ownHistory) flags(fs *flag.FlagSet) {
 	o.outside.flags(fs)
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "with --prometheus: kubeconfig `file` of the cluster that tells the live requests; empty: $KUBECONFIG or the usual place")
 	fs.StringVar(&o.context, "context", "", "with --prometheus: kubeconfig `context`; empty: the current one")
-	o.lookback = 14 * 24 * time.Hour
-	fs.Func("lookback", "with --prometheus: the `time` that use is read of, such as 14d or 336h; the first three days are warm-up (default 14d)", func(text string) (err error) {
-		o.lookback, err = daysOrDuration(text)
-		return err
-	})
+	o.lookbackFlag(fs, "with --prometheus: the `time` that use is read of, such as 14d or 336h; the first three days are warm-up (default 14d)")
 }
 
 // workloadNamed splits NAMESPACE/NAME. What is there as a file or a folder goes first, and what is called as a

@@ -145,6 +145,19 @@ func writeLine(path string, at []int64, line []float64) error {
 	return errors.Join(w.Flush(), f.Close())
 }
 
+// canBeWritten tells of a file or a folder to be made, before minutes are spent on what goes there, whether something
+// is in its way; a folder may be there and is made with those above it. An empty path is none.
+func canBeWritten(path string, folder bool) bool {
+	if path == "" {
+		return true
+	}
+	if at, err := os.Stat(path); err == nil {
+		return at.IsDir() == folder
+	}
+	above, err := os.Stat(filepath.Dir(path))
+	return folder || err == nil && above.IsDir()
+}
+
 // shownAtFirst are the rules whose lines the page shows before a reader chooses.
 func shownAtFirst() []string { return []string{"trimtab", "krr", "vpa-inplace", "reactive"} }
 

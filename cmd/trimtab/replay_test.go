@@ -111,7 +111,7 @@ func TestReplayBadInput(t *testing.T) {
 	good := writeFile(t, dir, "good.csv", aWeek())
 	bad := writeFile(t, dir, "bad.csv", "t,a\n2,1\n1,x\n")
 	short := writeFile(t, t.TempDir(), "short.csv", "t,a\n0,1\n108000,2\n216000,1\n")
-	html, lines := filepath.Join(dir, "out", "page.html"), filepath.Join(dir, "lines")
+	html, lines := filepath.Join(t.TempDir(), "page.html"), filepath.Join(dir, "lines")
 	empty := filepath.Join(dir, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
 		t.Fatal(err)
@@ -138,6 +138,15 @@ func TestReplayBadInput(t *testing.T) {
 			if !strings.Contains(fault, w) {
 				t.Errorf("%v: lacks %q:\n%s", tt.args, w, fault)
 			}
+		}
+	}
+	for _, tt := range []struct{ html, emit, want string }{
+		{filepath.Join(dir, "absent", "page.html"), lines, "page.html: there is no such folder"},
+		{dir, lines, "--html " + dir + ": there is no such folder, or it is one"},
+		{filepath.Join(dir, "page.html"), good, "--emit " + good + ": is a file"},
+	} {
+		if out, fault, code := run("replay", good, "--html", tt.html, "--emit", tt.emit); code != 2 || out != "" || !strings.Contains(fault, tt.want) {
+			t.Errorf("--html %s --emit %s: exit code %d\n%s%s", tt.html, tt.emit, code, out, fault)
 		}
 	}
 	for _, path := range []string{html, lines} {
