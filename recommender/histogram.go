@@ -34,7 +34,7 @@ type cell struct {
 	in          uint16 // the range
 }
 
-// histogram is the cells that hold anything, by ascending range.
+// histogram is the cells that hold anything, by ascending range unless it is said otherwise.
 type histogram []cell
 
 // floorOf is the end of the first range, in the signal's unit: 0.001 cores, requests and so on, 1 MiB.
@@ -133,6 +133,7 @@ type dense struct {
 	from, to int // the ranges that hold anything are among these
 }
 
+// add counts one in, whose cells ascend or descend.
 func (d *dense) add(h histogram) {
 	if len(h) == 0 {
 		return
@@ -140,7 +141,8 @@ func (d *dense) add(h histogram) {
 	if d.to == 0 {
 		d.from = ranges
 	}
-	d.from, d.to = min(d.from, int(h[0].in)), max(d.to, int(h[len(h)-1].in)+1)
+	first, last := int(h[0].in), int(h[len(h)-1].in)
+	d.from, d.to = min(d.from, first, last), max(d.to, first+1, last+1)
 	for _, c := range h {
 		d.tops[c.in] = max(d.tops[c.in], c.top)
 		d.weights[c.in] += float64(c.weight)

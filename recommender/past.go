@@ -95,9 +95,8 @@ type placed struct {
 	from, to int
 }
 
-// placed goes over all of them.
-func (p past) placed(floor float64) (all []placed) {
-	all = make([]placed, 0, 64)
+// placed appends all of them.
+func (p past) placed(all []placed, floor float64) []placed {
 	r := p.reader(floor)
 	at := pastHead
 	for b := (bucket{}); r.next(&b, false); {
@@ -110,7 +109,8 @@ func (p past) placed(floor float64) (all []placed) {
 // coarsened joins the buckets of each unit, at a time in unix seconds, and drops what is older than Retention. What
 // stays as it was is copied.
 func (p past) coarsened(now int64, fine widths, floor float64) past {
-	all := p.placed(floor)
+	var few [64]placed
+	all := p.placed(few[:0], floor)
 	unmatched(all)
 	var room [2048]byte
 	out := past(room[:0])
@@ -149,6 +149,7 @@ func (p past) coarsened(now int64, fine widths, floor float64) past {
 type pastReader struct {
 	rest   []byte
 	floor  float64
+	after  uint32 // minutes: histograms of what ended until then are not read
 	to     uint32 // minutes
 	cells  []cell // reused
 	broken bool   // the bytes are no past
@@ -197,7 +198,7 @@ func (r *pastReader) next(b *bucket, hist bool) bool {
 	r.must(weight > 0)
 	b.from, b.weight = b.to-min(length, b.to), float32(weight)
 	b.sum, b.total = mean*float64(b.weight), total*float64(b.weight)
-	b.hist = r.histogram(marks, mean, b.weight, hist)
+	b.hist = r.histogram(marks, mean, b.weight, hist && r.to > r.after)
 	return !r.broken
 }
 
@@ -266,7 +267,7 @@ func (r *pastReader) decimal() float64 {
 
 // after is what of p ended after a time in unix seconds.
 func (p past) after(t int64, fine widths, floor float64) past {
-	all := p.placed(floor)
+	all := p.placed(nil, floor)
 	i := slices.IndexFunc(all, func(b placed) bool { return int64(b.bucket.to) > t })
 	switch i {
 	case -1:

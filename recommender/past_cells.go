@@ -75,7 +75,7 @@ func (p past) appendRanges(h histogram) past {
 	return p
 }
 
-// histogram reads one back; where it is not asked for it is passed over.
+// histogram reads one back, by descending range; where it is not asked for it is passed over.
 func (r *pastReader) histogram(marks byte, mean float64, weight float32, asked bool) histogram {
 	form := marks & (inValues | inRanges)
 	if r.cells = r.cells[:0]; form == 0 && asked {
@@ -96,7 +96,6 @@ func (r *pastReader) histogram(marks byte, mean float64, weight float32, asked b
 		in.readRanges(weight)
 	}
 	r.cells = in.cells
-	slices.Reverse(r.cells)
 	r.must(!in.broken)
 	return r.cells
 }

@@ -116,7 +116,11 @@ func (c judge) measured(container string, signal fleet.Signal, subject string) (
 		return d, &hold
 	}
 	s, _ := c.h.series(c.w.Ref, container, signal) // there: it was measured
-	if spent := s.measuredFor(c.now.Add(-c.lookback()).UnixNano()); spent < c.o.MinHistory {
+	spent := d.Spent
+	if c.lookback() > c.o.Window {
+		spent = s.measuredFor(c.now.Add(-c.lookback()).UnixNano())
+	}
+	if spent < c.o.MinHistory {
 		hold := c.short(subject+" ", spent)
 		return d, &hold
 	}

@@ -70,6 +70,7 @@ func (s *series) spent(all bucket) time.Duration {
 func (s *series) each(from int64, values *dense) bucket {
 	all := bucket{from: math.MaxUint32}
 	r := s.past.reader(floorOf(s.signal))
+	r.after = uint32(max(from, 0) / int64(time.Minute))
 	for b := (bucket{}); r.next(&b, values != nil); {
 		if int64(b.to)*int64(time.Second) <= from {
 			continue
