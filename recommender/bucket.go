@@ -74,4 +74,4 @@ func unmatched(bs []placed) {
 }
 
 // fine is how finely CPU and other signals that are asked for their percentiles are told apart.
-var fine = widths{4, 1, 4}
+var fine = widths{4, 1, 4, 2}

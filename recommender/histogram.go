@@ -74,9 +74,12 @@ func newHistogram(cells []cell) histogram {
 // widths is how many ranges of a histogram become one where values are common, in the upper third of the time, and in
 // its last hundredth. Ranges become one only with those of the same multiple, as the highest of them: so no percentile
 // gets smaller, and joining again and again makes none larger than joining once.
-type widths struct{ common, upper, rare uint16 }
+type widths struct {
+	common, upper, rare uint16
+	values              int // so few cells are kept by their values, and not by their ranges
+}
 
-func (w widths) doubled() widths { return widths{2 * w.common, 2 * w.upper, 2 * w.rare} }
+func (w widths) doubled() widths { return widths{2 * w.common, 2 * w.upper, 2 * w.rare, w.values} }
 
 // The shares of time that are told apart.
 const (

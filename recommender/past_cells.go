@@ -6,9 +6,6 @@ import (
 	"slices"
 )
 
-// valuesMost is how many cells are kept by their values; of more, by their ranges.
-const valuesMost = 2
-
 // steps are the distances of ranges that a cell can have in two bits; for others those are 0.
 var steps = [4]uint16{0, 1, 2, 4}
 
@@ -24,7 +21,7 @@ func (p past) appendCells(h histogram, fine widths, mean uint32, floor float64) 
 	}
 	at := len(p)
 	p = append(p, 0)
-	if len(h) <= valuesMost {
+	if len(h) <= fine.values {
 		p = p.appendValues(h)
 		p[at] = byte(len(p) - at - 1)
 		return inValues, p

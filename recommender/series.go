@@ -50,7 +50,7 @@ func newSeries(container string, signal fleet.Signal) *series {
 // peak.
 func (s *series) widths() widths {
 	if s.signal == fleet.Memory || s.signal == fleet.GPUMemory {
-		return widths{4, 4, 4}
+		return widths{4, 4, 4, 0}
 	}
 	return fine
 }

@@ -84,7 +84,15 @@ func (a *advised) speed() error {
 		a.say("the genuine autoscaler is left out: %v", err)
 	}
 	warm, now := warmContainers(speedKinds)
-	small := heapOf(10_000, warm, now)
+	tracks := heapOf(10_000, warm, now)
+	whole, err := historyHeap(heapContainers, 1)
+	if err != nil {
+		return err
+	}
+	two, err := historyHeap(heapContainers, 2)
+	if err != nil {
+		return err
+	}
 	f := newSpeedFleet(10_000, warm, now)
 	again, round := f.add()
 	usual, turn, worst := f.recommend()
@@ -98,7 +106,7 @@ func (a *advised) speed() error {
 	return errors.Join(
 		a.beside("add_sample_ns", again, fmt.Sprintf("ns a CPU sample, one container; %.0f going round 10,000", round), vpa.figures(func(m genuineSpeed) float64 { return m.AddNs })...),
 		a.beside("recommend_us", day, fmt.Sprintf("us a recommendation for CPU and memory, mean of an hour of passes; %.1f at the turn of the hour", turn), vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
-		a.beside("heap_kb", small, "KB a container, of 10,000, with its name", vpa.figures(func(m genuineSpeed) float64 { return m.HeapKB })...),
+		a.beside("heap_kb", whole, fmt.Sprintf("KB a container, its whole history with one pod; %.2f with two, %.2f of it what is planned by", two, tracks), vpa.figures(func(m genuineSpeed) float64 { return m.HeapKB })...),
 		a.beside("pass_10k_s", tenth, "s over 10,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 10_000 / 1e6 })...),
 		a.beside("pass_100k_s", hundred, "s over 100,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 100_000 / 1e6 })...),
 	)
@@ -203,7 +211,7 @@ func (f *speedFleet) advise(i int) {
 	c.held = c.memory.Request(f.now, c.held).Request
 }
 
-// heapOf is the KB, of 1,000 bytes, that one of so many containers holds.
+// heapOf is the KB, of 1,000 bytes, that what is planned by takes for one of so many containers, with its name.
 func heapOf(containers int, warm []keptContainer, now int64) float64 {
 	before := liveHeap()
 	f := newSpeedFleet(containers, warm, now)
