@@ -22,8 +22,8 @@ type Distribution struct {
 	values  histogram
 }
 
-// Percentile is the value that a share q of the time was not above: a value that was measured, at
-// most 5 % above the exact one.
+// Percentile is the value that a share q of the time was not above: not less than the exact one by more than 0.01 %, and
+// at most 5 % above that of a share nearer to 1 by an eighth of the rest; 22 % where values are common (see widths).
 func (d Distribution) Percentile(q float64) float64 { return d.values.percentile(q) }
 
 // Distribution is what a container's signal (container "" for a pod's) was in the window that ends
