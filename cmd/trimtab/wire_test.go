@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,29 +80,30 @@ func wired(t *testing.T, client *fake.Clientset) *parts {
 	return assemble(s, slog.New(slog.DiscardHandler), client, metricsfake.NewSimpleClientset(), listener)
 }
 
-// begin runs p; the function it gives stops it as SIGTERM does and gives run's error.
+// begin runs p; the function it gives stops it as SIGTERM does and gives run's error. It has ended before the
+// test's folders are removed, however the test ends.
 func begin(t *testing.T, p *parts) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.run(ctx) }()
-	stop = func() error {
+	stop = sync.OnceValue(func() error {
 		cancel()
 		select {
 		case err := <-done:
 			return err
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			return errors.New("it did not end")
 		}
-	}
-	t.Cleanup(cancel)
+	})
+	t.Cleanup(func() { _ = stop() })
 	return stop
 }
 
 // eventually waits for what must come.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it never came: %s", what)
 		}
