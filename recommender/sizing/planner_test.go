@@ -86,6 +86,26 @@ func TestPeaksThatReturnAreGrownForBefore(t *testing.T) {
 	}
 }
 
+// A daily peak that moves by three hours is missed on the day on which it moves, and on few after it: four weeks of
+// the old hour do not outweigh the days since. Business hours that grow by 5 % a week are not held far above use.
+func TestPeaksThatChangeAreFollowed(t *testing.T) {
+	moves := func(at int64) float64 {
+		if at >= monday+60*3*week {
+			at -= 3 * 3600
+		}
+		return calendar{low: 0.2, high: 2, peak: everyDay}.use(at)
+	}
+	if miss, slack := missed(walk(Options{Changes: 4}, 6*week, moves), moves); miss == 0 || miss > 10 || slack > 0.06 {
+		t.Errorf("moved: %d minutes missed with a mean slack of %.3f cores", miss, slack)
+	}
+	grows := func(at int64) float64 {
+		return calendar{low: 0.1, high: 2, peak: business}.use(at) * math.Pow(1.05, float64(at-monday)/60/week)
+	}
+	if miss, slack := missed(walk(Options{Changes: 4}, 6*week, grows), grows); miss > 50 || slack > 0.245 {
+		t.Errorf("growing: %d minutes missed with a mean slack of %.3f cores", miss, slack)
+	}
+}
+
 func TestPeaksKeepTheirHourWhenClocksChange(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
