@@ -91,6 +91,20 @@ func TestPredictLimit(t *testing.T) {
 	}
 }
 
+// TestPredictLimitIsOfCPU: batches of 1.2 ms of which 1 ms is CPU. With 30 us beside each, half a core does 0.5/1.03 ms = 485
+// a second; by their time it would be 406. At 450 it is not full.
+func TestPredictLimitIsOfCPU(t *testing.T) {
+	s := exactly(1.2e-3, 0)
+	s.Curve.CPU.Fixed = 1e-3
+	at := Setting{Batch: 1, Limit: 500, Instances: 1}
+	if got := Predict(s, Load{Rate: 450, Burst: 1}, at, fleet.SLO{}); got.Full || math.Abs(got.Cores-450*1.03e-3) > 1e-3 {
+		t.Errorf("450 a second: %+v", got)
+	}
+	if got := Predict(s, Load{Rate: 500, Burst: 1}, at, fleet.SLO{}); !got.Full {
+		t.Errorf("500 a second: %+v", got)
+	}
+}
+
 // TestPredictShared: on a machine of one core the path of other requests makes a batch longer.
 func TestPredictShared(t *testing.T) {
 	s := exactly(1e-3, 0)
