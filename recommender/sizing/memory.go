@@ -10,7 +10,7 @@ const (
 	memoryMost = 1e18  // bytes; more is no reading
 
 	// DefaultMemoryRisk and DefaultMemoryMargin stand for a zero in MemoryOptions.
-	DefaultMemoryRisk   = 7.8
+	DefaultMemoryRisk   = 7.9
 	DefaultMemoryMargin = 0.10
 )
 
