@@ -12,15 +12,16 @@ import (
 )
 
 // Target is the difference between the two states of a change, as one target: the requests of every
-// container that the template or a pod of both has otherwise in To, the replicas and the capacity where
-// they differ. Pods of From that differ among themselves are no difference.
+// container that the template or a pod of both has otherwise in To, those limits that differ, the replicas and the
+// capacity where they differ. Pods of From that differ among themselves are no difference.
 func (c Change) Target() fleet.Target {
 	var t fleet.Target
-	for _, r := range requestsOf(c.To.Current()) {
-		if c.resizes(r.Container) {
+	for _, k := range c.To.Current().Containers {
+		if r, moved := c.resizes(k); moved {
 			t.Requests = append(t.Requests, r)
 		}
 	}
+	slices.SortFunc(t.Requests, byContainer)
 	if c.To.Replicas != c.From.Replicas {
 		t.Replicas = c.To.Replicas
 	}
@@ -30,20 +31,47 @@ func (c Change) Target() fleet.Target {
 	return t
 }
 
-// resizes tells whether the container asks for something else in To, in the template or in any pod of both.
-func (c Change) resizes(container string) bool {
-	differ := func(a, b fleet.PodShape) bool {
-		from, _ := a.Container(container)
-		to, _ := b.Container(container)
-		return from.Requests.MilliCPU != to.Requests.MilliCPU || from.Requests.Memory != to.Requests.Memory
+// resizes is what the change makes of container k of To, and whether the template or any pod of both has it
+// otherwise in From.
+func (c Change) resizes(k fleet.Container) (fleet.ContainerRequests, bool) {
+	r := fleet.ContainerRequests{Container: k.Name, Requests: compute(k.Requests)}
+	moved := false
+	compare := func(a, b fleet.PodShape) {
+		from, _ := a.Container(k.Name)
+		to, _ := b.Container(k.Name)
+		limits := differing(to.Limits, from.Limits)
+		if limits.MilliCPU != 0 {
+			r.Limits.MilliCPU = k.Limits.MilliCPU
+		}
+		if limits.Memory != 0 {
+			r.Limits.Memory = k.Limits.Memory
+		}
+		moved = moved || !compute(from.Requests).Equal(compute(to.Requests)) || limits.MilliCPU|limits.Memory != 0
 	}
 	for _, was := range c.From.Pods {
 		i := slices.IndexFunc(c.To.Pods, func(p fleet.Pod) bool { return p.UID == was.UID && p.Name == was.Name })
-		if i >= 0 && differ(was.Shape, c.To.Pods[i].Shape) {
-			return true
+		if i >= 0 {
+			compare(was.Shape, c.To.Pods[i].Shape)
 		}
 	}
-	return differ(c.From.Template, c.To.Template)
+	compare(c.From.Template, c.To.Template)
+	return r, moved
+}
+
+// compute is the CPU and memory of r.
+func compute(r fleet.Resources) fleet.Resources {
+	return fleet.Resources{MilliCPU: r.MilliCPU, Memory: r.Memory}
+}
+
+// differing is the limits of CPU and memory where both have one and these are not the same; else zero.
+func differing(to, from fleet.Resources) (out fleet.Resources) {
+	if from.MilliCPU != 0 && to.MilliCPU != from.MilliCPU {
+		out.MilliCPU = to.MilliCPU
+	}
+	if from.Memory != 0 && to.Memory != from.Memory {
+		out.Memory = to.Memory
+	}
+	return out
 }
 
 // reversed is the way back: what was reached of c becomes again what it was.
@@ -53,16 +81,19 @@ func (c Change) reversed() Change {
 	return back
 }
 
-// requestsOf is what a shape's containers ask for, as a target.
-func requestsOf(s fleet.PodShape) []fleet.ContainerRequests {
+// sizesOf is what a shape's containers ask for, as a target, with those of their limits that another shape has
+// otherwise.
+func sizesOf(s, other fleet.PodShape) []fleet.ContainerRequests {
 	var out []fleet.ContainerRequests
 	for _, k := range s.Containers {
-		out = append(out, fleet.ContainerRequests{Container: k.Name,
-			Requests: fleet.Resources{MilliCPU: k.Requests.MilliCPU, Memory: k.Requests.Memory}})
+		o, _ := other.Container(k.Name)
+		out = append(out, fleet.ContainerRequests{Container: k.Name, Requests: compute(k.Requests), Limits: differing(k.Limits, o.Limits)})
 	}
-	slices.SortFunc(out, func(a, b fleet.ContainerRequests) int { return cmp.Compare(a.Container, b.Container) })
+	slices.SortFunc(out, byContainer)
 	return out
 }
+
+func byContainer(a, b fleet.ContainerRequests) int { return cmp.Compare(a.Container, b.Container) }
 
 // proposalID names a proposal by what does not change while it stands: the workload, the policy and
 // the reasons. Its numbers may still follow the measurements; see Order.Seen.
@@ -76,18 +107,22 @@ func proposalID(w fleet.Workload, policy string, reasons []fleet.Reason) string 
 }
 
 // near tells whether what is proposed now is still what a person saw: the same fields, replicas and
-// capacity, and requests that differ by at most a tenth, or by 10 thousandths of a core or 16 MiB.
+// capacity, and requests and limits that differ by at most a tenth, or by 10 thousandths of a core or 16 MiB.
 func near(seen, now fleet.Target) bool {
 	if seen.Replicas != now.Replicas || seen.Capacity != now.Capacity || len(seen.Requests) != len(now.Requests) {
 		return false
 	}
 	for i, s := range seen.Requests {
 		n := now.Requests[i]
-		if s.Container != n.Container || !close(s.Requests.MilliCPU, n.Requests.MilliCPU, 10) || !close(s.Requests.Memory, n.Requests.Memory, 16<<20) {
+		if s.Container != n.Container || !closeBy(s.Requests, n.Requests) || !closeBy(s.Limits, n.Limits) {
 			return false
 		}
 	}
 	return true
+}
+
+func closeBy(a, b fleet.Resources) bool {
+	return close(a.MilliCPU, b.MilliCPU, 10) && close(a.Memory, b.Memory, 16<<20)
 }
 
 func close(a, b, least int64) bool {
@@ -95,7 +130,7 @@ func close(a, b, least int64) bool {
 	return apart <= least || apart*10 <= max(a, b)
 }
 
-// Words is what a change does, for people: "model-server cpu 500m -> 20m, memory 1Gi -> 96Mi; replicas
+// Words is what a change does, for people: "model-server cpu 500m -> 20m, memory 1Gi -> 96Mi, memory limit 2Gi -> 192Mi; replicas
 // 3 -> 2; capacity on-demand -> spot". Of pods that differ, the first that is to change is told of.
 func (c Change) Words() string {
 	t := c.Target()
@@ -122,16 +157,20 @@ func (c Change) resizeWords(r fleet.ContainerRequests) string {
 	}
 	for _, s := range append(shapes, c.From.Template) {
 		was, _ := s.Container(r.Container)
-		var moves []string
-		if was.Requests.MilliCPU != r.Requests.MilliCPU {
-			moves = append(moves, "cpu "+fleet.FormatCPU(was.Requests.MilliCPU)+" -> "+fleet.FormatCPU(r.Requests.MilliCPU))
-		}
-		if was.Requests.Memory != r.Requests.Memory {
-			moves = append(moves, "memory "+fleet.FormatMemory(was.Requests.Memory)+" -> "+fleet.FormatMemory(r.Requests.Memory))
-		}
+		moves := append(moveWords("", was.Requests, r.Requests), moveWords(" limit", was.Limits, was.With(r).Limits)...)
 		if len(moves) > 0 {
 			return strings.Join(moves, ", ")
 		}
 	}
 	return "as it is"
+}
+
+func moveWords(what string, was, is fleet.Resources) (out []string) {
+	if was.MilliCPU != is.MilliCPU {
+		out = append(out, "cpu"+what+" "+fleet.FormatCPU(was.MilliCPU)+" -> "+fleet.FormatCPU(is.MilliCPU))
+	}
+	if was.Memory != is.Memory {
+		out = append(out, "memory"+what+" "+fleet.FormatMemory(was.Memory)+" -> "+fleet.FormatMemory(is.Memory))
+	}
+	return out
 }

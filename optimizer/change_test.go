@@ -50,3 +50,46 @@ func TestTarget(t *testing.T) {
 		}
 	}
 }
+
+// limitedTo is a workload with pods of 500m and 1Gi under limits.
+func limitedTo(cpu, memory int64, pods int) fleet.Workload {
+	shape := fleet.PodShape{Containers: []fleet.Container{{Name: "s", Requests: fleet.Resources{MilliCPU: 500, Memory: 1 << 30},
+		Limits: fleet.Resources{MilliCPU: cpu, Memory: memory}}}}
+	shapes := make([]fleet.PodShape, pods)
+	for i := range shapes {
+		shapes[i] = shape.Clone()
+	}
+	return podsOf(shape, shapes...)
+}
+
+func TestTargetOfLimits(t *testing.T) {
+	ask := func(milli, memory, cpuLimit, memoryLimit int64) fleet.Target {
+		return fleet.Target{Requests: []fleet.ContainerRequests{{Container: "s", Requests: fleet.Resources{MilliCPU: milli, Memory: memory},
+			Limits: fleet.Resources{MilliCPU: cpuLimit, Memory: memoryLimit}}}}
+	}
+	for _, c := range []struct {
+		name  string
+		from  fleet.Workload
+		with  fleet.Target
+		want  fleet.Target // the zero one: as with
+		words string
+	}{
+		{"requests alone carry no limits", limitedTo(1000, 2<<30, 2), ask(100, 1<<30, 0, 0), fleet.Target{}, "s cpu 500m -> 100m"},
+		{"both", limitedTo(1000, 2<<30, 2), ask(100, 256<<20, 200, 512<<20), fleet.Target{},
+			"s cpu 500m -> 100m, memory 1Gi -> 256Mi, cpu limit 1 -> 200m, memory limit 2Gi -> 512Mi"},
+		{"a limit alone", limitedTo(1000, 2<<30, 1), ask(500, 1<<30, 700, 0), fleet.Target{}, "s cpu limit 1 -> 700m"},
+		{"the limits that are there", limitedTo(1000, 2<<30, 1), ask(100, 1<<30, 1000, 2<<30), ask(100, 1<<30, 0, 0), "s cpu 500m -> 100m"},
+		{"none is added", limitedTo(0, 2<<30, 1), ask(100, 1<<30, 200, 512<<20), ask(100, 1<<30, 0, 512<<20), "s cpu 500m -> 100m, memory limit 2Gi -> 512Mi"},
+	} {
+		if c.want.Requests == nil {
+			c.want = c.with
+		}
+		ch := optimizer.Change{From: c.from, To: c.from.With(c.with)}
+		if got := ch.Target(); !reflect.DeepEqual(got, c.want) || ch.Words() != c.words {
+			t.Errorf("%s: %+v, want %+v; %q", c.name, got, c.want, ch.Words())
+		}
+		if !ch.To.Has(c.with) || c.from.Has(c.with) {
+			t.Errorf("%s: Has does not tell before from after", c.name)
+		}
+	}
+}

@@ -106,11 +106,11 @@ func (a Assessment) change() Change {
 	return c
 }
 
-// grows is 1 where a change asks for more of any resource in total, else 0.
+// grows is 1 where a change asks for more of any resource in total, as requests or limits, else 0.
 func (c Change) grows() int {
-	from := c.From.Current().Requests().Times(int64(c.From.Replicas))
-	to := c.To.Current().Requests().Times(int64(c.To.Replicas))
-	if to.Fits(from) {
+	from, to := c.From.Current(), c.To.Current()
+	times := func(r fleet.Resources, w fleet.Workload) fleet.Resources { return r.Times(int64(w.Replicas)) }
+	if times(to.Requests(), c.To).Fits(times(from.Requests(), c.From)) && times(to.Limits(), c.To).Fits(times(from.Limits(), c.From)) {
 		return 0
 	}
 	return 1

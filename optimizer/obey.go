@@ -101,11 +101,11 @@ func (p *pass) takeBack(o Order) string {
 func undo(e Entry, w fleet.Workload) Change {
 	t, was := e.Change.Target(), e.Change.From
 	back := fleet.Target{}
-	if e.Change.Apply != policies.InTemplate && !hasRequests(w.Template, requestsOf(was.Template)) {
+	if e.Change.Apply != policies.InTemplate && !hasRequests(w.Template, sizesOf(was.Template, e.Change.To.Current())) {
 		t.Requests = nil
 	}
 	for _, r := range t.Requests {
-		for _, old := range requestsOf(was.Current()) {
+		for _, old := range sizesOf(was.Current(), e.Change.To.Current()) {
 			if old.Container == r.Container {
 				back.Requests = append(back.Requests, old)
 			}

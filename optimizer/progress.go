@@ -1,7 +1,9 @@
 package optimizer
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +90,7 @@ func (c Change) means(pod string) bool {
 func hasRequests(s fleet.PodShape, want []fleet.ContainerRequests) bool {
 	for _, r := range want {
 		k, ok := s.Container(r.Container)
-		if ok && (k.Requests.MilliCPU != r.Requests.MilliCPU || k.Requests.Memory != r.Requests.Memory) {
+		if ok && !k.Sized(r) {
 			return false
 		}
 	}
@@ -103,7 +105,8 @@ func standing(w fleet.Workload, entries []Entry) (Entry, bool) {
 		if e.Change.Ref != w.Ref || e.Change.From.UID != w.UID || e.Change.Keeper != "" || e.Outcome != Done {
 			continue
 		}
-		lapsed := e.Change.Apply == policies.InTemplate || !hasRequests(w.Template, requestsOf(e.Change.From.Template))
+		was := e.Change.From.Template
+		lapsed := e.Change.Apply == policies.InTemplate || !hasRequests(w.Template, sizesOf(was, e.Change.To.Current()))
 		return e, !lapsed
 	}
 	return Entry{}, false
@@ -117,15 +120,24 @@ func upkeep(w fleet.Workload, entries []Entry) (Change, Entry, bool) {
 	if !ok {
 		return Change{}, Entry{}, false
 	}
-	t := fleet.Target{Requests: requestsOf(e.Change.To.Current())}
+	t := fleet.Target{Requests: sizesOf(e.Change.To.Current(), e.Change.From.Template)}
 	c := e.Change
 	c.From, c.To, c.Pods = w, w.With(t), nil
 	for _, p := range w.Pods {
-		if p.Node != "" && p.Resize.State == "" && asBorn(p.Shape, w.Template) && !hasRequests(p.Shape, t.Requests) {
+		if p.Node != "" && p.Resize.State == "" && asBorn(p.Shape, w.Template) && !hasRequests(p.Shape, t.Requests) && (p.Ready || !tightens(p.Shape, t.Requests)) {
 			c.Pods = append(c.Pods, p.Name)
 		}
 	}
 	return c, e, len(c.Pods) > 0
+}
+
+// tightens tells whether a memory limit of a pod would become smaller: not before it is ready, for to load a model
+// may take more than to serve it.
+func tightens(s fleet.PodShape, want []fleet.ContainerRequests) bool {
+	return slices.ContainsFunc(want, func(r fleet.ContainerRequests) bool {
+		k, ok := s.Container(r.Container)
+		return ok && r.Limits.Memory != 0 && r.Limits.Memory < k.Limits.Memory
+	})
 }
 
 // asBorn tells whether a pod asks for what its template says; what that leaves open was filled in when the
@@ -133,8 +145,9 @@ func upkeep(w fleet.Workload, entries []Entry) (Change, Entry, bool) {
 func asBorn(pod, template fleet.PodShape) bool {
 	for _, k := range template.Containers {
 		has, ok := pod.Container(k.Name)
-		cpu, memory := k.Requests.MilliCPU, k.Requests.Memory
-		if ok && (cpu != 0 && cpu != has.Requests.MilliCPU || memory != 0 && memory != has.Requests.Memory) {
+		born := fleet.ContainerRequests{Limits: k.Limits, Requests: fleet.Resources{
+			MilliCPU: cmp.Or(k.Requests.MilliCPU, has.Requests.MilliCPU), Memory: cmp.Or(k.Requests.Memory, has.Requests.Memory)}}
+		if ok && !has.Sized(born) {
 			return false
 		}
 	}

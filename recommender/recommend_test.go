@@ -175,7 +175,7 @@ func TestContainersOneByOne(t *testing.T) {
 		}
 	}
 	recs, holds := Recommend(w, h, only(options(), fleet.CPUUnderused), noon)
-	if len(recs) != 1 || len(holds) != 0 || fmt.Sprint(recs[0].Target.Requests) != "[{proxy {15 48234496 []}}]" { // 11.5m, 46Mi
+	if len(recs) != 1 || len(holds) != 0 || fmt.Sprint(recs[0].Target.Requests) != "[{proxy {15 48234496 []} {0 0 []}}]" { // 11.5m, 46Mi
 		t.Errorf("got %+v, %+v", recs, holds)
 	}
 }

@@ -126,10 +126,15 @@ func moves(from, to fleet.Workload) []string {
 	old, now := from.Current(), to.Current()
 	for _, c := range now.Containers {
 		was, ok := old.Container(c.Name)
-		if !ok || was.Requests.MilliCPU == c.Requests.MilliCPU && was.Requests.Memory == c.Requests.Memory {
+		if !ok {
 			continue
 		}
-		out = append(out, "requests of "+c.Name+": "+strings.Join(resized(was.Requests, c.Requests), ", "))
+		if r := resized(was.Requests, c.Requests); len(r) > 0 {
+			out = append(out, "requests of "+c.Name+": "+strings.Join(r, ", "))
+		}
+		if r := resized(was.Limits, c.Limits); len(r) > 0 {
+			out = append(out, "limits of "+c.Name+": "+strings.Join(r, ", "))
+		}
 	}
 	if from.Replicas != to.Replicas {
 		out = append(out, fmt.Sprintf("replicas %d -> %d", from.Replicas, to.Replicas))

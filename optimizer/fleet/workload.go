@@ -65,10 +65,43 @@ type Target struct {
 	Capacity Capacity            `json:"capacity,omitempty"` // empty: leave
 }
 
-// ContainerRequests is the requests one container should have; Extended is left as it is.
+// ContainerRequests is the requests one container should have, and the limits where these move too; Extended is
+// left as it is.
 type ContainerRequests struct {
 	Container string    `json:"container"`
 	Requests  Resources `json:"requests"`
+	// Limits of zero stay as they are. A limit that is not there is never added, and none is taken away.
+	Limits Resources `json:"limits,omitzero"`
+}
+
+// With is c after r.
+func (c Container) With(r ContainerRequests) Container {
+	c.Requests.MilliCPU, c.Requests.Memory = r.Requests.MilliCPU, r.Requests.Memory
+	c.Limits.MilliCPU, c.Limits.Memory = limited(c.Limits.MilliCPU, r.Limits.MilliCPU), limited(c.Limits.Memory, r.Limits.Memory)
+	return c
+}
+
+// Sized tells whether c has the requests of r, and its limits where c has any.
+func (c Container) Sized(r ContainerRequests) bool {
+	return c.SameCPU(r) && c.SameMemory(r)
+}
+
+// SameCPU is Sized of CPU alone.
+func (c Container) SameCPU(r ContainerRequests) bool {
+	return c.Requests.MilliCPU == r.Requests.MilliCPU && c.Limits.MilliCPU == limited(c.Limits.MilliCPU, r.Limits.MilliCPU)
+}
+
+// SameMemory is Sized of memory alone.
+func (c Container) SameMemory(r ContainerRequests) bool {
+	return c.Requests.Memory == r.Requests.Memory && c.Limits.Memory == limited(c.Limits.Memory, r.Limits.Memory)
+}
+
+// limited is what a limit becomes of which asked is asked.
+func limited(now, asked int64) int64 {
+	if now == 0 || asked == 0 {
+		return now
+	}
+	return asked
 }
 
 // With is the workload after t: template and live pods alike, replicas and capacity.
@@ -101,7 +134,7 @@ func (w Workload) Has(t Target) bool {
 	for _, s := range shapes {
 		for _, r := range t.Requests {
 			c, ok := s.Container(r.Container)
-			if ok && (c.Requests.MilliCPU != r.Requests.MilliCPU || c.Requests.Memory != r.Requests.Memory) {
+			if ok && !c.Sized(r) {
 				return false
 			}
 		}
@@ -114,7 +147,7 @@ func (p PodShape) with(reqs []ContainerRequests) PodShape {
 	for _, r := range reqs {
 		for i := range p.Containers {
 			if c := &p.Containers[i]; c.Name == r.Container {
-				c.Requests.MilliCPU, c.Requests.Memory = r.Requests.MilliCPU, r.Requests.Memory
+				*c = c.With(r)
 			}
 		}
 	}

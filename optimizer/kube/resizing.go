@@ -22,7 +22,7 @@ func resizing(p *corev1.Pod, asked, has fleet.PodShape) fleet.Resize {
 		return fleet.Resize{State: fleet.ResizeInProgress, Detail: c.Message} // of reason Error: what went wrong
 	}
 	for _, want := range asked.Containers {
-		if k, _ := has.Container(want.Name); !k.Requests.Equal(want.Requests) {
+		if k, _ := has.Container(want.Name); !k.Requests.Equal(want.Requests) || !k.Limits.Equal(want.Limits) {
 			return fleet.Resize{State: fleet.ResizeInProgress}
 		}
 	}

@@ -109,7 +109,7 @@ func liveShape(p *corev1.Pod) fleet.PodShape {
 		c := &s.Containers[i]
 		if r := actual[c.Name]; r != nil {
 			c.Requests = actuated(c.Requests, r.Requests)
-			c.Limits = actuated(c.Limits, r.Limits)
+			c.Limits = inPages(c.Limits, actuated(c.Limits, r.Limits))
 		}
 	}
 	return s
@@ -124,4 +124,14 @@ func actuated(asked fleet.Resources, list corev1.ResourceList) fleet.Resources {
 		asked.Memory = ceil(q, 0)
 	}
 	return asked
+}
+
+// inPages is the limits that the kubelet reports. A kernel counts memory in pages: a limit that is by less than one
+// under what was asked for is that.
+func inPages(asked, has fleet.Resources) fleet.Resources {
+	const page = 4096 // bytes
+	if under := asked.Memory - has.Memory; under > 0 && under < page {
+		has.Memory = asked.Memory
+	}
+	return has
 }

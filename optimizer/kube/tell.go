@@ -120,8 +120,8 @@ func counted(pods int) string {
 func restarts(c optimizer.Change, t fleet.Target) bool {
 	for _, r := range t.Requests {
 		k, _ := c.From.Current().Container(r.Container)
-		if k.ResizePolicy.CPU == fleet.RestartContainer && k.Requests.MilliCPU != r.Requests.MilliCPU ||
-			k.ResizePolicy.Memory == fleet.RestartContainer && k.Requests.Memory != r.Requests.Memory {
+		if k.ResizePolicy.CPU == fleet.RestartContainer && !k.SameCPU(r) ||
+			k.ResizePolicy.Memory == fleet.RestartContainer && !k.SameMemory(r) {
 			return true
 		}
 	}

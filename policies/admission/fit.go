@@ -23,6 +23,7 @@ func fit(w fleet.Workload, now fleet.PodShape, asked []fleet.ContainerRequests, 
 	f := &fitting{w: w, now: now, b: b, asked: asked, reqs: slices.Clone(asked)}
 	for i := range f.reqs {
 		for _, name := range compute() {
+			f.limit(i, name)
 			f.container(i, name)
 		}
 	}
@@ -37,6 +38,28 @@ func fit(w fleet.Workload, now fleet.PodShape, asked []fleet.ContainerRequests, 
 // shapes is the shapes of the pods with the requests as they are by now.
 func (f *fitting) shapes() []fleet.PodShape {
 	return shapes(f.w.With(fleet.Target{Requests: f.reqs}), f.b)
+}
+
+// limit brings a limit that moves between min and max, as far as that is between what was asked and what the
+// container has. What a ratio asks for is left to the request.
+func (f *fitting) limit(i int, name string) {
+	v := of(f.reqs[i].Limits, name)
+	now, _ := f.now.Container(f.reqs[i].Container)
+	if v == 0 {
+		return
+	}
+	low, high := edges(f.b, perContainer, name, fleet.Resources{})
+	to := v
+	if high.at > 0 && v > high.at {
+		to, low = high.at, high
+	} else if v < low.at {
+		to = low.at
+	}
+	if was := of(now.Limits, name); to == v || to < min(v, was) || to > max(v, was) {
+		return
+	}
+	f.reqs[i].Limits = with(f.reqs[i].Limits, name, to)
+	f.trims = append(f.trims, Trim{low.rule, low.part, f.reqs[i].Container, "limits." + name, v, to})
 }
 
 // container brings one request between the edges that all shapes of its container leave.

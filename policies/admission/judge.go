@@ -13,7 +13,7 @@ import (
 // where nothing can be let through. It holds for an in-place resize of every live pod and for pods
 // made from the template later.
 //
-// A trim never turns a shrink into a grow, or the other way round. Limits stay as they are. What only
+// A trim never turns a shrink into a grow, or the other way round. Limits move only where t has some. What only
 // takes away, fewer replicas or smaller requests, is never a matter of quota. Judging a judged target
 // again changes nothing. A request of zero in t means that it stays as it is.
 func Judge(w fleet.Workload, t fleet.Target, b fleet.Bounds) (fleet.Target, []Trim, []fleet.Hold) {
@@ -135,7 +135,7 @@ func qos(w, after fleet.Workload, b fleet.Bounds) []fleet.Hold {
 		}
 		detail := fmt.Sprintf("the pod would change from QoS class %s to %s", old, class)
 		if old == "Guaranteed" {
-			detail += ": its requests equal its limits, the two must move together, and limits are left alone; lower both by hand"
+			detail += ": its requests equal its limits, the two must move together; let rightSizing.limits be ratio or peaks, or lower both by hand"
 		}
 		return []fleet.Hold{{Reason: fleet.HoldQoS, Detail: detail}}
 	}

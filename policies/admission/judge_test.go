@@ -125,7 +125,7 @@ func TestJudge(t *testing.T) {
 			"limit-range: the resize would also give container model-server a limit of 800m of cpu, by a LimitRange that is younger than the pod; restart its pods first; " +
 				"LimitRange lr: container model-server has no limit of cpu, and a max of 800m needs one"},
 		{"Guaranteed", guaranteed, ask(500, gi), fleet.Bounds{}, 500,
-			"qos-class: the pod would change from QoS class Guaranteed to Burstable: its requests equal its limits, the two must move together, and limits are left alone; lower both by hand"},
+			"qos-class: the pod would change from QoS class Guaranteed to Burstable: its requests equal its limits, the two must move together; let rightSizing.limits be ratio or peaks, or lower both by hand"},
 		{"into Guaranteed", workload(1, container("model-server", res(900, gi), res(1000, gi))), ask(1100, gi), fleet.Bounds{}, 1000,
 			"limit: cpu of model-server 1.1 -> 1 (a request may not be above it)\nqos-class: the pod would change from QoS class Burstable to Guaranteed"},
 		{"a request of zero stays as it is", model(), ask(60, 0), bounds(3), 60, ""},
@@ -292,5 +292,51 @@ func BenchmarkJudge(b *testing.B) {
 	w := workload(100, container("model-server", res(500, gi), res(1000, 2*gi)), container("proxy", res(100, 64*mi), res(200, 128*mi)))
 	for b.Loop() {
 		Judge(w, ask(600, gi), bounds(3))
+	}
+}
+
+func TestJudgeLimits(t *testing.T) {
+	asked := func(milli, bytes, limit, most int64) fleet.Target {
+		return fleet.Target{Requests: []fleet.ContainerRequests{{Container: "model-server", Requests: res(milli, bytes), Limits: res(limit, most)}}}
+	}
+	guaranteed := workload(1, container("model-server", res(1000, gi), res(1000, gi)))
+	bare := workload(1, container("model-server", res(500, gi), fleet.Resources{}))
+	lr := func(r fleet.LimitRange) fleet.Bounds {
+		r.Name, r.Type = "lr", "Container"
+		return ranged(r)
+	}
+	quota := func(line string, left int64) fleet.Bounds {
+		return fleet.Bounds{Quotas: []fleet.Quota{{Name: "q", Items: []fleet.QuotaItem{{Name: line, Hard: 1000 + left, Used: 1000, Tracked: true}}}}}
+	}
+	for _, c := range []struct {
+		name string
+		w    fleet.Workload
+		t    fleet.Target
+		b    fleet.Bounds
+		want fleet.Resources // limits judged
+		says string
+	}{
+		{"both shrink", model(), asked(60, 200*mi, 120, 400*mi), fleet.Bounds{}, res(120, 400*mi), ""},
+		{"the ratio of LimitRange is kept by moving both", model(), asked(60, 200*mi, 120, 400*mi), lr(fleet.LimitRange{MaxLimitRequestRatio: fleet.Ratio{CPU: 2000}}), res(120, 400*mi), ""},
+		{"max stops a limit that grows", model(), asked(500, gi, 3000, 2*gi), lr(fleet.LimitRange{Max: res(2000, 0)}), res(2000, 2*gi),
+			"LimitRange lr: limits.cpu of model-server 3 -> 2 (max)"},
+		{"min stops one that shrinks", model(), asked(60, 200*mi, 120, 400*mi), lr(fleet.LimitRange{Min: res(0, 512*mi)}), res(120, 512*mi),
+			"LimitRange lr: limits.memory of model-server 400Mi -> 512Mi (min)\nLimitRange lr: memory of model-server 200Mi -> 512Mi (min)"},
+		{"Guaranteed stays so where both move", guaranteed, asked(100, 128*mi, 100, 128*mi), fleet.Bounds{}, res(100, 128*mi), ""},
+		{"and is held where they part", guaranteed, asked(100, 128*mi, 200, 128*mi), fleet.Bounds{}, res(200, 128*mi),
+			"qos-class: the pod would change from QoS class Guaranteed to Burstable: its requests equal its limits, the two must move together; let rightSizing.limits be ratio or peaks, or lower both by hand"},
+		{"a limit that is not there is not added", bare, asked(60, 200*mi, 120, 400*mi), fleet.Bounds{}, res(120, 400*mi), ""},
+		// Three pods, each 500m of limit more: 1500m. Requests shrink meanwhile, which does not pay for it.
+		{"a quota of limits", model(), asked(60, 200*mi, 1500, 2*gi), quota("limits.cpu", 1499), res(1500, 2*gi),
+			"quota: ResourceQuota q: limits.cpu needs 1.5 more to grow 3 pods, and 1.499 of 2.499 is left; raise the quota or free some of it"},
+		{"that is large enough", model(), asked(60, 200*mi, 1500, 2*gi), quota("limits.cpu", 1500), res(1500, 2*gi), ""},
+	} {
+		got, trims, holds := Judge(c.w, c.t, c.b)
+		if says := verdict(trims, holds); says != c.says {
+			t.Errorf("%s:\n%s\nwant\n%s", c.name, says, c.says)
+		}
+		if l := got.Requests[0].Limits; !l.Equal(c.want) {
+			t.Errorf("%s: limits %+v, want %+v", c.name, l, c.want)
+		}
 	}
 }

@@ -175,7 +175,11 @@ func scene(r *rand.Rand) (fleet.Workload, fleet.Target, fleet.Bounds) {
 	t := fleet.Target{}
 	for _, c := range cs {
 		if n(3) > 0 {
-			t.Requests = append(t.Requests, fleet.ContainerRequests{Container: c.Name, Requests: res(1+n(7), 1+n(7))})
+			r := fleet.ContainerRequests{Container: c.Name, Requests: res(1+n(7), 1+n(7))}
+			if n(2) == 0 { // the limits move too
+				r.Limits = res(n(1)*(r.Requests.MilliCPU+n(4)), n(1)*(r.Requests.Memory+n(4)))
+			}
+			t.Requests = append(t.Requests, r)
 		}
 	}
 	if n(5) == 0 {
@@ -245,6 +249,9 @@ func promises(t *testing.T, w fleet.Workload, asked fleet.Target, b fleet.Bounds
 	for i, r := range asked.Requests {
 		now, _ := w.Current().Container(r.Container)
 		for _, name := range compute() {
+			if asked, judged := of(r.Limits, name), of(got.Requests[i].Limits, name); !between(judged, asked, of(now.Limits, name)) && judged != asked {
+				fail("limit of %s of %s: %d is not between %d, asked, and %d, now", name, r.Container, judged, asked, of(now.Limits, name))
+			}
 			from, to := of(r.Requests, name), of(got.Requests[i].Requests, name)
 			if !between(to, from, of(now.Requests, name)) {
 				fail("%s of %s: %d is not between %d, asked, and %d, now", name, r.Container, to, from, of(now.Requests, name))
@@ -293,6 +300,9 @@ func TestJudgeMendsWhatCanBe(t *testing.T) {
 	for seed := range uint64(3000) {
 		w, target, b := scene(rand.New(rand.NewPCG(seed, 2)))
 		b.Quotas, target.Replicas, target.Capacity = nil, 0, ""
+		for i := range target.Requests {
+			target.Requests[i].Limits = fleet.Resources{}
+		}
 		_, _, holds := Judge(w, target, b)
 		if len(holds) == 0 || holds[0].Reason != fleet.HoldLimitRange {
 			continue

@@ -93,7 +93,7 @@ func demands(w, after fleet.Workload, t fleet.Target, b fleet.Bounds) []demand {
 	return all
 }
 
-// growth is what larger requests take, of live pods and of those that are still to come. Pods that
+// growth is what larger requests and limits take, of live pods and of those that are still to come. Pods that
 // shrink do not pay for others: their room is free only after the resize.
 func growth(w, after fleet.Workload, b fleet.Bounds) (demand, bool) {
 	was, next := Default(w.Template, b), Default(after.Template, b)
@@ -106,7 +106,7 @@ func growth(w, after fleet.Workload, b fleet.Bounds) (demand, bool) {
 		return n
 	}
 	d := demand{"to grow " + plural(missing+int64(len(w.Pods)), "pod"), take}
-	return d, take(cpu) > 0 || take(memory) > 0
+	return d, take(cpu) > 0 || take(memory) > 0 || take("limits."+cpu) > 0 || take("limits."+memory) > 0
 }
 
 // charge is what a line of a quota counts for one pod.

@@ -2,12 +2,12 @@ package admission
 
 import "fmt"
 
-// Trim is one request that was moved, so that the API server would let it through.
+// Trim is one request or limit that was moved, so that the API server would let it through.
 type Trim struct {
 	Rule      string `json:"rule"`           // what moved it: "LimitRange ml-models-limits", "own limit"
 	Part      string `json:"part,omitempty"` // which part of the rule: "min", "maxLimitRequestRatio 2", "min of the pod"
 	Container string `json:"container"`
-	Resource  string `json:"resource"` // "cpu", in thousandths of a core, or "memory", in bytes
+	Resource  string `json:"resource"` // "cpu", in thousandths of a core, or "memory", in bytes; "limits.cpu" of a limit
 	From      int64  `json:"from"`     // what was recommended
 	To        int64  `json:"to"`
 }
