@@ -57,6 +57,9 @@ func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, erro
 		return Plan{}, err
 	}
 	p.seen = seen
+	for _, w := range seen.Workloads {
+		c.History.Meet(w)
+	}
 	p.settle()
 	p.maintain()
 	prices := c.Prices.With(rows(c.set.Prices)...)

@@ -42,12 +42,16 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	if !known {
 		list = h.begin(s, list, i)
 	}
+	if s.Signal == fleet.Memory {
+		list[i].image = crc32.ChecksumIEEE([]byte(s.Image))
+	}
 	if err := list[i].add(s.Pod, r, list); err != nil {
 		return err
 	}
 	switch {
 	case s.Signal == fleet.OOM && s.Mean > 0:
 		h.killed(s)
+		h.restarted(s)
 	case s.Signal == fleet.CPU && list[i].images.fresh(s.Image):
 		list[i].profile.Renewed(s.At.Unix())
 	}
@@ -69,10 +73,15 @@ func (h *History) begin(s fleet.Sample, list []*series, i int) []*series {
 	return list
 }
 
-// killed tells the memory of a container of a kill: it wanted more than its peak of the day.
+// killed tells the memory of a container of a kill: it wanted more than its limit, as far as that is known, and
+// more than its peak of the day.
 func (h *History) killed(s fleet.Sample) {
 	if m, ok := h.series(s.Ref, s.Container, fleet.Memory); ok {
-		m.memory.OOM(s.At.Unix(), 0, crc32.ChecksumIEEE([]byte(s.Image)))
+		var limit float32
+		if i, known := m.find(s.Pod); known {
+			limit = m.pods[i].limit
+		}
+		m.memory.OOM(s.At.Unix(), float64(limit), crc32.ChecksumIEEE([]byte(s.Image)))
 	}
 }
 

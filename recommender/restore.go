@@ -157,7 +157,7 @@ func (d *decoder) series() *series {
 	s.newest = d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))
 	d.must(slices.Contains(signals(), s.signal))
 	for range d.count() {
-		s.pods = append(s.pods, seen{d.name(), s.newest - d.time(0, s.newest)})
+		s.pods = append(s.pods, seen{pod: d.name(), at: s.newest - d.time(0, s.newest)})
 		i := len(s.pods) - 1
 		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
 	}

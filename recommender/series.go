@@ -32,6 +32,7 @@ type series struct {
 	profile   *sizing.Profile       // of CPU: the peak of each hour; nil for other signals
 	memory    *sizing.MemoryProfile // of memory: its peaks and kills; nil for other signals
 	images    images                // of CPU, what ran lately
+	image     uint32                // of memory, a hash of what the newest sample ran
 }
 
 // newSeries is a series of nothing.
@@ -71,10 +72,12 @@ func (m *images) fresh(image string) bool {
 	return !first
 }
 
-// seen is the end of a pod's last sample, unix nanoseconds.
+// seen is a pod that was measured.
 type seen struct {
-	pod string
-	at  int64
+	pod   string
+	at    int64   // end of its last sample, unix nanoseconds
+	born  uint32  // when it started, unix seconds; 0: it is not known, or was long ago
+	limit float32 // of what the series measures, in its unit; 0: none, or not known
 }
 
 // reading is a sample of an open slot.
@@ -110,6 +113,9 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	}
 	if !known {
 		s.meet(i, nameOf(pod, others))
+		if s.age(r.at-r.lasted()) > startUp {
+			s.pods[i].born = uint32((r.at - r.lasted()) / int64(time.Second)) // the others are older
+		}
 	}
 	s.pods[i].at, r.pod = r.at, int32(i)
 	j, _ := slices.BinarySearchFunc(s.open, r, func(a, b reading) int {
@@ -119,7 +125,7 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	if r.at > s.newest {
 		before := s.newest
 		if s.newest = r.at; before/int64(time.Minute) != r.at/int64(time.Minute) {
-			s.settle(before)
+			s.settle(before, others)
 		}
 	}
 	return nil
@@ -168,20 +174,16 @@ func (s *series) part() {
 
 // settle closes the slots that no sample is expected for any more, and lets the past grow coarser when a tick has
 // begun since.
-func (s *series) settle(before int64) {
+func (s *series) settle(before int64, others []*series) {
 	for len(s.open) > 0 {
 		next := earliest(s.open)
 		if next.end+int64(lateness) > s.newest {
 			break
 		}
 		var b bucket
-		b, s.open = take(s.open, next, floorOf(s.signal))
-		switch {
-		case s.profile != nil:
-			s.profile.Record(int64(b.to)-1, b.busiest(), false)
-		case s.memory != nil:
-			s.memory.Add(int64(b.to)-1, float64(b.peak))
-		}
+		var in []reading
+		b, in, s.open = take(s.open, next, floorOf(s.signal))
+		s.learn(in, b, next, others)
 		s.past = s.past.append(b, s.widths(), floorOf(s.signal))
 	}
 	const ticks = aTick * int64(time.Second)
@@ -227,10 +229,9 @@ func earliest(open []reading) slot {
 	return first
 }
 
-// take parts the readings into the bucket of slot s and the rest. It reuses open.
-func take(open []reading, s slot, floor float64) (bucket, []reading) {
-	var in []reading
-	rest := open[:0]
+// take parts the readings into those of slot s, with their bucket, and the rest. It reuses open.
+func take(open []reading, s slot, floor float64) (b bucket, in, rest []reading) {
+	rest = open[:0]
 	for _, r := range open {
 		if r.slot() == s {
 			in = append(in, r)
@@ -239,7 +240,7 @@ func take(open []reading, s slot, floor float64) (bucket, []reading) {
 		rest = append(rest, r)
 	}
 	clear(open[len(rest):])
-	return summary(in, s, floor), rest
+	return summary(in, s, floor), in, rest
 }
 
 // summary is the bucket of one slot's readings. It may reorder them.

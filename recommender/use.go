@@ -83,7 +83,7 @@ func (s *series) each(from int64, values *dense) bucket {
 	open := slices.DeleteFunc(slices.Clone(s.open), func(r reading) bool { return r.at <= from })
 	for len(open) > 0 {
 		var b bucket
-		b, open = take(open, earliest(open), floorOf(s.signal))
+		b, _, open = take(open, earliest(open), floorOf(s.signal))
 		all = all.plus(b)
 		if values != nil {
 			values.add(b.hist)

@@ -87,13 +87,10 @@ type memoryView struct {
 
 func (m *Memory) view() memoryView { return memoryView{&m.MemoryProfile, &m.MemoryStanding} }
 
-// Add takes the highest use of a slot. A reading that is no amount, or older than the last, is left
-// out; so are the first minutes after Started, which are kept apart.
+// Add takes the highest use of a slot, of the replicas that serve. A reading that is no amount, or older than the
+// last, is left out.
 func (m *MemoryProfile) Add(at int64, used float64) {
 	if !(used >= 0 && used <= memoryMost) || at < m.at || at <= 0 {
-		return
-	}
-	if m.start.takes(at, used) {
 		return
 	}
 	if at >= m.dayEnds {

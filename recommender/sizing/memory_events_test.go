@@ -35,12 +35,8 @@ func TestMemoryTellsLoadingFromServing(t *testing.T) {
 		m := NewMemory(MemoryOptions{InPlace: row.inPlace})
 		var last MemoryAdvice
 		memoryWalk(m, 20, func(slot int) float64 {
-			at := int64(memoryT0 + slot*memorySlot)
-			if slot%(4*288) == 0 {
-				m.Started(at, 1)
-			}
 			if slot%(4*288) < 2 { // ten minutes are two slots
-				return 8 * gib
+				m.Load(int64(memoryT0+slot*memorySlot), 8*gib, 1)
 			}
 			return 4 * gib
 		}, func(_ int, _, _, _ float64, a MemoryAdvice) { last = a })
@@ -113,7 +109,8 @@ func TestMemoryRemembersLoads(t *testing.T) {
 	for i, load := range []float64{10 * gib, 2 * gib, 2 * gib} {
 		at := int64(memoryT0 + i*memoryDay)
 		m.Started(at, 1)
-		m.Add(at+60, load)
+		m.Load(at+60, load, 1)
+		m.Load(at+70, load/2, 1)
 	}
 	if got := m.start.load(); math.Abs(got-8.1*gib) > 1e-6*gib {
 		t.Errorf("%.3f GiB, want 10 x 0.9 x 0.9", got/gib)
