@@ -107,8 +107,8 @@ func unapplied(w fleet.Workload, t fleet.Target, apply policies.Apply) []fleet.H
 		if !ok || apply == policies.InTemplate {
 			continue
 		}
-		cpu := k.ResizePolicy.CPU == fleet.RestartContainer && k.Requests.MilliCPU != r.Requests.MilliCPU
-		memory := k.ResizePolicy.Memory == fleet.RestartContainer && k.Requests.Memory != r.Requests.Memory
+		cpu := k.ResizePolicy.CPU == fleet.RestartContainer && !k.SameCPU(r)
+		memory := k.ResizePolicy.Memory == fleet.RestartContainer && !k.SameMemory(r)
 		if cpu || memory {
 			return []fleet.Hold{{Reason: fleet.HoldRestart, Detail: "the resizePolicy of container " + k.Name +
 				" asks for a restart; take that away, or write rightSizing.apply: template to replace the pods"}}
@@ -165,6 +165,12 @@ func (a Assessment) hold(h fleet.Hold) Assessment {
 
 func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.Bounds) Verdict {
 	target, trims, holds := admission.Judge(w, r.Target, b)
+	if alone, limits := withoutLimits(r.Target); limits && len(holds) > 0 {
+		if t, less, none := admission.Judge(w, alone, b); len(none) == 0 {
+			r.Steps = append(slices.Clone(r.Steps), recommender.Step{Subject: "limits", Name: "left as they are", Value: holds[0].Detail})
+			target, trims, holds = t, less, nil
+		}
+	}
 	if len(holds) == 0 && w.Has(target) {
 		holds = []fleet.Hold{{Reason: fleet.HoldAtTarget, Detail: "what it may be given is what it has"}}
 	}
@@ -172,6 +178,18 @@ func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.B
 	now, after := j.prices.Monthly(j.before(w, v), j.Nodes), j.prices.Monthly(w.With(v.course()), j.Nodes)
 	v.Saving = now.Sub(after)
 	return v
+}
+
+// withoutLimits is a target of requests alone, and whether that is less: where a namespace refuses limits, requests
+// can go on.
+func withoutLimits(t fleet.Target) (fleet.Target, bool) {
+	limits := false
+	t.Requests = slices.Clone(t.Requests)
+	for i := range t.Requests {
+		limits = limits || !t.Requests[i].Limits.Equal(fleet.Resources{})
+		t.Requests[i].Limits = fleet.Resources{}
+	}
+	return t, limits
 }
 
 // advice is what the rules that change nothing found, priced on the nodes under the workload's pods.
@@ -231,6 +249,8 @@ func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) r
 		Class:  class, Window: p.Window, MinHistory: p.MinHistory, StaleAfter: p.StaleAfter,
 		RightSize: r.Enabled, UnderusedBelow: r.UnderusedBelow, Percentile: r.Percentile,
 		Margin: r.Margin, MemoryMargin: r.MemoryMargin, MinMilliCPU: r.MinMilliCPU, MinMemory: r.MinMemory,
+		Limits:         map[policies.Limits]recommender.LimitRule{policies.LimitsByRatio: recommender.LimitsByRatio, policies.LimitsByPeaks: recommender.LimitsByPeaks}[r.Limits],
+		InPlace:        r.Apply != policies.InTemplate,
 		ReduceReplicas: p.Replicas.Enabled, PerReplica: p.Replicas.RequestsPerSecond, Floor: floor,
 		MoveToSpot: p.Spot.Enabled, SpotNodes: j.spotNodes(w),
 	}

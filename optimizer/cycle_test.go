@@ -24,7 +24,8 @@ type world struct {
 	raw       []policies.Raw
 	noBounds  bool
 	least     fleet.Resources // of a container, by LimitRange
-	broken    string          // which read fails
+	quotas    []fleet.Quota
+	broken    string // which read fails
 	now       time.Time
 	applied   []string // what Apply was called for, in order
 	refuse    error
@@ -41,7 +42,7 @@ func (w *world) Observe(context.Context) (fleet.Snapshot, error) {
 		{Name: "sp", InstanceType: "m5.large", Region: "us-east-1", Capacity: fleet.Spot, Ready: true, Allocatable: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30}},
 	}}
 	if !w.noBounds {
-		s.Bounds = []fleet.Bounds{{Namespace: "ml", LimitRanges: []fleet.LimitRange{{Name: "least", Type: "Container", Min: w.least}}}}
+		s.Bounds = []fleet.Bounds{{Namespace: "ml", LimitRanges: []fleet.LimitRange{{Name: "least", Type: "Container", Min: w.least}}, Quotas: w.quotas}}
 	}
 	return s, nil
 }

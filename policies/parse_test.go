@@ -126,7 +126,7 @@ func TestParseGood(t *testing.T) {
 			MatchLabels: map[string]string{"version": "2"}, NamespaceLabels: map[string]string{"env": "production"},
 		},
 		Mode: Enforce, Class: fleet.Batch, Window: 48 * time.Hour, MinHistory: 12 * time.Hour, StaleAfter: 10 * time.Minute,
-		RightSizing: RightSizing{Rule: ByPrice, Risk: RiskHigh, TimeZone: "Europe/Berlin", ChangesPerDay: 6, Lead: 15 * time.Minute, UnderusedBelow: 0.4, Percentile: 0.9, Margin: 0.1, MemoryMargin: 0.2, MinMilliCPU: 50, MinMemory: 64 << 20, Apply: InTemplate},
+		RightSizing: RightSizing{Rule: ByPrice, Risk: RiskHigh, TimeZone: "Europe/Berlin", ChangesPerDay: 6, Lead: 15 * time.Minute, UnderusedBelow: 0.4, Percentile: 0.9, Margin: 0.1, MemoryMargin: 0.2, MinMilliCPU: 50, MinMemory: 64 << 20, Limits: LimitsByPeaks, Apply: InTemplate},
 		Replicas:    Replicas{RequestsPerSecond: 25, OnlineFloor: 4, BatchFloor: 2},
 		Cooldown:    time.Second,
 		Budget:      5,

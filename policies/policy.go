@@ -64,7 +64,7 @@ const (
 // RightSizing fits requests to use. By percentile: where mean CPU use over the window is below UnderusedBelow of
 // the request in the hottest replica, CPU becomes the Percentile of use plus Margin. By price: CPU is what the
 // cheapest course of requests through the next day begins with. Memory becomes its peak plus MemoryMargin. Limits
-// are never touched.
+// are a matter of their own, see Limits.
 type RightSizing struct {
 	Enabled        bool          `json:"enabled"`
 	Rule           Sizing        `json:"rule"`
@@ -78,8 +78,20 @@ type RightSizing struct {
 	MemoryMargin   float64       `json:"memoryMargin"`   // fraction on top of the peak
 	MinMilliCPU    int64         `json:"minMilliCPU"`    // never below, thousandths of a core
 	MinMemory      int64         `json:"minMemory"`      // never below, bytes
+	Limits         Limits        `json:"limits"`
 	Apply          Apply         `json:"apply"`
 }
+
+// Limits says what becomes of limits when requests move.
+type Limits string
+
+// The ways: none leaves them as they are; ratio keeps limit ÷ request as the pod template has it; peaks sizes them
+// from what was used at most. Neither adds or removes one, nor lowers one below the recent peak and its margin.
+const (
+	LimitsStay    Limits = "none"
+	LimitsByRatio Limits = "ratio"
+	LimitsByPeaks Limits = "peaks"
+)
 
 // Apply is how new requests reach a workload.
 type Apply string
@@ -115,7 +127,7 @@ func Default() Policy {
 		RightSizing: RightSizing{
 			Enabled: true, Rule: ByPercentile, Risk: RiskNormal, TimeZone: "UTC", ChangesPerDay: 2, Lead: 10 * time.Minute,
 			UnderusedBelow: 0.3, Percentile: 0.95, Margin: 0.15, MemoryMargin: 0.15,
-			MinMilliCPU: 10, MinMemory: 32 << 20, Apply: InPlace,
+			MinMilliCPU: 10, MinMemory: 32 << 20, Limits: LimitsStay, Apply: InPlace,
 		},
 		Replicas: Replicas{Enabled: true, RequestsPerSecond: 10, OnlineFloor: 2, BatchFloor: 1},
 		Spot:     Spot{Enabled: true},

@@ -25,7 +25,7 @@ func policyFields() []field[Policy] {
 			30*time.Second, retention, func(p *Policy) *time.Duration { return &p.MinHistory }),
 		duration("staleAfter", "A workload whose newest measurement is older is left alone.",
 			10*time.Second, 24*time.Hour, func(p *Policy) *time.Duration { return &p.StaleAfter }),
-		group("rightSizing", "Fits requests to use. Limits are never touched.", rightSizingFields()...),
+		group("rightSizing", "Fits requests to use, and limits where limits says so.", rightSizingFields()...),
 		group("replicas", "Reduces copies that answer few requests.", replicaFields()...),
 		group("spot", "Moves batch workloads to spot capacity.",
 			toggle("enabled", "Whether this rule is applied.", func(p *Policy) *bool { return &p.Spot.Enabled })),
@@ -81,6 +81,8 @@ func rightSizingFields() []field[Policy] {
 			func(p *Policy) *int64 { return &p.RightSizing.MinMilliCPU }),
 		quantity("minMemory", "No memory request goes below this.", memory(1<<20, 16<<40),
 			func(p *Policy) *int64 { return &p.RightSizing.MinMemory }),
+		choice("limits", "What becomes of limits: none leaves them as they are, and no request goes above them; ratio keeps limit to request as the pod template has them; peaks sizes them from peak use with spare. None is added, removed, or lowered below the recent peak and its margin, and no pod's QoS class changes.",
+			func(p *Policy) *Limits { return &p.RightSizing.Limits }, LimitsStay, LimitsByRatio, LimitsByPeaks),
 		choice("apply", "How new requests are written: in-place resizes the live pods, and those that appear later, without a restart; template changes the pod template, which replaces every pod.",
 			func(p *Policy) *Apply { return &p.RightSizing.Apply }, InPlace, InTemplate),
 	}

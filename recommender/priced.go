@@ -28,7 +28,7 @@ func (c judge) priced() ruling {
 			fine.Why = sentence(fine.Why, k.Name+" "+f.evidence)
 			continue
 		}
-		rec.Target.Requests = append(rec.Target.Requests, f.ask(f.target))
+		rec.Target.Requests = append(rec.Target.Requests, f.asked())
 		rec.Course = append(rec.Course, f.ask(f.course))
 		rec.Lower, rec.Upper = append(rec.Lower, f.ask(f.lower)), append(rec.Upper, f.ask(f.upper))
 		said, spent = append(said, k.Name+" "+f.evidence), min(spent, f.spent)
@@ -73,23 +73,26 @@ func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 	}
 	f.lower.MilliCPU, f.upper.MilliCPU = f.target.MilliCPU, f.target.MilliCPU
 	c.fitPlannedMemory(&f, k)
+	planned := f.target.MilliCPU
+	c.fitLimits(&f, k, d)
 	f.course = fleet.Resources{MilliCPU: milli(e.Reserved / 24), Memory: f.target.Memory}
-	f.evidence = planned(e, target, c.o.Priced.Zone) + f.evidence
-	f.worth = f.target.MilliCPU != request || differs(f.target.Memory, k.Requests.Memory)
+	if f.target.MilliCPU > planned { // held up by its limit, all day
+		f.course.MilliCPU = max(f.course.MilliCPU, f.target.MilliCPU)
+	}
+	f.evidence = inWords(e, target, c.o.Priced.Zone) + f.evidence
+	f.worth = f.moves() || f.target.MilliCPU != request || differs(f.target.Memory, k.Requests.Memory)
 	return f, nil
 }
 
 // within is what may be requested of what the plan asks for. Where replicas go, those that stay keep what they
-// have for the work of the others, but nothing grows for it: it is not known yet what they will use. A limit
-// that is above the request stays above it, for equal ones would alter the pod's QoS class.
+// have for the work of the others, but nothing grows for it: it is not known yet what they will use. A limit that
+// stays and is above the request stays above it, for equal ones would alter the pod's QoS class.
 func (c judge) within(f *fit, k fleet.Container, plan, live float64, d Distribution) float64 {
 	target := max(plan, min(plan*c.crowding, live))
-	most := float64(k.Limits.MilliCPU) / 1000
+	c.cutOff(f, k, d)
+	most := float64(c.fixed(k).MilliCPU) / 1000
 	if most == 0 {
 		return target
-	}
-	if d.Peak >= atLimit*most {
-		f.step("cpu", "cut off", "it used "+cores(d.Peak)+", all that its limit allows: it may have wanted more")
 	}
 	if k.Requests.MilliCPU < k.Limits.MilliCPU {
 		most -= 0.001
@@ -99,6 +102,25 @@ func (c judge) within(f *fit, k fleet.Container, plan, live float64, d Distribut
 		f.step("cpu", "not above the limit", cores(target))
 	}
 	return target
+}
+
+// cutOff says where use tells less than was wanted. What was measured at a limit, or throttled, the plan takes to
+// have wanted more.
+func (c judge) cutOff(f *fit, k fleet.Container, d Distribution) {
+	limit := float64(k.Limits.MilliCPU) / 1000
+	if limit == 0 {
+		return
+	}
+	if d.Peak >= atLimit*limit {
+		f.step("cpu", "cut off", "it used "+cores(d.Peak)+", all that its limit allows: it may have wanted more")
+	}
+	t, ok := c.h.Distribution(c.w.Ref, k.Name, fleet.Throttling, c.o.Window, c.now)
+	switch {
+	case !ok:
+		f.step("cpu", "throttling", "not measured, so only use at the limit counts as cut off; a Prometheus with cAdvisor tells it")
+	case t.Peak >= throttledFrom:
+		f.step("cpu", "throttled", "in "+percent(t.Mean)+" of CPU periods on average, "+percent(t.Peak)+" at most: it wanted more; without a limit, or with a larger one, answers are faster")
+	}
 }
 
 // plan is the plan of one container that requests live cores.
@@ -124,8 +146,8 @@ func (f *fit) explain(e sizing.Explanation, zone *time.Location) {
 	f.step("cpu", "now", cores(e.Request))
 }
 
-// planned is the plan in one sentence.
-func planned(e sizing.Explanation, target float64, zone *time.Location) string {
+// inWords is the plan in one sentence.
+func inWords(e sizing.Explanation, target float64, zone *time.Location) string {
 	text := fmt.Sprintf("%s now (%s)", cores(target), e.Reason)
 	for i, s := range e.Steps {
 		if i == 3 {

@@ -19,17 +19,18 @@ func (c judge) fitPlannedMemory(f *fit, k fleet.Container) {
 		return
 	}
 	s, _ := c.h.series(c.w.Ref, k.Name, fleet.Memory) // there: it was measured
+	most := c.fixed(k).Memory
 	a := c.p.of(c.w.Ref, k.Name).advised(s, sizing.MemoryOptions{
-		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(k.Limits.Memory), InPlace: true,
+		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(most), InPlace: c.o.InPlace,
 	}, c.now, float64(now))
 	f.explainMemory(a)
 	if a.Reason == sizing.MemoryUnknown {
 		return
 	}
-	e := RoundedUp(memoryStep, WithCeiling("not above the limit", float64(k.Limits.Memory), func(Distribution) Estimate { return Estimate{Value: a.Request} }))
+	e := RoundedUp(memoryStep, WithCeiling("not above the limit", float64(most), func(Distribution) Estimate { return Estimate{Value: a.Request} }))
 	target := int64(e(Distribution{}).Value)
-	if k.Limits.Memory > 0 {
-		target = min(target, k.Limits.Memory)
+	if most > 0 {
+		target = min(target, most)
 	}
 	f.target.Memory, f.lower.Memory, f.upper.Memory = target, target, target
 }

@@ -41,6 +41,8 @@ type Options struct {
 	MemoryMargin   float64
 	MinMilliCPU    int64
 	MinMemory      int64 // bytes
+	Limits         LimitRule
+	InPlace        bool // requests change on live pods, so that a start never runs under them
 
 	// Priced sizes CPU by a plan in money instead of by percentile; its Floor and Warm are filled in from here.
 	// Nil: by percentile, where it is underused.

@@ -20,8 +20,8 @@ const (
 )
 
 // rightSize fits the requests of every main and sidecar container that uses little of its CPU; each
-// is judged on its own. Limits and init containers are left alone, and CPU is never raised by this
-// rule. Memory may go up, to the container's limit at most.
+// is judged on its own. Init containers are left alone, limits too unless Options.Limits says otherwise, and CPU is
+// never raised by this rule but to stay equal to its limit. Memory may go up, to a limit that stays at most.
 func (c judge) rightSize() ruling {
 	if !c.o.RightSize || gpus(c.w) > 0 {
 		return ruling{}
@@ -48,7 +48,7 @@ func (c judge) rightSize() ruling {
 		if !fit.worth {
 			continue
 		}
-		rec.Target.Requests = append(rec.Target.Requests, fit.ask(fit.target))
+		rec.Target.Requests = append(rec.Target.Requests, fit.asked())
 		rec.Lower, rec.Upper = append(rec.Lower, fit.ask(fit.lower)), append(rec.Upper, fit.ask(fit.upper))
 		said, spent = append(said, fit.evidence), min(spent, fit.spent)
 	}
@@ -95,6 +95,7 @@ type fit struct {
 	container            string
 	target, lower, upper fleet.Resources
 	course               fleet.Resources // of a plan: on average over its day
+	limits               fleet.Resources // that move; zero: it stays
 	steps                []Step
 	evidence             string
 	spent                time.Duration // measured time behind it
@@ -104,6 +105,16 @@ type fit struct {
 func (f fit) ask(r fleet.Resources) fleet.ContainerRequests {
 	return fleet.ContainerRequests{Container: f.container, Requests: r}
 }
+
+// asked is the target with the limits that move.
+func (f fit) asked() fleet.ContainerRequests {
+	r := f.ask(f.target)
+	r.Limits = f.limits
+	return r
+}
+
+// moves tells whether a limit moves.
+func (f fit) moves() bool { return f.limits.MilliCPU|f.limits.Memory != 0 }
 
 func (f *fit) step(resource, name, value string) {
 	f.steps = append(f.steps, Step{Subject: f.container + " " + resource, Name: name, Value: value})
@@ -136,7 +147,8 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 		"p"+decimal(c.o.Percentile*100), cores(d.Percentile(c.o.Percentile)))
 	c.fitCPU(&f, k, d)
 	c.fitMemory(&f, k)
-	f.worth = differs(f.target.MilliCPU, k.Requests.MilliCPU) || differs(f.target.Memory, k.Requests.Memory)
+	c.fitLimits(&f, k, d)
+	f.worth = f.moves() || differs(f.target.MilliCPU, k.Requests.MilliCPU) || differs(f.target.Memory, k.Requests.Memory)
 	return f, nil
 }
 
@@ -156,7 +168,7 @@ func (c judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
 	f.upper.MilliCPU = max(milli(within(Peak())(d).Value), f.target.MilliCPU)
 }
 
-// fitMemory fills in memory: the peak and a margin, within the floor and the limit. It leaves the
+// fitMemory fills in memory: the peak and a margin, within the floor and a limit that stays. It leaves the
 // request as it is where there is none, where memory is not known well enough, and where the
 // container was killed for want of memory in the window and would get less.
 func (c judge) fitMemory(f *fit, k fleet.Container) {
@@ -174,7 +186,7 @@ func (c judge) fitMemory(f *fit, k fleet.Container) {
 	f.evidence += ", peak memory " + bytes(d.Peak)
 	within := func(e Estimator) Estimator {
 		e = RoundedUp(memoryStep, WithFloor(float64(c.o.MinMemory), WithMargin(c.o.MemoryMargin, e)))
-		return WithCeiling("not above the limit", float64(k.Limits.Memory), e)
+		return WithCeiling("not above the limit", float64(c.fixed(k).Memory), e)
 	}
 	target := within(Peak())(d)
 	for _, s := range target.Stages {

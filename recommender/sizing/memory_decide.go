@@ -85,15 +85,15 @@ func (m *Memory) Cost(at int64, request float64) MemoryCost {
 	}
 }
 
-// Limit is advice for a memory limit where a policy sizes limits from peaks: at least the request, a
-// floor left by a kill and what a start takes, and so much that the forecast exceeds it on one day in a
-// thousand at most, but no more than memoryReach over the highest peak.
-func (m *Memory) Limit(at int64, request float64) float64 {
+// Limit is advice for a memory limit where a policy sizes limits from peaks: at least the request and LimitFloor,
+// and so much that the forecast exceeds it on one day in a thousand at most, but no more than memoryReach over the
+// highest peak.
+func (m *MemoryProfile) Limit(at int64, request float64) float64 {
 	if m.at == 0 {
 		return request
 	}
-	f := m.view().forecast(at)
-	low := math.Log(max(request, m.floors.least(at, m.start.image), m.start.load()*(1+m.o.Margin), 1))
+	f := memoryView{m, &MemoryStanding{o: MemoryOptions{}.filled()}}.forecast(at)
+	low := math.Log(max(request, m.LimitFloor(at), 1))
 	high := max(low, f.top+memoryReach)
 	for ln := low; ln < high; ln += memoryGrid {
 		if f.above(ln) <= memoryRare {
@@ -102,3 +102,12 @@ func (m *Memory) Limit(at int64, request float64) float64 {
 	}
 	return math.Exp(high)
 }
+
+// LimitFloor is the least memory limit, in bytes, that what kills and starts have shown allows; zero where there
+// were none.
+func (m *MemoryProfile) LimitFloor(at int64) float64 {
+	return max(m.floors.least(at, m.start.image), m.start.load()*(1+DefaultMemoryMargin))
+}
+
+// Leaks tells whether use grows day by day without a plateau.
+func (m *MemoryProfile) Leaks() bool { return m.leaking }
