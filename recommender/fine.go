@@ -25,13 +25,17 @@ func (c judge) fineCPU() *Finding {
 		}
 		fit, _ := c.fit(k)
 		f.Steps = append(f.Steps, fit.steps...)
+		skew := ""
+		if s := d.skewed(); s != "" {
+			skew = "; " + s
+		}
 		share := d.Mean / (float64(request) / 1000)
 		why := "not below " + percent(c.o.UnderusedBelow)
 		if below(share, c.o.UnderusedBelow) {
 			why = "but a fitting request differs too little"
 		}
 		f.Why = sentence(f.Why, fmt.Sprintf("%s used %s of %s requested (%s) in the hottest of %s, %s",
-			k.Name, cores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), why))
+			k.Name, cores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), why)+skew)
 	}
 	if f.Why == "" {
 		return nil

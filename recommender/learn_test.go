@@ -1,6 +1,7 @@
 package recommender
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,34 @@ func TestCutOffUseIsTakenForMore(t *testing.T) {
 		want := taught(noon.Add(-4*time.Hour), func(time.Time) (float64, bool, bool) { return 0.5, true, c.more })
 		if track(t, h) != want {
 			t.Errorf("%s: the plan was not told; want it told of more: %v", c.name, c.more)
+		}
+	}
+}
+
+// TestSkew: two replicas at 10m and one at 100m: the mean is 40m, the hottest 2.5 times that.
+func TestSkew(t *testing.T) {
+	for _, c := range []struct {
+		uses []float64
+		want string
+	}{
+		{[]float64{0.01, 0.01, 0.1}, "the hottest replica uses 2.5 times the mean of all 40m"},
+		{[]float64{0.05, 0.05, 0.1}, "the hottest replica uses 1.5 times the mean of all 67m"}, // 66.7m
+		{[]float64{0.06, 0.06, 0.1}, ""},
+		{[]float64{0.1}, ""},
+		{[]float64{0, 0}, ""},
+	} {
+		h, lists := NewHistory(), [][]fleet.Sample{}
+		for i, use := range c.uses {
+			lists = append(lists, steady(fleet.CPU, string(rune('a'+i)), noon, 3*time.Minute, use))
+		}
+		feed(t, h, merged(lists...)...)
+		d, _ := h.Distribution(ref, "model-server", fleet.CPU, time.Hour, noon)
+		if got := d.skewed(); got != c.want {
+			t.Errorf("%v: %q, want %q", c.uses, got, c.want)
+		}
+		recs, _ := Recommend(server(len(c.uses)), h, only(options(), fleet.CPUUnderused), noon)
+		if len(recs) != 1 || c.want != "" && !strings.Contains(recs[0].Evidence, c.want) {
+			t.Errorf("%v: %+v does not tell", c.uses, recs)
 		}
 	}
 }

@@ -67,6 +67,7 @@ func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 	}
 	f.spent = d.Spent
 	f.explain(e, c.o.Priced.Zone)
+	f.tellSkew(d)
 	target := c.within(&f, k, e.Request, float64(request)/1000, d)
 	if f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance)); !differs(f.target.MilliCPU, request) {
 		f.target.MilliCPU = request

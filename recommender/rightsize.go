@@ -137,6 +137,8 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 	f.step("cpu", "mean", cores(d.Mean))
 	f.step("cpu", "request", fleet.FormatCPU(request))
 	f.step("cpu", "utilization", percent(share))
+	f.tellSkew(d)
+	skew := f.evidence
 	if !below(share, c.o.UnderusedBelow) {
 		f.step("cpu", "not under-used", "at least "+percent(c.o.UnderusedBelow))
 		return f, nil
@@ -144,7 +146,7 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 	f.spent = d.Spent
 	f.evidence = fmt.Sprintf("used %s of %s requested (%s) in the hottest of %s over %s; %s %s",
 		cores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)),
-		"p"+decimal(c.o.Percentile*100), cores(d.Percentile(c.o.Percentile)))
+		"p"+decimal(c.o.Percentile*100), cores(d.Percentile(c.o.Percentile))) + skew
 	c.fitCPU(&f, k, d)
 	c.fitMemory(&f, k)
 	c.fitLimits(&f, k, d)

@@ -12,6 +12,7 @@ import (
 // per second). Mean and percentiles are the hottest replica's: see the package comment.
 type Distribution struct {
 	Mean    float64       // of the hottest replica in each slot
+	Even    float64       // mean over time of the mean of all replicas: what each had if all had the same
 	Total   float64       // mean over time of the sum over pods: a workload's requests per second
 	Peak    float64       // largest reading of any pod
 	Samples int           // readings, of all pods
@@ -39,12 +40,12 @@ func (h *History) Distribution(ref fleet.Ref, container string, signal fleet.Sig
 // distribution is what ended after from, in unix nanoseconds.
 func (s *series) distribution(from int64) (Distribution, bool) {
 	var values dense
-	all := s.each(from, &values)
+	all, even := s.each(from, &values)
 	if all.weight == 0 {
 		return Distribution{}, false
 	}
 	return Distribution{
-		Mean: all.sum / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
+		Mean: all.sum / float64(all.weight), Even: even / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
 		Samples: int(all.samples), Pods: int(all.pods),
 		From: time.Unix(int64(all.from), 0).UTC(), To: time.Unix(0, s.newest).UTC(), Spent: s.spent(all),
 		values: values.histogram(all.peak),
@@ -53,7 +54,7 @@ func (s *series) distribution(from int64) (Distribution, bool) {
 
 // measuredFor is the measured time after from, in unix nanoseconds.
 func (s *series) measuredFor(from int64) time.Duration {
-	all := s.each(from, nil)
+	all, _ := s.each(from, nil)
 	if all.weight == 0 {
 		return 0
 	}
@@ -66,16 +67,16 @@ func (s *series) spent(all bucket) time.Duration {
 }
 
 // each adds up what ended after from, and its histograms in values unless that is nil; open slots as if they were
-// closed now.
-func (s *series) each(from int64, values *dense) bucket {
-	all := bucket{from: math.MaxUint32}
+// closed now. Even is the sum of the mean of all replicas × weight.
+func (s *series) each(from int64, values *dense) (all bucket, even float64) {
+	all.from = math.MaxUint32
 	r := s.past.reader(floorOf(s.signal))
 	r.after = uint32(max(from, 0) / int64(time.Minute))
 	for b := (bucket{}); r.next(&b, values != nil); {
 		if int64(b.to)*int64(time.Second) <= from {
 			continue
 		}
-		all = all.plus(b)
+		all, even = all.plus(b), even+b.total/float64(max(b.pods, 1))
 		if values != nil {
 			values.add(b.hist)
 		}
@@ -84,12 +85,12 @@ func (s *series) each(from int64, values *dense) bucket {
 	for len(open) > 0 {
 		var b bucket
 		b, _, open = take(open, earliest(open), floorOf(s.signal))
-		all = all.plus(b)
+		all, even = all.plus(b), even+b.total/float64(max(b.pods, 1))
 		if values != nil {
 			values.add(b.hist)
 		}
 	}
-	return all
+	return all, even
 }
 
 // measured counts the named pods whose last sample ended after t.
