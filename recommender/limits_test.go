@@ -189,3 +189,49 @@ func TestGuaranteedShrinksWhole(t *testing.T) {
 		t.Errorf("%s: %+v", after.QoS(), k)
 	}
 }
+
+// TestLimitsOfAPlan: a plan that rises to its peak and falls again takes the limits along, never under the recent
+// peak of 800m and its margin of 15 %, and a Guaranteed pod keeps what its limit needs all day.
+func TestLimitsOfAPlan(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		rule       LimitRule
+		equal      bool
+		at         time.Time
+		live       int64 // request
+		limit      int64 // in force
+		low, high  int64 // of the request that is asked for
+		limitAsked int64 // 0: it stays
+	}{
+		{"before the peak", LimitsByRatio, false, day(8, 52), 105, 1000, 800, 840, -2},
+		{"after it", LimitsByRatio, false, day(11, 20), 840, 1680, 100, 110, 920},
+		{"from peaks", LimitsByPeaks, false, day(11, 20), 840, 1680, 100, 110, 1200}, // 800m + 50 %
+		{"equal, after the peak", LimitsByRatio, true, day(11, 20), 1000, 1000, 920, 920, 920},
+		{"they stay, and the plan stays below", LimitsStay, false, day(8, 52), 105, 500, 499, 499, 0},
+	} {
+		w := server(1)
+		edit(&w, func(k *fleet.Container) {
+			k.Requests.MilliCPU, k.Limits.MilliCPU = c.live, c.limit
+		})
+		if w.Template = server(1).Template; c.equal {
+			w.Template.Containers[0].Requests.MilliCPU = 1000
+		}
+		o := priced()
+		o.Limits, o.Margin = c.rule, 0.15
+		recs, holds := Recommend(w, daily(t, "a", c.at), o, c.at)
+		if len(recs) != 1 || len(holds) != 0 {
+			t.Errorf("%s: %+v, %+v", c.name, recs, holds)
+			continue
+		}
+		r := recs[0].Target.Requests[0]
+		if c.limitAsked == -2 {
+			c.limitAsked = 2 * r.Requests.MilliCPU
+		}
+		if r.Requests.MilliCPU < c.low || r.Requests.MilliCPU > c.high || r.Limits.MilliCPU != c.limitAsked {
+			t.Errorf("%s: %+v, want %d to %d under %d", c.name, r, c.low, c.high, c.limitAsked)
+		}
+		if course := recs[0].Course[0].Requests.MilliCPU; c.equal && course != 920 {
+			t.Errorf("%s: %d on average, want what is held all day", c.name, course)
+		}
+	}
+}
