@@ -70,6 +70,17 @@ func (t *Track) Replicas(at int64) Advice {
 	return t.bounded(a, asked, &o)
 }
 
+// Usual is the mean rate of the hour of the week that at lies in, as it was in the weeks before, or on the days before
+// where that is not known: with the edges of the hour, between which Replicas draws a line. False where neither is known.
+func (t *Track) Usual(at int64) (rate float64, ok bool) {
+	hour, _ := hourOfWeek(at, t.o.Zone)
+	root, ok := t.s.Hours.week(hour)
+	if !ok {
+		root, ok = t.s.Hours.day(hour)
+	}
+	return root * root, ok
+}
+
 // bounded adds redundancy and keeps the advice between Min and Max.
 func (t *Track) bounded(a Advice, asked int, o *outlook) Advice {
 	n := asked + t.o.Redundancy

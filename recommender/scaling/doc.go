@@ -8,6 +8,7 @@
 // forecast: the newest window at no more than the Target share of the capacity, and the highest of the
 // last eight windows at full capacity. A single replica is let go only when that is asked for twice.
 //
-// Capacity is what was measured of one replica; the package never guesses it. It reads no clock,
+// Capacity is what was measured of one replica; the package never guesses it. Served gathers how fast single
+// replicas answered at how many requests per second, and says what they are known to answer in time. It reads no clock,
 // changes nothing and depends on nothing but its arguments: the same calls give the same advice.
 package scaling

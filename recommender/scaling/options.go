@@ -47,7 +47,7 @@ func (o Options) Check() error {
 			all = append(all, fmt.Errorf(format, args...))
 		}
 	}
-	fault(!(o.Capacity >= 1e-9 && o.Capacity <= 1e12),
+	fault(!(o.Capacity >= leastCapacity && o.Capacity <= 1e12),
 		"capacity %v: measure the requests per second of one replica, a number from 1e-9 to 1e12", o.Capacity)
 	fault(!(o.Target >= 0 && o.Target <= 1), "target %v: give a share above 0 and up to 1, or 0 for the default", o.Target)
 	fault(o.Min < 0 || o.Min > mostReplicas, "min %d: give 0 to %d replicas", o.Min, mostReplicas)

@@ -10,6 +10,7 @@ const (
 	switchGain    = .01  // share of cost that another way must save to be followed
 	smallServer   = 8    // replicas up to which Risk is as it was given
 	mostRate      = 1e15 // requests per second; more is a fault of the source
+	leastCapacity = 1e-9 // requests per second of a replica
 )
 
 // Track follows one server. Its state has a fixed size of less than 1 KiB. It is not for use by
@@ -47,7 +48,7 @@ func (d decision) settle(asked int) int {
 }
 
 // New follows a server from nothing. Check the options first: what Check refuses is replaced by a
-// default, and without a capacity every advice is Min, for the reason NoCapacity.
+// default. Without a capacity every advice is Min, for the reason NoCapacity, but it learns all the same: see Under.
 func New(o Options) *Track {
 	t := &Track{o: o.settled()}
 	for i := range t.s.Ways {
@@ -56,14 +57,32 @@ func New(o Options) *Track {
 	return t
 }
 
-func (t *Track) able() bool { return t.o.Capacity >= 1e-9 && t.o.Capacity <= 1e12 }
+func (t *Track) able() bool { return t.o.Capacity >= leastCapacity && t.o.Capacity <= 1e12 }
+
+// Under is the track as it advises under other options: what was learned stays, Window and Zone are those of t.
+// It is to be asked and not to be added to, and holds on to no replica from one window to the next. t stays as it is.
+func (t *Track) Under(o Options) *Track {
+	o.Window, o.Zone = t.o.Window, t.o.Zone
+	u := &Track{o: o.settled(), s: t.s}
+	u.s.Before, u.s.Now = decision{}, decision{}
+	return u
+}
+
+// capacity is what ways are compared by: the capacity of the options or, where they name none, an eighth of what
+// comes lately, so that the same track can later be asked Under any capacity.
+func (t *Track) capacity() float64 {
+	if t.able() {
+		return t.o.Capacity
+	}
+	return max(float64(t.s.Level)/smallServer, leastCapacity)
+}
 
 // Add tells the mean request rate, in requests per second, of the window that began at at (Unix
 // seconds). Windows come in order; one that is not after the newest, or whose rate is no number from
 // 0 to 1e15, is left out. After a gap nothing is compared with what was foreseen across it.
 func (t *Track) Add(at int64, rate float64) {
 	s := &t.s
-	if !t.able() || !(rate >= 0 && rate <= mostRate) || s.Seen > 0 && at <= s.Last {
+	if !(rate >= 0 && rate <= mostRate) || s.Seen > 0 && at <= s.Last {
 		return
 	}
 	if s.Seen > 0 && at-s.Last > t.o.step()*3/2 {
@@ -82,7 +101,7 @@ func (t *Track) score(rate float64) {
 	for i := range t.s.Ways {
 		w := &t.s.Ways[i]
 		cost := float64(w.Replicas[place])
-		if need(rate, t.o.Capacity) > int(w.Replicas[place]) {
+		if need(rate, t.capacity()) > int(w.Replicas[place]) {
 			cost += t.risk()
 		}
 		w.score(place, math.Sqrt(rate), cost, t.s.Seen)
@@ -91,7 +110,7 @@ func (t *Track) score(rate float64) {
 
 // risk is what a window over capacity costs at the server's present size, in replica-windows.
 func (t *Track) risk() float64 {
-	size := min(float64(t.s.Level)/t.o.Capacity, mostReplicas)
+	size := min(float64(t.s.Level)/t.capacity(), mostReplicas)
 	return t.o.Risk * max(1, size/smallServer)
 }
 
@@ -166,7 +185,7 @@ func (t *Track) outlook(i int, at int64) (outlook, bool) {
 
 // advised is the replicas for an outlook before redundancy and bounds.
 func (t *Track) advised(o *outlook) int {
-	return max(o.cheapest(t.o.Capacity, t.risk(), 1), t.floor())
+	return max(o.cheapest(t.capacity(), t.risk(), 1), t.floor())
 }
 
 // floor is what needs no forecast: the newest window at the target share, and the highest of the last
@@ -176,7 +195,7 @@ func (t *Track) floor() int {
 	for _, r := range t.s.Recent {
 		high = max(high, r)
 	}
-	return max(need(float64(t.s.Recent[0]), t.o.Capacity*t.o.Target), need(float64(high), t.o.Capacity))
+	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(float64(high), t.capacity()))
 }
 
 // Windows is how many windows were added.
