@@ -9,6 +9,7 @@ const (
 	CPUPlan         Reason = "cpu-plan" // the hours of the week ask for another request now
 	MemoryUnderused Reason = "memory-underused"
 	FewRequests     Reason = "few-requests"
+	ReplicaForecast Reason = "replica-forecast" // the requests foreseen ask for more or fewer; with an autoscaler, advice
 	BatchOnDemand   Reason = "batch-on-demand"
 	GPUUnderused    Reason = "gpu-underused" // advice: no GPU is taken away in place
 	BatchSize       Reason = "batch-size"    // of a model server that Trimtab owns

@@ -36,6 +36,17 @@ type Owner struct {
 	Name  string `json:"name"`
 }
 
+// Autoscaler is how a HorizontalPodAutoscaler that scales the workload is set; the zero value: none, or not known.
+type Autoscaler struct {
+	Name string `json:"name"`
+	Min  int32  `json:"min"`
+	Max  int32  `json:"max"`
+	// CPUPercent is the share of the CPU request that it keeps replicas at on average; 0: it goes by something else.
+	CPUPercent int32  `json:"cpuPercent,omitempty"`
+	Container  string `json:"container,omitempty"` // whose CPU; empty: the pod's
+	Others     bool   `json:"others,omitempty"`    // it goes by another metric too, or by another alone
+}
+
 // Workload is one model Deployment (or a kind that is only looked at), with its live pods.
 // "Current" is always what the live pods have, never the template.
 type Workload struct {
@@ -48,6 +59,7 @@ type Workload struct {
 	Replicas   int32             `json:"replicas"`             // desired
 	Capacity   Capacity          `json:"capacity,omitempty"`   // of the nodes under its pods; empty: mixed or unknown
 	Owners     []Owner           `json:"owners,omitempty"`     // sorted by field, kind and name
+	Autoscaler Autoscaler        `json:"autoscaler,omitzero"`  // of replicas; zero where there is none, or more than one
 	RollingOut bool              `json:"rollingOut,omitempty"` // pods of two templates live side by side
 	Unrollable string            `json:"unrollable,omitempty"` // why a new pod template would lose requests, and which field to set; empty: it would not
 	// TolerateSpot tells that the pods may run on the spot nodes as they are; without it a move needs a toleration.

@@ -50,9 +50,10 @@ func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
 			pods[w.UID] = append(pods[w.UID], p.seen)
 		}
 	}
-	scaled := map[fleet.Ref][]fleet.Owner{}
+	scaled, set := map[fleet.Ref][]fleet.Owner{}, map[fleet.Ref][]fleet.Autoscaler{}
 	for _, a := range c.autoscalers.all() {
 		scaled[a.target] = append(scaled[a.target], a.owners...)
+		set[a.target] = append(set[a.target], a.set)
 	}
 	bought := map[string]fleet.Capacity{}
 	for _, n := range nodes {
@@ -64,6 +65,9 @@ func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
 		seen := w.seen
 		seen.Pods = pods[w.UID]
 		seen.Owners = sorted(slices.Concat(seen.Owners, scaled[seen.Ref]))
+		if one := set[seen.Ref]; len(one) == 1 {
+			seen.Autoscaler = one[0]
+		}
 		seen.Capacity = common(seen.Pods, bought)
 		seen.TolerateSpot = w.toleratesSpot(spot.open)
 		if seen.Ref.Kind == "Deployment" {

@@ -69,6 +69,7 @@ func TestObserveArticle(t *testing.T) {
 				{Field: "replicas", Kind: "HorizontalPodAutoscaler", Name: "model-hpa"},
 				{Field: "requests", Kind: "HorizontalPodAutoscaler", Name: "model-hpa"},
 			},
+			Autoscaler:   fleet.Autoscaler{Name: "model-hpa", Min: 2, Max: 20, CPUPercent: 70, Others: true},
 			TolerateSpot: true,
 			SpotNodes:    []string{"spot-1"},
 		}})

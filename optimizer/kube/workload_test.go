@@ -127,6 +127,33 @@ func TestAutoscaler(t *testing.T) {
 		{Field: "replicas", Kind: "HorizontalPodAutoscaler", Name: "keda-hpa-m"},
 		{Field: "replicas", Kind: "ScaledObject", Name: "m"},
 	})
+	same(t, "set", a.set, fleet.Autoscaler{Name: "keda-hpa-m", Min: 1, Others: true})
 	h.Spec.ScaleTargetRef.APIVersion = "example.com/v1"
 	same(t, "target of another group", readAutoscaler(h).target, fleet.Ref{})
+}
+
+func TestAutoscalerSetting(t *testing.T) {
+	share, three := int32(65), int32(3)
+	target := autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &share}
+	cpu := autoscalingv2.MetricSpec{Resource: &autoscalingv2.ResourceMetricSource{Name: "cpu", Target: target}}
+	type specs = []autoscalingv2.MetricSpec
+	for _, row := range []struct {
+		name    string
+		metrics specs
+		want    fleet.Autoscaler
+	}{
+		{"none", nil, fleet.Autoscaler{CPUPercent: 80}},
+		{"cpu", specs{cpu}, fleet.Autoscaler{CPUPercent: 65}},
+		{"one container's", specs{{ContainerResource: &autoscalingv2.ContainerResourceMetricSource{Name: "cpu", Container: "server", Target: target}}},
+			fleet.Autoscaler{CPUPercent: 65, Container: "server"}},
+		{"memory", specs{{Resource: &autoscalingv2.ResourceMetricSource{Name: "memory", Target: target}}}, fleet.Autoscaler{Others: true}},
+		{"cores", specs{{Resource: &autoscalingv2.ResourceMetricSource{Name: "cpu", Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType}}}}, fleet.Autoscaler{Others: true}},
+		{"two", specs{cpu, cpu}, fleet.Autoscaler{CPUPercent: 65, Others: true}},
+		{"requests first", specs{{Pods: &autoscalingv2.PodsMetricSource{}}, cpu}, fleet.Autoscaler{CPUPercent: 65, Others: true}},
+	} {
+		h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "h"}, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+			MinReplicas: &three, MaxReplicas: 9, Metrics: row.metrics}}
+		row.want.Name, row.want.Min, row.want.Max = "h", 3, 9
+		same(t, row.name, readAutoscaler(h).set, row.want)
+	}
 }
