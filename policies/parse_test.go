@@ -127,7 +127,7 @@ func TestParseGood(t *testing.T) {
 		},
 		Mode: Enforce, Class: fleet.Batch, Window: 48 * time.Hour, MinHistory: 12 * time.Hour, StaleAfter: 10 * time.Minute,
 		RightSizing: RightSizing{Rule: ByPrice, Risk: RiskHigh, TimeZone: "Europe/Berlin", ChangesPerDay: 6, Lead: 15 * time.Minute, UnderusedBelow: 0.4, Percentile: 0.9, Margin: 0.1, MemoryMargin: 0.2, MinMilliCPU: 50, MinMemory: 64 << 20, Limits: LimitsByPeaks, Apply: InTemplate},
-		Replicas:    Replicas{RequestsPerSecond: 25, OnlineFloor: 4, BatchFloor: 2},
+		Replicas:    Replicas{Rule: ByForecast, RequestsPerSecond: 25, OnlineFloor: 4, BatchFloor: 2, Ceiling: 12, Capacity: 37.5, Latency: 80 * time.Millisecond, Redundancy: 2, Lead: 4 * time.Minute},
 		Cooldown:    time.Second,
 		Budget:      5,
 	}

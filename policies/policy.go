@@ -103,12 +103,28 @@ const (
 	InTemplate Apply = "template"
 )
 
-// Replicas reduces copies that answer few requests.
+// Scaling is the rule by which replicas are counted.
+type Scaling string
+
+// The rules. Requests is the article's: one replica fewer where each answers few requests. Forecast follows the
+// requests that are foreseen and what one replica is known to answer in time, up and down.
+const (
+	ByRequests Scaling = "requests"
+	ByForecast Scaling = "forecast"
+)
+
+// Replicas fits copies to the requests that come. Nothing is scaled to zero.
 type Replicas struct {
-	Enabled           bool    `json:"enabled"`
-	RequestsPerSecond float64 `json:"requestsPerSecond"` // a ready replica below this is one too many, the article's 10
-	OnlineFloor       int32   `json:"onlineFloor"`       // never fewer, class online
-	BatchFloor        int32   `json:"batchFloor"`        // never fewer, class batch
+	Enabled           bool          `json:"enabled"`
+	Rule              Scaling       `json:"rule"`
+	RequestsPerSecond float64       `json:"requestsPerSecond"` // requests: a ready replica below this is one too many, the article's 10
+	OnlineFloor       int32         `json:"onlineFloor"`       // never fewer, class online
+	BatchFloor        int32         `json:"batchFloor"`        // never fewer, class batch
+	Ceiling           int32         `json:"ceiling"`           // forecast: never more; 0: twice as many as served at once in the window
+	Capacity          float64       `json:"capacity"`          // forecast: requests a second that one replica answers in time; 0: as measured
+	Latency           time.Duration `json:"latency"`           // forecast: mean latency that a replica is to keep, by which its capacity is measured; 0: none
+	Redundancy        int           `json:"redundancy"`        // forecast: replicas that may be lost with the others still enough
+	Lead              time.Duration `json:"lead"`              // forecast: until a new replica answers, loading its model included
 }
 
 // Spot moves batch workloads to spot capacity.
@@ -129,7 +145,7 @@ func Default() Policy {
 			UnderusedBelow: 0.3, Percentile: 0.95, Margin: 0.15, MemoryMargin: 0.15,
 			MinMilliCPU: 10, MinMemory: 32 << 20, Limits: LimitsStay, Apply: InPlace,
 		},
-		Replicas: Replicas{Enabled: true, RequestsPerSecond: 10, OnlineFloor: 2, BatchFloor: 1},
+		Replicas: Replicas{Enabled: true, Rule: ByRequests, RequestsPerSecond: 10, OnlineFloor: 2, BatchFloor: 1, Redundancy: 1, Lead: 10 * time.Minute},
 		Spot:     Spot{Enabled: true},
 		Cooldown: 10 * time.Minute,
 		Budget:   10,

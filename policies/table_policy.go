@@ -26,7 +26,7 @@ func policyFields() []field[Policy] {
 		duration("staleAfter", "A workload whose newest measurement is older is left alone.",
 			10*time.Second, 24*time.Hour, func(p *Policy) *time.Duration { return &p.StaleAfter }),
 		group("rightSizing", "Fits requests to use, and limits where limits says so.", rightSizingFields()...),
-		group("replicas", "Reduces copies that answer few requests.", replicaFields()...),
+		group("replicas", "Fits copies to the requests that come; with an autoscaler, what it should be set to is advised instead.", replicaFields()...),
 		group("spot", "Moves batch workloads to spot capacity.",
 			toggle("enabled", "Whether this rule is applied.", func(p *Policy) *bool { return &p.Spot.Enabled })),
 		duration("cooldown", "How long a workload is left alone after a change of it ended; only where the policy enforces.",
@@ -92,13 +92,25 @@ func replicaFields() []field[Policy] {
 	floor := span{low: 1, high: 10000, example: "a number such as 2; nothing is scaled to zero"}
 	return []field[Policy]{
 		toggle("enabled", "Whether this rule is applied.", func(p *Policy) *bool { return &p.Replicas.Enabled }),
-		number("requestsPerSecond", "number", "A ready replica that answers fewer requests a second is one too many.",
+		choice("rule", "How replicas are counted: requests takes one away where they answer few; forecast follows the requests foreseen by hour and weekday (UTC) and what one replica is known to answer in time, up and down.",
+			func(p *Policy) *Scaling { return &p.Replicas.Rule }, ByRequests, ByForecast),
+		number("requestsPerSecond", "number", "With rule requests, a ready replica that answers fewer requests a second is one too many.",
 			span{high: 1e6, above: true, example: "a number such as 10"},
 			func(p *Policy) *float64 { return &p.Replicas.RequestsPerSecond }),
 		count("onlineFloor", "The fewest replicas of an online workload.", floor,
 			func(p *Policy) *int32 { return &p.Replicas.OnlineFloor }),
 		count("batchFloor", "The fewest replicas of a batch workload.", floor,
 			func(p *Policy) *int32 { return &p.Replicas.BatchFloor }),
+		count("ceiling", "With rule forecast, the most replicas. Without it, twice as many as served at once in the window; and where no replica was seen at its limit, as many as served.",
+			span{low: 1, high: 10000, example: "a number such as 20"}, func(p *Policy) *int32 { return &p.Replicas.Ceiling }),
+		number("capacity", "number", "With rule forecast, the requests a second that one replica answers in time, where you know it better than what was measured.",
+			span{low: 0.001, high: 1e6, example: "a number such as 40"}, func(p *Policy) *float64 { return &p.Replicas.Capacity }),
+		duration("latency", "With rule forecast, the mean latency, of a minute or so of one replica, that is still in time: by it is measured what a replica can answer. Without it and without capacity replicas are held.",
+			time.Millisecond, 10*time.Minute, func(p *Policy) *time.Duration { return &p.Replicas.Latency }),
+		count("redundancy", "With rule forecast, how many replicas may be lost with the others still enough.",
+			span{low: 0, high: 100, example: "a number such as 1"}, func(p *Policy) *int { return &p.Replicas.Redundancy }),
+		duration("lead", "With rule forecast, how long a new replica takes until it answers, loading its model included.",
+			time.Minute, time.Hour, func(p *Policy) *time.Duration { return &p.Replicas.Lead }),
 	}
 }
 
@@ -118,6 +130,10 @@ func check(w *walk, spec place, p Policy) {
 	if sound("window") && sound("minHistory") && p.MinHistory > p.Window {
 		w.fault(at("minHistory", "window"), "%s is longer than window, %s, so nothing would ever be recommended; lower it or raise window",
 			short(p.MinHistory), short(p.Window))
+	}
+	r := p.Replicas
+	if sound("replicas.ceiling") && r.Ceiling > 0 && r.Ceiling < max(r.OnlineFloor, r.BatchFloor) {
+		w.fault(at("replicas.ceiling"), "%d is below a floor, %d; raise it or lower the floor", r.Ceiling, max(r.OnlineFloor, r.BatchFloor))
 	}
 	if sound("window") && sound("staleAfter") && p.StaleAfter > p.Window {
 		w.fault(at("staleAfter", "window"), "%s is longer than window, %s; lower it or raise window", short(p.StaleAfter), short(p.Window))
