@@ -74,9 +74,11 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 }
 
 // bound is the holds of a workload that rests which bind a recommendation. A plan has a budget of changes of CPU
-// of its own and must grow when its hour comes, so the policy's cooldown is not for those.
+// of its own and must grow when its hour comes, so the policy's cooldown is not for those; nor is it for replicas
+// that are about to be needed.
 func bound(w fleet.Workload, r recommender.Recommendation, resting []fleet.Hold) []fleet.Hold {
-	if r.Reason != fleet.CPUPlan || moves(w, r.Target) == 0 {
+	free := r.Reason == fleet.CPUPlan && moves(w, r.Target) != 0 || r.Reason == fleet.ReplicaForecast && adds(w, r.Target)
+	if !free {
 		return resting
 	}
 	return slices.DeleteFunc(slices.Clone(resting), func(h fleet.Hold) bool { return h.Reason == fleet.HoldCooldown })
@@ -196,7 +198,8 @@ func withoutLimits(t fleet.Target) (fleet.Target, bool) {
 func (j judge) advice(w fleet.Workload, o recommender.Options) []Advice {
 	var out []Advice
 	for _, found := range recommender.AdviseOn(w, j.history, o, j.device(w), j.now) {
-		out = append(out, Advice{found, j.prices.GPU(w, j.Nodes, found.MilliGPU)})
+		saving := j.prices.GPU(w, j.Nodes, found.MilliGPU).Add(j.prices.Replicas(w, j.Nodes, found.MilliReplicas))
+		out = append(out, Advice{found, saving})
 	}
 	return out
 }
@@ -252,6 +255,7 @@ func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) r
 		Limits:         map[policies.Limits]recommender.LimitRule{policies.LimitsByRatio: recommender.LimitsByRatio, policies.LimitsByPeaks: recommender.LimitsByPeaks}[r.Limits],
 		InPlace:        r.Apply != policies.InTemplate,
 		ReduceReplicas: p.Replicas.Enabled, PerReplica: p.Replicas.RequestsPerSecond, Floor: floor,
+		Forecast:   forecast(p.Replicas),
 		MoveToSpot: p.Spot.Enabled, SpotNodes: j.spotNodes(w),
 	}
 }
@@ -268,6 +272,14 @@ func priced(r policies.RightSizing) *sizing.Options {
 		zone = time.UTC
 	}
 	return &sizing.Options{Zone: zone, Risk: risk[r.Risk], Changes: float64(r.ChangesPerDay), Lead: r.Lead}
+}
+
+// forecast is what a policy's rule forecast says of replicas; nil for another rule.
+func forecast(r policies.Replicas) *recommender.Forecast {
+	if r.Rule != policies.ByForecast {
+		return nil
+	}
+	return &recommender.Forecast{Capacity: r.Capacity, Latency: r.Latency, Redundancy: r.Redundancy, Lead: r.Lead, Ceiling: r.Ceiling}
 }
 
 // spotNodes counts the spot nodes that w may move to and one pod of it would fit on when empty.

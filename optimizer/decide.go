@@ -57,12 +57,15 @@ func bySaving(all []Assessment) []int {
 	return order
 }
 
-// rises tells whether a plan asks for more CPU now.
+// rises tells whether a plan asks for more CPU or replicas now.
 func (a Assessment) rises() bool {
 	return slices.ContainsFunc(a.Verdicts, func(v Verdict) bool {
-		return !v.Held() && v.Recommendation.Reason == fleet.CPUPlan && moves(a.Workload, v.Target) > 0
+		return !v.Held() && winding(v.Recommendation.Reason) && (moves(a.Workload, v.Target) > 0 || adds(a.Workload, v.Target))
 	})
 }
+
+// adds tells whether a target asks for more replicas.
+func adds(w fleet.Workload, t fleet.Target) bool { return t.Replicas > w.Replicas }
 
 // moves is 1 where a target asks for more CPU of some container, -1 where it asks for less of one and more of none.
 func moves(w fleet.Workload, t fleet.Target) int {

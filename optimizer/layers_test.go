@@ -48,7 +48,7 @@ var layers = map[string]string{
 	// the line: below it no client-go, no network, no clock, no log
 	"reports":              "optimizer optimizer/cost optimizer/fleet policies policies/admission recommender",
 	"optimizer":            "optimizer/fleet optimizer/cost recommender recommender/sharing recommender/sizing policies policies/admission",
-	"recommender":          "optimizer/fleet optimizer/cost recommender/sharing recommender/sizing",
+	"recommender":          "optimizer/fleet optimizer/cost recommender/scaling recommender/sharing recommender/sizing",
 	"recommender/replay":   "recommender/sizing",
 	"recommender/scaling":  "",
 	"recommender/sharing":  "optimizer/cost",

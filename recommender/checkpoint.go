@@ -12,7 +12,7 @@ import (
 // Numbers are varints, floats their bits in little endian, names length and bytes.
 const (
 	magic   = "TTHY"
-	version = 3 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket
+	version = 4 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket, 3 had no loads of requests
 )
 
 // MarshalBinary is the whole history in a compact form; the same history gives the same bytes.
@@ -83,5 +83,8 @@ func (e *encoder) series(s *series) {
 	if s.memory != nil {
 		text, _ := s.memory.AppendBinary(nil) // has no error
 		e.name(string(text))
+	}
+	if s.load != nil {
+		e.load(s.load)
 	}
 }

@@ -8,10 +8,11 @@ import (
 
 // Finding is why a rule asks for nothing: what it looked at and what it came to.
 type Finding struct {
-	Reason fleet.Reason              `json:"reason"` // that the rule would have given
-	Why    string                    `json:"why"`    // one sentence with the numbers
-	Steps  []Step                    `json:"steps"`
-	Course []fleet.ContainerRequests `json:"course,omitempty"` // of a plan: what is requested on average over the next day
+	Reason   fleet.Reason              `json:"reason"` // that the rule would have given
+	Why      string                    `json:"why"`    // one sentence with the numbers
+	Steps    []Step                    `json:"steps"`
+	Course   []fleet.ContainerRequests `json:"course,omitempty"`   // of a plan: what is requested on average over the next day
+	Replicas int32                     `json:"replicas,omitempty"` // of a forecast: on average over the next day
 }
 
 // fineCPU speaks where right-sizing measured containers and none is worth a change.

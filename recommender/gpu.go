@@ -13,13 +13,14 @@ import (
 
 // Advice is what a person should do about a workload and Trimtab does not do itself.
 type Advice struct {
-	Reason     fleet.Reason `json:"reason"`
-	Text       string       `json:"text"`     // what to do
-	Before     string       `json:"before"`   // what to look at first, a sentence
-	MilliGPU   int64        `json:"milliGPU"` // thousandths of a GPU that each pod would free; 0: it is not known how much
-	Evidence   string       `json:"evidence"` // one sentence with the numbers
-	Steps      []Step       `json:"steps"`
-	Confidence float64      `json:"confidence"` // days of data behind it
+	Reason        fleet.Reason `json:"reason"`
+	Text          string       `json:"text"`                    // what to do
+	Before        string       `json:"before"`                  // what to look at first, a sentence
+	MilliGPU      int64        `json:"milliGPU"`                // thousandths of a GPU that each pod would free; 0: it is not known how much
+	MilliReplicas int64        `json:"milliReplicas,omitempty"` // thousandths of a replica fewer that run on average; 0: it is not known
+	Evidence      string       `json:"evidence"`                // one sentence with the numbers
+	Steps         []Step       `json:"steps"`
+	Confidence    float64      `json:"confidence"` // days of data behind it
 }
 
 // The thresholds of the GPU rule, shares of time.

@@ -20,7 +20,8 @@ type Device struct {
 // AdviseOn is Advise where it is known on which card the workload's pods run (sharing.CardOf). With it, and
 // with the GPU memory measured, the advice names what to ask for: a MIG profile, or how many pods like it
 // share a card by turns, whichever takes less of the card; and no GPU is called spare whose memory the others
-// could not hold. Without either it is the advice of Advise, which says to look at the memory first.
+// could not hold. Without either it is the advice of Advise, which says to look at the memory first. Behind it comes
+// what an autoscaler of the replicas should be set to, where they follow a forecast.
 //
 //	A100-80GB, busy 8 % (p99), 7 GiB at most     8 pods by turns, 1/8 of the card each
 //	A100-80GB, busy 10 % (p99), 8 GiB at most    nvidia.com/mig-1g.10gb, 1/7 of the card
@@ -33,12 +34,12 @@ func AdviseOn(w fleet.Workload, h *History, o Options, on Device, now time.Time)
 	if _, held := c.gate(); held {
 		return nil
 	}
-	u, _ := c.gpuUse()
-	if u == nil || u.fine() {
-		return nil
+	var out []Advice
+	if u, _ := c.gpuUse(); u != nil && !u.fine() {
+		c.remember(u, on)
+		out = append(out, u.advice())
 	}
-	c.remember(u, on)
-	return []Advice{u.advice()}
+	return append(out, c.autoscalerAdvice()...)
 }
 
 // remember adds what is known of the card and of its memory in use; of several GPUs, only if all were measured.

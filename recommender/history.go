@@ -54,6 +54,8 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 		h.restarted(s)
 	case s.Signal == fleet.CPU && list[i].images.fresh(s.Image):
 		list[i].profile.Renewed(s.At.Unix())
+	case s.Signal == fleet.Requests:
+		h.answered(list[i].load, s)
 	}
 	return nil
 }

@@ -62,6 +62,9 @@ func (s *series) starting(r reading) bool {
 // learn gives the profile or the memory what the readings of a slot tell; b is their bucket. Others are the series of
 // the same workload. Replicas that start are no part of what serving takes.
 func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
+	if s.load != nil {
+		s.load.add(b)
+	}
 	if s.profile == nil && s.memory == nil {
 		return
 	}

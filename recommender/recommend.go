@@ -22,6 +22,7 @@ type Judgement struct {
 //	              UnderusedBelow of the container's request         memory = peak + margin
 //	replicas      mean requests/s of a ready replica below          one replica fewer, down to the most
 //	              PerReplica                                        that would each get PerReplica
+//	              with Forecast: what is foreseen asks for others   as many, by what one was seen to answer
 //	spot          class batch on on-demand capacity                 capacity spot
 //
 // No rule judges a workload that is rolling out, was not measured lately, or for less than

@@ -12,8 +12,9 @@ type Recommendation struct {
 	Ref        fleet.Ref                 `json:"ref"`
 	Reason     fleet.Reason              `json:"reason"`
 	Target     fleet.Target              `json:"target"`
-	Course     []fleet.ContainerRequests `json:"course,omitempty"` // of a plan: what is requested on average over the next day, which is what it costs
-	Lower      []fleet.ContainerRequests `json:"lower,omitempty"`  // bounds of what would still be right, per container
+	Course     []fleet.ContainerRequests `json:"course,omitempty"`   // of a plan: what is requested on average over the next day, which is what it costs
+	Replicas   int32                     `json:"replicas,omitempty"` // of a forecast: on average over the next day, which is what it costs
+	Lower      []fleet.ContainerRequests `json:"lower,omitempty"`    // bounds of what would still be right, per container
 	Upper      []fleet.ContainerRequests `json:"upper,omitempty"`
 	Confidence float64                   `json:"confidence"` // days of data behind it
 	Evidence   string                    `json:"evidence"`   // one sentence with the numbers
@@ -51,6 +52,7 @@ type Options struct {
 	ReduceReplicas bool
 	PerReplica     float64 // requests per second of a ready replica
 	Floor          int32
+	Forecast       *Forecast // replicas follow the requests foreseen; nil: PerReplica counts
 
 	MoveToSpot bool
 	SpotNodes  int // ready spot nodes that one of its pods would fit on

@@ -16,8 +16,11 @@ import (
 // leaves room for the end of that way at once.
 func (c judge) replicas() (r ruling, crowding float64) {
 	floor := max(c.o.Floor, 1)
-	if !c.o.ReduceReplicas {
+	switch {
+	case !c.o.ReduceReplicas:
 		return ruling{}, 1
+	case c.o.Forecast != nil:
+		return c.forecast()
 	}
 	if o, ok := autoscaler(c.w, "replicas"); ok && c.w.Replicas > floor {
 		return holding(fleet.HoldAutoscaler, fmt.Sprintf("%s %s sets the replicas; lower its least replicas instead", o.Kind, o.Name)), 1
@@ -29,7 +32,7 @@ func (c judge) replicas() (r ruling, crowding float64) {
 	case c.w.Replicas <= floor:
 		return ruling{fine: c.fineReplicas(d, hold == nil)}, 1
 	case !ever:
-		return holding(fleet.HoldNoMetrics, "requests were never measured; annotate the pods with prometheus.io/scrape: \"true\""), 1
+		return holding(fleet.HoldNoMetrics, neverAnswered), 1
 	case hold != nil:
 		return ruling{holds: []fleet.Hold{*hold}}, 1
 	case ready == 0:

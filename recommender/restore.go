@@ -57,6 +57,7 @@ func decode(data []byte) (map[fleet.Ref][]*series, error) {
 const (
 	trackless = 1 // know no tracks of CPU and memory
 	bucketed  = 2 // and before: each bucket is written by itself, and each open reading has the name of its pod
+	loadless  = 3 // and before: know no loads of requests
 )
 
 func decodeBody(body []byte, of byte) (map[fleet.Ref][]*series, error) {
@@ -176,6 +177,9 @@ func (d *decoder) series() *series {
 	}
 	if d.version > trackless && s.memory != nil {
 		d.must(s.memory.UnmarshalBinary([]byte(d.name())) == nil)
+	}
+	if d.version > loadless && s.load != nil {
+		d.load(s.load)
 	}
 	return s
 }

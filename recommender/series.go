@@ -33,6 +33,7 @@ type series struct {
 	memory    *sizing.MemoryProfile // of memory: its peaks and kills; nil for other signals
 	images    images                // of CPU, what ran lately
 	image     uint32                // of memory, a hash of what the newest sample ran
+	load      *load                 // of requests: their course, and what one replica answers; nil for other signals
 }
 
 // newSeries is a series of nothing.
@@ -43,6 +44,8 @@ func newSeries(container string, signal fleet.Signal) *series {
 		s.profile = new(sizing.Profile)
 	case fleet.Memory:
 		s.memory = new(sizing.MemoryProfile)
+	case fleet.Requests:
+		s.load = newLoad()
 	}
 	return s
 }

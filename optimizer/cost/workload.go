@@ -26,6 +26,18 @@ func (p Prices) Workload(w fleet.Workload, nodes []fleet.Node, hours int64) Line
 	return p.copies(w, nodes, func(n fleet.Node) Line { return p.pod(shape, n, hours) })
 }
 
+// Replicas is what that many thousandths of a replica of the workload cost in a month of 730 hours; negative for fewer
+// than none.
+func (p Prices) Replicas(w fleet.Workload, nodes []fleet.Node, milli int64) Line {
+	if milli == 0 {
+		return Line{}
+	}
+	w.Replicas = 1
+	line := p.Monthly(w, nodes)
+	line.Amount = line.Amount.Times(milli, 1000)
+	return line
+}
+
 // copies is Replicas times the mean of what one pod costs on the nodes that w is priced on.
 func (p Prices) copies(w fleet.Workload, nodes []fleet.Node, one func(fleet.Node) Line) Line {
 	if w.Replicas <= 0 {

@@ -1,0 +1,277 @@
+package recommender
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/scaling"
+)
+
+// Forecast is what a policy says of replicas that follow the requests foreseen.
+type Forecast struct {
+	Capacity   float64       // requests per second that one replica answers in time; 0: as measured
+	Latency    time.Duration // mean latency of a window that is still in time, by which capacity is measured; 0: not said
+	Redundancy int           // replicas that may be lost with the others still enough
+	Lead       time.Duration // until a new replica answers
+	Ceiling    int32         // never more; 0: see outset.most
+}
+
+const (
+	// replicaFill is the share of a replica's capacity that the newest five minutes may fill: replicas do not get
+	// even shares, and a minute can be above its five.
+	replicaFill = 0.85
+	// keepAhead is how far ahead the most that is needed keeps a replica: what is needed again within the hour is
+	// not stopped and started.
+	keepAhead = time.Hour
+	// newHour is for how long an hour is believed to become as it usually is; then what comes is known.
+	newHour = 15 * time.Minute
+	// growAtMost is how many times what served at once before a forecast may ask for where no ceiling is given.
+	growAtMost = 2
+	// goAtMost is the share of the replicas, one in so many, that may go in one pass.
+	goAtMost = 2
+)
+
+// capacity is what one replica answers, and how that is known.
+type capacity struct {
+	scaling.Capacity
+	given bool // by the policy
+}
+
+// least tells whether it is only known that a replica answers so much: nobody saw one at its limit.
+func (k capacity) least() bool { return !k.given && k.Broken == 0 }
+
+// outset is what a forecast of replicas stands on.
+type outset struct {
+	d        Distribution // of requests
+	newest   float64      // requests per second of the last five minutes
+	capacity capacity
+	floor    int            // never fewer replicas
+	most     int            // never more
+	track    *scaling.Track // under the policy's options
+}
+
+// outset gathers it, or says what is missing.
+func (c judge) outset() (outset, *fleet.Hold) {
+	s, ok := c.h.series(c.w.Ref, "", fleet.Requests)
+	if !ok {
+		hold := held(fleet.HoldNoMetrics, neverAnswered)
+		return outset{}, &hold
+	}
+	d, hold := c.measured("", fleet.Requests, "requests per second")
+	if hold != nil {
+		return outset{}, hold
+	}
+	k, ok := c.capacity(s.load)
+	switch {
+	case !ok && c.o.Forecast.Latency == 0:
+		hold := held(fleet.HoldNoMetrics, "what one replica can answer is not known: say in the policy how slow is too slow (replicas.latency), or what it can answer (replicas.capacity)")
+		return outset{}, &hold
+	case !ok:
+		hold := held(fleet.HoldNoMetrics, fmt.Sprintf("no replica was seen to keep a mean latency of %s in three windows of the last 28 days; measure latency, or say in the policy what one can answer (replicas.capacity)", c.o.Forecast.Latency))
+		return outset{}, &hold
+	case s.load.track.Windows() == 0:
+		hold := held(fleet.HoldShortHistory, "requests were not measured for five whole minutes yet")
+		return outset{}, &hold
+	}
+	o := outset{d: d, capacity: k, floor: int(max(c.o.Floor, 1)), most: c.most(d, k)}
+	now, _ := c.h.Distribution(c.w.Ref, "", fleet.Requests, loadWindow, c.now)
+	o.newest = now.Total
+	o.track = s.load.track.Under(scaling.Options{
+		Capacity: k.Rate, Target: replicaFill, Redundancy: c.o.Forecast.Redundancy, Min: o.floor, Max: o.most,
+	})
+	return o, nil
+}
+
+const neverAnswered = "requests were never measured; annotate the pods with prometheus.io/scrape: \"true\""
+
+func (c judge) capacity(l *load) (capacity, bool) {
+	if r := c.o.Forecast.Capacity; r > 0 {
+		return capacity{scaling.Capacity{Rate: r}, true}, true
+	}
+	if c.o.Forecast.Latency == 0 {
+		return capacity{}, false
+	}
+	k, ok := l.served.Within(c.o.Forecast.Latency, c.now.Unix())
+	return capacity{Capacity: k}, ok
+}
+
+// most is the replicas that may be asked for: the policy's ceiling; without one twice as many as served at once in
+// the window, against a capacity that is far too low. Where a replica is only known to answer at least so much,
+// those that served are enough for what came, so that no more are asked for.
+func (c judge) most(d Distribution, k capacity) int {
+	most, ceiling := growAtMost*max(int(c.w.Replicas), d.Pods), int(c.o.Forecast.Ceiling)
+	switch served := most / growAtMost; {
+	case c.w.Autoscaler.Name != "": // the most is what is asked for
+		most = max(ceiling, 0)
+		if ceiling == 0 {
+			most = math.MaxUint16
+		}
+	case k.least() && ceiling > 0:
+		most = min(served, ceiling)
+	case k.least():
+		most = served
+	case ceiling > 0:
+		most = ceiling
+	}
+	return max(most, int(c.o.Floor), 1)
+}
+
+// ahead is the advice of the window that asks for most of those that begin from now until a while ahead, the end of
+// that window, and the most that the hours which begin by then usually ask for.
+func (o outset) ahead(now time.Time, while time.Duration) (a scaling.Advice, until time.Time, usual float64) {
+	const step, hour = int64(loadWindow / time.Second), 3600
+	first := now.Unix() - now.Unix()%step
+	best, end := o.track.Replicas(first), first+step
+	for at := first + step; at <= now.Add(while).Unix(); at += step {
+		if a := o.track.Replicas(at); a.Replicas > best.Replicas {
+			best, end = a, at+step
+		}
+		if rate, ok := o.track.Usual(at); ok && at-at%hour+int64(newHour/time.Second) > now.Unix() {
+			usual = max(usual, rate)
+		}
+	}
+	return best, time.Unix(end, 0).UTC(), usual
+}
+
+// forecast is how many replicas a workload should have now: as many as the window that asks for most needs before
+// another replica could answer, and no fewer than the next hour needs. Crowding is as that of replicas.
+func (c judge) forecast() (r ruling, crowding float64) {
+	if o, ok := autoscaler(c.w, "replicas"); ok {
+		if c.w.Autoscaler.Name == "" {
+			return holding(fleet.HoldAutoscaler, fmt.Sprintf("%s %s sets the replicas, and how it is set could not be read", o.Kind, o.Name)), 1
+		}
+		return c.ruledAutoscaler(), 1
+	}
+	f, hold := c.foresee()
+	if hold != nil {
+		return ruling{holds: []fleet.Hold{*hold}}, 1
+	}
+	if f.target == c.w.Replicas {
+		return ruling{fine: &Finding{Reason: fleet.ReplicaForecast, Why: f.evidence(), Steps: f.steps(c), Replicas: f.average}}, 1
+	}
+	return ruling{rec: &Recommendation{
+		Ref: c.w.Ref, Reason: fleet.ReplicaForecast, Target: fleet.Target{Replicas: f.target}, Replicas: f.average,
+		Confidence: days(f.d.Spent), Evidence: f.evidence(), Steps: f.steps(c),
+	}}, max(1, float64(c.w.Replicas)/float64(f.target))
+}
+
+// foreseen is the outcome of a forecast.
+type foreseen struct {
+	outset
+	advice  scaling.Advice
+	until   time.Time // the end of the window that decides
+	usual   float64   // requests per second of the hours about to begin; 0: none, or not known
+	target  int32
+	average int32 // over the next 24 hours
+}
+
+func (c judge) foresee() (foreseen, *fleet.Hold) {
+	if c.w.Ready() == 0 {
+		hold := held(fleet.HoldNoMetrics, "no replica is ready, so none can be judged by its requests")
+		return foreseen{}, &hold
+	}
+	o, hold := c.outset()
+	if hold != nil {
+		return foreseen{}, hold
+	}
+	f := foreseen{outset: o}
+	f.look(c, c.o.Forecast.Lead)
+	if f.target < c.w.Replicas {
+		f.look(c, max(c.o.Forecast.Lead, keepAhead))
+		f.target = max(min(f.target, c.w.Replicas), c.w.Replicas-c.w.Replicas/goAtMost)
+	}
+	f.average = o.average(c.now, c.o.Forecast.Redundancy)
+	return f, nil
+}
+
+// look is the target for a stretch of time: what is foreseen, but enough for what the hours that begin in it usually
+// bring and for what came in the last five minutes.
+func (f *foreseen) look(c judge, while time.Duration) {
+	f.advice, f.until, f.usual = f.ahead(c.now, while)
+	f.target = int32(max(f.advice.Replicas, f.needed(max(f.usual, f.newest), c.o.Forecast.Redundancy)))
+}
+
+// needed is the replicas for a rate that is as good as certain.
+func (o outset) needed(rate float64, redundancy int) int {
+	n := math.Ceil(rate/o.capacity.Rate*(1-tolerance)) + float64(redundancy)
+	return max(int(min(n, float64(o.most))), o.floor)
+}
+
+// rate is the requests per second of an hour to come: what is usual in it, else what is foreseen.
+func (o outset) rate(at time.Time) float64 {
+	if rate, ok := o.track.Usual(at.Unix()); ok {
+		return rate
+	}
+	return o.track.Replicas(at.Unix()).Forecast
+}
+
+// average is the replicas of the next 24 hours by the hour, on average, rounded: what the forecast costs.
+func (o outset) average(now time.Time, redundancy int) int32 {
+	const hours = 24
+	sum := 0
+	for h := range hours {
+		sum += o.needed(o.rate(now.Add(time.Duration(h)*time.Hour))/replicaFill, redundancy)
+	}
+	return int32((sum + hours/2) / hours)
+}
+
+// words is how a capacity is known.
+func (k capacity) words() string {
+	rate := short(k.Rate) + " requests/s"
+	switch {
+	case k.given:
+		return rate + ", as the policy says"
+	case k.least():
+		return fmt.Sprintf("at least %s, seen in %s with a mean latency up to %s", rate, count(k.Windows, "window"), milliseconds(k.Latency))
+	}
+	return fmt.Sprintf("%s, with a mean latency up to %s; slower than promised at %s", rate, milliseconds(k.Latency), short(k.Broken))
+}
+
+func (f foreseen) evidence() string {
+	text := fmt.Sprintf("%s requests/s foreseen until %s (%s to %s with 90 %%), %s in the last 5 minutes; a replica answers %s",
+		short(f.advice.Forecast), clock(f.until, nil), short(f.advice.Low), short(f.advice.High), short(f.newest), f.capacity.words())
+	if f.usual > f.advice.Forecast {
+		text += fmt.Sprintf("; %s are usual in an hour about to begin", short(f.usual))
+	}
+	if f.advice.Reason == scaling.AtMax && f.capacity.least() {
+		text += fmt.Sprintf("; not more than the %d that served, as no replica was seen at its limit", f.most)
+	}
+	return text
+}
+
+func (f foreseen) steps(c judge) []Step {
+	o := c.o.Forecast
+	step := func(name, value string) Step { return Step{"replicas", name, value} }
+	out := []Step{
+		step("requests/s now", short(f.newest)),
+		step("foreseen", short(f.advice.Forecast)),
+		step("with 90 %", short(f.advice.Low)+" to "+short(f.advice.High)),
+		step("calendar", f.advice.Season.String()),
+		step("usual in hours about to begin", short(f.usual)),
+		step("a replica answers", f.capacity.words()),
+	}
+	if rate, ok := c.cpuEnd(); ok && !f.capacity.given {
+		out = append(out, step("its CPU limit ends at", short(rate)+" requests/s if CPU goes on as it went: not seen, not reckoned with"))
+	}
+	return append(out,
+		step("run", decimal(f.advice.Cost.Run)),
+		step("may be lost", fmt.Sprint(o.Redundancy)),
+		step("floor", fmt.Sprint(f.floor)),
+		step("at most", fmt.Sprint(f.most)),
+		step("decided by", string(f.advice.Reason)),
+		step("average of 24 h", fmt.Sprint(f.average)),
+		step("target", fmt.Sprint(f.target)))
+}
+
+// short writes a rate with three digits, and all of those before the point.
+func short(v float64) string {
+	if v >= 100 {
+		return decimal(math.Round(v))
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+func milliseconds(d time.Duration) string { return decimal(math.Round(d.Seconds()*1e4)/10) + " ms" }
