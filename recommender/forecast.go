@@ -26,6 +26,8 @@ const (
 	// keepAhead is how far ahead the most that is needed keeps a replica: what is needed again within the hour is
 	// not stopped and started.
 	keepAhead = time.Hour
+	// keepFill is the share of its capacity to which a replica counts where others are to go.
+	keepFill = 0.9
 	// newHour is for how long an hour is believed to become as it usually is; then what comes is known.
 	newHour = 15 * time.Minute
 	// growAtMost is how many times what served at once before a forecast may ask for where no ceiling is given.
@@ -45,12 +47,13 @@ func (k capacity) least() bool { return !k.given && k.Broken == 0 }
 
 // outset is what a forecast of replicas stands on.
 type outset struct {
-	d        Distribution // of requests
-	newest   float64      // requests per second of the last five minutes
-	capacity capacity
-	floor    int            // never fewer replicas
-	most     int            // never more
-	track    *scaling.Track // under the policy's options
+	d          Distribution // of requests
+	newest     float64      // requests per second of the last five minutes
+	capacity   capacity
+	redundancy int            // replicas that may be lost
+	floor      int            // never fewer replicas
+	most       int            // never more
+	track      *scaling.Track // under the policy's options
 }
 
 // outset gathers it, or says what is missing.
@@ -79,10 +82,17 @@ func (c judge) outset() (outset, *fleet.Hold) {
 	o := outset{d: d, capacity: k, floor: int(max(c.o.Floor, 1)), most: c.most(d, k)}
 	now, _ := c.h.Distribution(c.w.Ref, "", fleet.Requests, loadWindow, c.now)
 	o.newest = now.Total
-	o.track = s.load.track.Under(scaling.Options{
-		Capacity: k.Rate, Target: replicaFill, Redundancy: c.o.Forecast.Redundancy, Min: o.floor, Max: o.most,
+	o.track, o.redundancy = s.load.track, c.o.Forecast.Redundancy
+	return o.filled(1), nil
+}
+
+// filled is o where replicas answer only a share of what they can.
+func (o outset) filled(share float64) outset {
+	o.capacity.Rate *= share
+	o.track = o.track.Under(scaling.Options{
+		Capacity: o.capacity.Rate, Target: replicaFill, Redundancy: o.redundancy, Min: o.floor, Max: o.most,
 	})
-	return o, nil
+	return o
 }
 
 const neverAnswered = "requests were never measured; annotate the pods with prometheus.io/scrape: \"true\""
@@ -180,23 +190,32 @@ func (c judge) foresee() (foreseen, *fleet.Hold) {
 	f := foreseen{outset: o}
 	f.look(c, c.o.Forecast.Lead)
 	if f.target < c.w.Replicas {
-		f.look(c, max(c.o.Forecast.Lead, keepAhead))
-		f.target = max(min(f.target, c.w.Replicas), c.w.Replicas-c.w.Replicas/goAtMost)
+		f.calm(c)
 	}
-	f.average = o.average(c.now, c.o.Forecast.Redundancy)
+	f.average = o.average(c.now)
 	return f, nil
+}
+
+// calm is the target where replicas are to go: with what the next hour and the last 40 minutes ask for of replicas that
+// are filled less, so that what is stopped is not started again for a little more; and at most half go at once.
+func (f *foreseen) calm(c judge) {
+	less := foreseen{outset: f.outset.filled(keepFill)}
+	less.look(c, max(c.o.Forecast.Lead, keepAhead))
+	target := max(less.target, int32(less.needed(f.track.High()/replicaFill)))
+	f.advice, f.until, f.usual = less.advice, less.until, less.usual
+	f.target = max(min(target, c.w.Replicas), c.w.Replicas-c.w.Replicas/goAtMost)
 }
 
 // look is the target for a stretch of time: what is foreseen, but enough for what the hours that begin in it usually
 // bring and for what came in the last five minutes.
 func (f *foreseen) look(c judge, while time.Duration) {
 	f.advice, f.until, f.usual = f.ahead(c.now, while)
-	f.target = int32(max(f.advice.Replicas, f.needed(max(f.usual, f.newest), c.o.Forecast.Redundancy)))
+	f.target = int32(max(f.advice.Replicas, f.needed(max(f.usual, f.newest))))
 }
 
 // needed is the replicas for a rate that is as good as certain.
-func (o outset) needed(rate float64, redundancy int) int {
-	n := math.Ceil(rate/o.capacity.Rate*(1-tolerance)) + float64(redundancy)
+func (o outset) needed(rate float64) int {
+	n := math.Ceil(rate/o.capacity.Rate*(1-tolerance)) + float64(o.redundancy)
 	return max(int(min(n, float64(o.most))), o.floor)
 }
 
@@ -209,11 +228,11 @@ func (o outset) rate(at time.Time) float64 {
 }
 
 // average is the replicas of the next 24 hours by the hour, on average, rounded: what the forecast costs.
-func (o outset) average(now time.Time, redundancy int) int32 {
+func (o outset) average(now time.Time) int32 {
 	const hours = 24
 	sum := 0
 	for h := range hours {
-		sum += o.needed(o.rate(now.Add(time.Duration(h)*time.Hour))/replicaFill, redundancy)
+		sum += o.needed(o.rate(now.Add(time.Duration(h)*time.Hour)) / replicaFill)
 	}
 	return int32((sum + hours/2) / hours)
 }
@@ -243,7 +262,6 @@ func (f foreseen) evidence() string {
 }
 
 func (f foreseen) steps(c judge) []Step {
-	o := c.o.Forecast
 	step := func(name, value string) Step { return Step{"replicas", name, value} }
 	out := []Step{
 		step("requests/s now", short(f.newest)),
@@ -258,7 +276,7 @@ func (f foreseen) steps(c judge) []Step {
 	}
 	return append(out,
 		step("run", decimal(f.advice.Cost.Run)),
-		step("may be lost", fmt.Sprint(o.Redundancy)),
+		step("may be lost", fmt.Sprint(f.redundancy)),
 		step("floor", fmt.Sprint(f.floor)),
 		step("at most", fmt.Sprint(f.most)),
 		step("decided by", string(f.advice.Reason)),

@@ -40,7 +40,7 @@ func (c judge) setting() (setting, *fleet.Hold) {
 		rates[h] = o.rate(c.now.Add(time.Duration(h) * time.Hour))
 		s.low, s.high = min(s.low, rates[h]), max(s.high, rates[h])
 	}
-	s.want.Min = int32(o.needed(s.low, c.o.Forecast.Redundancy))
+	s.want.Min = int32(o.needed(s.low))
 	s.want.Max = max(int32(s.Max), s.want.Min)
 	c.byCPU(&s, rates[:])
 	return s, nil

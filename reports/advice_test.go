@@ -2,6 +2,7 @@ package reports_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,5 +95,26 @@ func TestAdviceEverywhere(t *testing.T) {
 	p.Assessments[0].Holds = []fleet.Hold{{Reason: fleet.HoldGPU, Detail: "not measured for long enough"}}
 	if s := reports.Summarize(p); !strings.Contains(s.GPU, "unknown, connect dcgm-exporter") {
 		t.Errorf("held as unknown: %s", s.GPU)
+	}
+}
+
+// TestAutoscalerAdvice: it stands beside that of GPUs, with its money, and is not told of where GPUs are.
+func TestAutoscalerAdvice(t *testing.T) {
+	p := imaging()
+	const text = "HPA imaging: minReplicas 2 -> 4, maxReplicas 10 -> 7, target 80 % -> 62 % CPU"
+	p.Assessments[0].Advice = append(p.Assessments[0].Advice, optimizer.Advice{Saving: dollars(-20.5), Advice: recommender.Advice{
+		Reason: fleet.ReplicaForecast, Text: text, Before: "it keeps what you set", Evidence: "60 to 90 requests/s", MilliReplicas: -400}})
+	var plan, explained bytes.Buffer
+	if err := errors.Join(reports.PlanText(&plan, p), reports.ExplainText(&explained, p.Assessments[0], p)); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{plan.String(), explained.String()} {
+		flat := strings.Join(strings.Fields(got), " ")
+		if !strings.Contains(flat, text+": costs $20.50 more a month") || !strings.Contains(flat, "because 60 to 90 requests/s first it keeps what you set") {
+			t.Errorf("it lacks the advice:\n%s", got)
+		}
+	}
+	if s := reports.Summarize(p); strings.Contains(s.GPU, "HPA") {
+		t.Errorf("told of as of a GPU: %s", s.GPU)
 	}
 }

@@ -195,6 +195,9 @@ func gpus(p optimizer.Plan) string {
 			unknown += n
 		}
 		for _, adv := range a.Advice {
+			if adv.Reason != fleet.GPUUnderused {
+				continue
+			}
 			advice = append(advice, "; "+a.Ref.Name+": "+adv.Text+relief(adv.Saving))
 		}
 	}

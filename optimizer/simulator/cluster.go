@@ -39,13 +39,25 @@ func (c *Cluster) Observe(context.Context) (fleet.Snapshot, error) {
 	s := fleet.Snapshot{At: c.now, Nodes: slices.Clone(c.nodes)}
 	for _, m := range c.models {
 		if !m.since.After(c.now) {
-			s.Workloads = append(s.Workloads, m.Workload)
+			s.Workloads = append(s.Workloads, m.seenAt(c.now))
 		}
 	}
 	for _, b := range c.bounds {
 		s.Bounds = append(s.Bounds, c.charged(b, s.Workloads))
 	}
 	return s, nil
+}
+
+// seenAt is the workload with its pods ready or not.
+func (m model) seenAt(now time.Time) fleet.Workload {
+	w := m.Workload
+	if m.startup > 0 {
+		w.Pods = slices.Clone(w.Pods)
+		for i, p := range w.Pods {
+			w.Pods[i].Ready = !now.Before(p.Created.Add(m.startup))
+		}
+	}
+	return w
 }
 
 // Policies gives the documents of the file as they stand.
@@ -67,7 +79,7 @@ func (c *Cluster) Apply(_ context.Context, ch optimizer.Change) error {
 	}
 	m.Workload = ch.To
 	if ch.To.Capacity != ch.From.Capacity {
-		nodes, ok := c.room(m.Workload, i)
+		nodes, ok := c.room(m.Workload, len(m.Pods), i)
 		if !ok {
 			return fmt.Errorf("no %s node has room for another pod of %s; give its pool in the fleet file a larger count", ch.To.Capacity, ch.Ref)
 		}
@@ -75,7 +87,27 @@ func (c *Cluster) Apply(_ context.Context, ch optimizer.Change) error {
 			m.Pods[p].Node = nodes[p]
 		}
 	}
+	if err := c.add(&m); err != nil {
+		return err
+	}
 	c.models[i] = m
+	return nil
+}
+
+// add makes the pods that a model's replicas ask for beside those that it has.
+func (c *Cluster) add(m *model) error {
+	missing := int(m.Replicas) - len(m.Pods)
+	if missing <= 0 {
+		return nil
+	}
+	nodes, ok := c.room(m.Workload, missing, -1)
+	if !ok {
+		return fmt.Errorf("no node has room for another pod of %s; give its pool in the fleet file a larger count", m.Ref)
+	}
+	m.Pods = slices.Clone(m.Pods)
+	for _, node := range nodes {
+		m.Pods = append(m.Pods, c.pod(*m, len(m.Pods), node, c.now))
+	}
 	return nil
 }
 

@@ -76,13 +76,15 @@ type workloadDoc struct {
 // usageDoc is what a workload uses. Requests and work are of all its pods together and are shared by
 // them; idleCPU and memory are of each pod.
 type usageDoc struct {
-	Requests      *curveDoc  `yaml:"requests"` // a second
-	CPUPerRequest string     `yaml:"cpuPerRequest"`
-	Work          *curveDoc  `yaml:"work"` // cores
-	IdleCPU       string     `yaml:"idleCPU"`
-	Memory        *memoryDoc `yaml:"memory"`
-	GPU           *curveDoc  `yaml:"gpu"`     // share of time busy; none: no exporter measures it
-	Stopped       string     `yaml:"stopped"` // how long before the end measurements stopped
+	Requests      *curveDoc   `yaml:"requests"` // a second
+	CPUPerRequest string      `yaml:"cpuPerRequest"`
+	Work          *curveDoc   `yaml:"work"` // cores
+	IdleCPU       string      `yaml:"idleCPU"`
+	Latency       *latencyDoc `yaml:"latency"` // none: it is not measured
+	Startup       string      `yaml:"startup"` // from when a pod is made until it answers
+	Memory        *memoryDoc  `yaml:"memory"`
+	GPU           *curveDoc   `yaml:"gpu"`     // share of time busy; none: no exporter measures it
+	Stopped       string      `yaml:"stopped"` // how long before the end measurements stopped
 }
 
 type curveDoc struct {
@@ -94,6 +96,12 @@ type curveDoc struct {
 	Growth     float64  `yaml:"growth"` // a week, as a share
 	Bursts     float64  `yaml:"bursts"` // share of windows
 	BurstTimes float64  `yaml:"burstTimes"`
+}
+
+// latencyDoc is what a request takes: base where nothing else is asked, more and more up to what one pod answers.
+type latencyDoc struct {
+	Base  string  `yaml:"base"`
+	Limit float64 `yaml:"limit"` // requests a second of one pod
 }
 
 type memoryDoc struct {

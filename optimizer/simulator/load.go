@@ -20,8 +20,10 @@ type load struct {
 	perRequest  float64 // seconds of CPU
 	work        curve   // cores, of all pods together
 	idle        float64 // cores, of each pod
-	memory      memory  // bytes, of each pod
-	gpu         curve   // share of time busy
+	latency     latency
+	startup     time.Duration // until a pod answers
+	memory      memory        // bytes, of each pod
+	gpu         curve         // share of time busy
 	hasGPU      bool
 	since       time.Time // when it began to run
 	stopped     time.Duration
@@ -29,6 +31,22 @@ type load struct {
 }
 
 type memory struct{ base, peak, perWeek, noise float64 }
+
+// latency is what a request takes in one pod, in seconds; the zero value is not measured.
+type latency struct{ base, limit float64 }
+
+// at is the mean latency at so many requests a second: base at none, and as in a queue more towards the limit.
+//
+//	base 10 ms, limit 40:   0: 10 ms   20: 20 ms   36: 100 ms   39.6 and more: 1 s
+func (l latency) at(rate float64) float64 {
+	const most = 0.99 // of the limit: beyond it nobody waits any longer
+	return l.base / (1 - min(rate/l.limit, most))
+}
+
+// answers tells whether a pod is up in the window that ends at t.
+func (l load) answers(p fleet.Pod, t time.Time) bool {
+	return !t.Add(-Step).Before(p.Created.Add(l.startup))
+}
 
 func (l load) untilBefore(end time.Time) time.Time {
 	if l.stopped == 0 {

@@ -96,6 +96,15 @@ func buildLoad(c *checker, w workloadDoc, i int) load {
 	if u.Stopped != "" {
 		l.stopped = duration(u.Stopped, "stopped", fault)
 	}
+	if u.Startup != "" {
+		l.startup = duration(u.Startup, "startup", fault)
+	}
+	if u.Latency != nil {
+		l.latency = latency{duration(u.Latency.Base, "latency", fault).Seconds(), u.Latency.Limit}
+		if !(l.latency.base > 0 && l.latency.limit > 0 && l.latency.limit <= 1e6) {
+			fault("latency", "latency is like {base: 10ms, limit: 40}, the limit in requests a second of one pod")
+		}
+	}
 	if u.Memory == nil {
 		fault("memory", "usage needs memory")
 		return l

@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -26,12 +27,16 @@ func place(c *checker, s *spec) {
 		}
 		m.Capacity = s.nodes[at.first].Capacity
 		for n, node := range nodes {
-			m.Pods = append(m.Pods, fleet.Pod{
-				Name: fmt.Sprintf("%s-%06x-%03d", m.Ref.Name, uint64(s.dice.of(m.Ref.String()))>>40, n),
-				UID:  fmt.Sprintf("%s-%d", m.UID, n), Node: s.nodes[node].Name,
-				Ready: true, Created: m.since, Shape: m.Template,
-			})
+			m.Pods = append(m.Pods, s.pod(*m, n, s.nodes[node].Name, m.since.Add(-m.startup)))
 		}
+	}
+}
+
+// pod is the n-th pod of a model.
+func (s *spec) pod(m model, n int, node string, created time.Time) fleet.Pod {
+	return fleet.Pod{
+		Name: fmt.Sprintf("%s-%06x-%03d", m.Ref.Name, uint64(s.dice.of(m.Ref.String()))>>40, n),
+		UID:  fmt.Sprintf("%s-%d", m.UID, n), Node: node, Ready: true, Created: created, Shape: m.Template,
 	}
 }
 
@@ -75,9 +80,8 @@ func spread(pod fleet.Resources, n int, free []fleet.Resources, may func(node in
 	return out, true
 }
 
-// room finds nodes of w's capacity for its pods, beside the pods of every workload but the i-th,
-// which is w as it was.
-func (c *Cluster) room(w fleet.Workload, i int) ([]string, bool) {
+// room finds nodes of w's capacity for so many pods of its, beside the pods of every workload but the i-th; -1: of all.
+func (c *Cluster) room(w fleet.Workload, pods, i int) ([]string, bool) {
 	free := allocatable(c.nodes)
 	for j, m := range c.models {
 		for _, p := range m.Pods {
@@ -86,7 +90,7 @@ func (c *Cluster) room(w fleet.Workload, i int) ([]string, bool) {
 			}
 		}
 	}
-	at, ok := spread(w.Current().Requests(), len(w.Pods), free, func(n int) bool { return c.nodes[n].Capacity == w.Capacity })
+	at, ok := spread(w.Current().Requests(), pods, free, func(n int) bool { return c.nodes[n].Capacity == w.Capacity })
 	names := make([]string, 0, len(at))
 	for _, n := range at {
 		names = append(names, c.nodes[n].Name)

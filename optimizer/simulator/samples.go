@@ -28,7 +28,7 @@ func (c *Cluster) Samples(ctx context.Context, since, until time.Time) ([]fleet.
 
 // most is how many samples there can be: making room for them once is a third of the run time.
 func (c *Cluster) most(since, until time.Time) int {
-	const signals = 4
+	const signals = 5
 	n := 0
 	for _, m := range c.models {
 		n += len(m.Pods) * signals
@@ -56,8 +56,17 @@ func (c *Cluster) windows(ctx context.Context, since, until time.Time, visit fun
 				continue
 			}
 			all := m.demand(middle, c.start, c.dice.of(m.UID))
+			up := 0
+			for _, p := range m.Pods {
+				if m.answers(p, at) {
+					up++
+				}
+			}
 			for j, p := range m.Pods {
-				visit(m, p, at, m.share(all, len(m.Pods), p.Shape.Containers[0].Limits, middle, c.start, own[i][j]))
+				if !m.answers(p, at) {
+					continue
+				}
+				visit(m, p, at, m.share(all, up, p.Shape.Containers[0].Limits, middle, c.start, own[i][j]))
 			}
 		}
 	}
@@ -89,6 +98,9 @@ func (m model) samples(out []fleet.Sample, p fleet.Pod, at time.Time, u use) []f
 	with := func(s fleet.Sample, signal fleet.Signal, mean, most float64) {
 		s.Signal, s.Mean, s.Max = signal, mean, most
 		out = append(out, s)
+	}
+	if m.latency.base > 0 && u.rate > 0 {
+		with(pod, fleet.Latency, m.latency.at(u.rate), m.latency.at(u.rateMax))
 	}
 	if m.hasRequests {
 		with(pod, fleet.Requests, u.rate, u.rateMax)

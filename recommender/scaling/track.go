@@ -191,11 +191,7 @@ func (t *Track) advised(o *outlook) int {
 // floor is what needs no forecast: the newest window at the target share, and the highest of the last
 // eight at full capacity, so that a dip is not taken for the end of a day.
 func (t *Track) floor() int {
-	high := float32(0)
-	for _, r := range t.s.Recent {
-		high = max(high, r)
-	}
-	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(float64(high), t.capacity()))
+	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(t.High(), t.capacity()))
 }
 
 // Windows is how many windows were added.
