@@ -79,7 +79,7 @@ func (c judge) outset() (outset, *fleet.Hold) {
 		hold := held(fleet.HoldShortHistory, "requests were not measured for five whole minutes yet")
 		return outset{}, &hold
 	}
-	o := outset{d: d, capacity: k, floor: int(max(c.o.Floor, 1)), most: c.most(d, k)}
+	o := outset{d: d, capacity: k, floor: int(max(c.o.Floor, c.w.Budgeted, 1)), most: c.most(d, k)}
 	now, _ := c.h.Distribution(c.w.Ref, "", fleet.Requests, loadWindow, c.now)
 	o.newest = now.Total
 	o.track, o.redundancy = s.load.track, c.o.Forecast.Redundancy
@@ -126,7 +126,7 @@ func (c judge) most(d Distribution, k capacity) int {
 	case ceiling > 0:
 		most = ceiling
 	}
-	return max(most, int(c.o.Floor), 1)
+	return max(most, int(c.o.Floor), int(c.w.Budgeted), 1)
 }
 
 // ahead is the advice of the window that asks for most of those that begin from now until a while ahead, the end of

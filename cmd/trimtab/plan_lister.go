@@ -67,7 +67,7 @@ func (l *lister) narrowed(req *http.Request, what string) *http.Request {
 	return out
 }
 
-// judged makes a list of the one namespace, does without nodes where they may not be seen, and ends the whole
+// judged makes a list of the one namespace, does without nodes and budgets where they may not be seen, and ends the whole
 // where anything else is refused.
 func (l *lister) judged(req *http.Request, res *http.Response, what string) (*http.Response, error) {
 	switch {
@@ -82,6 +82,10 @@ func (l *lister) judged(req *http.Request, res *http.Response, what string) (*ht
 		res.Body.Close()
 		l.once("nodes may not be listed with this kubeconfig, so that prices are not known: list them with a role that may")
 		return reply(req, http.StatusOK, listOf("Node", "")), nil
+	case res.StatusCode == http.StatusForbidden && what == "poddisruptionbudgets":
+		res.Body.Close()
+		l.once("PodDisruptionBudgets may not be listed with this kubeconfig, so that what they keep running is not known")
+		return reply(req, http.StatusOK, strings.Replace(listOf("PodDisruptionBudget", ""), `"v1"`, `"policy/v1"`, 1)), nil
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusNotFound:
 		defer res.Body.Close()
 		err := l.refused(res, what)

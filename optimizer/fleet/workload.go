@@ -60,6 +60,7 @@ type Workload struct {
 	Capacity   Capacity          `json:"capacity,omitempty"`   // of the nodes under its pods; empty: mixed or unknown
 	Owners     []Owner           `json:"owners,omitempty"`     // sorted by field, kind and name
 	Autoscaler Autoscaler        `json:"autoscaler,omitzero"`  // of replicas; zero where there is none, or more than one
+	Budgeted   int32             `json:"budgeted,omitempty"`   // the fewest replicas of which its PodDisruptionBudgets let one go; 0: they ask for none
 	RollingOut bool              `json:"rollingOut,omitempty"` // pods of two templates live side by side
 	Unrollable string            `json:"unrollable,omitempty"` // why a new pod template would lose requests, and which field to set; empty: it would not
 	// TolerateSpot tells that the pods may run on the spot nodes as they are; without it a move needs a toleration.

@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
@@ -43,6 +44,7 @@ type Cluster struct {
 	nodes        feed[*node]
 	namespaces   feed[*namespace]
 	autoscalers  feed[*autoscaler]
+	disruptions  feed[*disruption]
 	limitRanges  feed[*limitRange]
 	quotas       feed[*quota]
 	services     feed[*service]
@@ -75,6 +77,8 @@ func (c *Cluster) watchWorkloads(client kubernetes.Interface, log *slog.Logger) 
 	c.services = add(c, watchAll(log, client, core("services"), client.CoreV1().Services(every), readService))
 	hpas := api[*autoscalingv2.HorizontalPodAutoscalerList](client.AutoscalingV2().HorizontalPodAutoscalers(every))
 	c.autoscalers = add(c, watchAll(log, client, group("autoscaling", "horizontalpodautoscalers"), hpas, readAutoscaler))
+	budgets := api[*policyv1.PodDisruptionBudgetList](client.PolicyV1().PodDisruptionBudgets(every))
+	c.disruptions = add(c, watchAll(log, client, group("policy", "poddisruptionbudgets"), budgets, readDisruption))
 }
 
 // watchPlaces sets up where it runs and what is allowed there.

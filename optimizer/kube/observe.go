@@ -59,7 +59,7 @@ func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
 	for _, n := range nodes {
 		bought[n.Name] = n.seen.Capacity
 	}
-	spot := newSpotNodes(nodes)
+	spot, budgets := newSpotNodes(nodes), c.disruptions.all()
 	out := make([]fleet.Workload, 0, len(all))
 	for _, w := range all {
 		seen := w.seen
@@ -68,6 +68,7 @@ func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
 		if one := set[seen.Ref]; len(one) == 1 {
 			seen.Autoscaler = one[0]
 		}
+		seen.Budgeted = leastOf(w, budgets)
 		seen.Capacity = common(seen.Pods, bought)
 		seen.TolerateSpot = w.toleratesSpot(spot.open)
 		if seen.Ref.Kind == "Deployment" {

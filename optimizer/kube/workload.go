@@ -13,7 +13,8 @@ import (
 // workload is one Deployment or StatefulSet.
 type workload struct {
 	metav1.ObjectMeta
-	seen fleet.Workload // what its own object says; the rest is joined by Observe
+	seen      fleet.Workload // what its own object says; the rest is joined by Observe
+	podLabels map[string]string
 	placement
 }
 
@@ -37,6 +38,7 @@ func readStatefulSet(s *appsv1.StatefulSet, manager string) *workload {
 func readWorkload(kind string, o *metav1.ObjectMeta, t *corev1.PodTemplateSpec, manager string) *workload {
 	return &workload{
 		ObjectMeta: identity(o),
+		podLabels:  t.Labels,
 		placement:  readPlacement(&t.Spec),
 		seen: fleet.Workload{
 			Ref:      fleet.Ref{Namespace: o.Namespace, Kind: kind, Name: o.Name},
