@@ -132,6 +132,16 @@ func TestForecastGrowsBeforeTheRise(t *testing.T) {
 	}
 }
 
+// TestForecastKeepsWhatABudgetAsksFor: so that one of its pods can be evicted.
+func TestForecastKeepsWhatABudgetAsksFor(t *testing.T) {
+	w, o := server(6), foreseeing(Forecast{Capacity: 40})
+	w.Budgeted = 4
+	recs, _ := Recommend(w, serving(t, w, noon, 1, flat(60)), o, noon)
+	if len(recs) != 1 || recs[0].Target.Replicas != 4 {
+		t.Errorf("%+v", recs)
+	}
+}
+
 // TestForecastHolds: nothing is guessed.
 func TestForecastHolds(t *testing.T) {
 	slow := func(w fleet.Workload) *History { return serving(t, w, noon, 1, flat(200)) } // 67 a pod: 200 ms

@@ -159,7 +159,7 @@ func TestLocalPlan(t *testing.T) {
 func TestLocalPlanOfOneNamespace(t *testing.T) {
 	l := articleLists(t)
 	ns := l.objects["namespaces"][0].(*corev1.Namespace).Name
-	l.forbid = []string{"/api/v1/nodes", "/api/v1/namespaces", "/api/v1/pods", "/apis/apps/v1/deployments"}
+	l.forbid = []string{"/api/v1/nodes", "/api/v1/namespaces", "/api/v1/pods", "/apis/apps/v1/deployments", "/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets"}
 	api := httptest.NewServer(l)
 	defer api.Close()
 	var said bytes.Buffer
@@ -168,7 +168,7 @@ func TestLocalPlanOfOneNamespace(t *testing.T) {
 	if err != nil || len(a.Plan.Assessments) == 0 {
 		t.Fatalf("%d workloads, %v", len(a.Plan.Assessments), err)
 	}
-	for _, want := range []string{"nodes may not be listed", "note: no requests of model servers", "read "} {
+	for _, want := range []string{"nodes may not be listed", "PodDisruptionBudgets may not be listed", "note: no requests of model servers", "read "} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("%q was not said:\n%s", want, said.String())
 		}
