@@ -16,10 +16,10 @@ type Finding struct {
 }
 
 // fineCPU speaks where right-sizing measured containers and none is worth a change.
-func (c judge) fineCPU() *Finding {
+func (c *judge) fineCPU() *Finding {
 	f := &Finding{Reason: fleet.CPUUnderused}
 	for _, k := range c.containers() {
-		d, hold := c.measured(k.Name, fleet.CPU, "cpu of "+k.Name)
+		d, hold := c.measured(k.Name, fleet.CPU, "cpu of ")
 		request := c.request(k)
 		if hold != nil || request <= 0 {
 			continue
@@ -54,7 +54,7 @@ func (u *gpuUse) finding() *Finding {
 }
 
 // fineReplicas speaks where requests were measured, as d if at all, and every replica is needed.
-func (c judge) fineReplicas(d Distribution, measured bool) *Finding {
+func (c *judge) fineReplicas(d Distribution, measured bool) *Finding {
 	f, floor := &Finding{Reason: fleet.FewRequests}, max(c.o.Floor, 1)
 	ready := c.w.Ready()
 	if measured && ready > 0 {

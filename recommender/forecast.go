@@ -57,7 +57,7 @@ type outset struct {
 }
 
 // outset gathers it, or says what is missing.
-func (c judge) outset() (outset, *fleet.Hold) {
+func (c *judge) outset() (outset, *fleet.Hold) {
 	s, ok := c.h.series(c.w.Ref, "", fleet.Requests)
 	if !ok {
 		hold := held(fleet.HoldNoMetrics, neverAnswered)
@@ -97,7 +97,7 @@ func (o outset) filled(share float64) outset {
 
 const neverAnswered = "requests were never measured; annotate the pods with prometheus.io/scrape: \"true\""
 
-func (c judge) capacity(l *load) (capacity, bool) {
+func (c *judge) capacity(l *load) (capacity, bool) {
 	if r := c.o.Forecast.Capacity; r > 0 {
 		return capacity{scaling.Capacity{Rate: r}, true}, true
 	}
@@ -111,7 +111,7 @@ func (c judge) capacity(l *load) (capacity, bool) {
 // most is the replicas that may be asked for: the policy's ceiling; without one twice as many as served at once in
 // the window, against a capacity that is far too low. Where a replica is only known to answer at least so much,
 // those that served are enough for what came, so that no more are asked for.
-func (c judge) most(d Distribution, k capacity) int {
+func (c *judge) most(d Distribution, k capacity) int {
 	most, ceiling := growAtMost*max(int(c.w.Replicas), d.Pods), int(c.o.Forecast.Ceiling)
 	switch served := most / growAtMost; {
 	case c.w.Autoscaler.Name != "": // the most is what is asked for
@@ -148,7 +148,7 @@ func (o outset) ahead(now time.Time, while time.Duration) (a scaling.Advice, unt
 
 // forecast is how many replicas a workload should have now: as many as the window that asks for most needs before
 // another replica could answer, and no fewer than the next hour needs. Crowding is as that of replicas.
-func (c judge) forecast() (r ruling, crowding float64) {
+func (c *judge) forecast() (r ruling, crowding float64) {
 	if o, ok := autoscaler(c.w, "replicas"); ok {
 		if c.w.Autoscaler.Name == "" {
 			return holding(fleet.HoldAutoscaler, fmt.Sprintf("%s %s sets the replicas, and how it is set could not be read", o.Kind, o.Name)), 1
@@ -178,7 +178,7 @@ type foreseen struct {
 	average int32 // over the next 24 hours
 }
 
-func (c judge) foresee() (foreseen, *fleet.Hold) {
+func (c *judge) foresee() (foreseen, *fleet.Hold) {
 	if c.w.Ready() == 0 {
 		hold := held(fleet.HoldNoMetrics, "no replica is ready, so none can be judged by its requests")
 		return foreseen{}, &hold
@@ -198,7 +198,7 @@ func (c judge) foresee() (foreseen, *fleet.Hold) {
 
 // calm is the target where replicas are to go: with what the next hour and the last 40 minutes ask for of replicas that
 // are filled less, so that what is stopped is not started again for a little more; and at most half go at once.
-func (f *foreseen) calm(c judge) {
+func (f *foreseen) calm(c *judge) {
 	less := foreseen{outset: f.outset.filled(keepFill)}
 	less.look(c, max(c.o.Forecast.Lead, keepAhead))
 	target := max(less.target, int32(less.needed(f.track.High()/replicaFill)))
@@ -208,7 +208,7 @@ func (f *foreseen) calm(c judge) {
 
 // look is the target for a stretch of time: what is foreseen, but enough for what the hours that begin in it usually
 // bring and for what came in the last five minutes.
-func (f *foreseen) look(c judge, while time.Duration) {
+func (f *foreseen) look(c *judge, while time.Duration) {
 	f.advice, f.until, f.usual = f.ahead(c.now, while)
 	f.target = int32(max(f.advice.Replicas, f.needed(max(f.usual, f.newest))))
 }
@@ -261,7 +261,7 @@ func (f foreseen) evidence() string {
 	return text
 }
 
-func (f foreseen) steps(c judge) []Step {
+func (f foreseen) steps(c *judge) []Step {
 	step := func(name, value string) Step { return Step{"replicas", name, value} }
 	out := []Step{
 		step("requests/s now", short(f.newest)),

@@ -28,7 +28,7 @@ type setting struct {
 
 // setting is for an autoscaler that holds all week: min for its quietest hour, max for its busiest with the errors
 // of an autoscaler on top, and a target that leaves room for the rises within the lead time.
-func (c judge) setting() (setting, *fleet.Hold) {
+func (c *judge) setting() (setting, *fleet.Hold) {
 	o, hold := c.outset()
 	if hold != nil {
 		return setting{}, hold
@@ -48,7 +48,7 @@ func (c judge) setting() (setting, *fleet.Hold) {
 
 // byCPU says the target in CPU. What a replica uses is never reckoned to be more than was seen: with a higher target
 // an autoscaler would come too late.
-func (c judge) byCPU(s *setting, rates []float64) {
+func (c *judge) byCPU(s *setting, rates []float64) {
 	is := c.w.Autoscaler
 	use, rate, ok := c.cpuAtHigh(is.Container)
 	for _, k := range c.containers() {
@@ -97,7 +97,7 @@ func (s setting) moves(is fleet.Autoscaler) string {
 
 // autoscalerAdvice says what the workload's HorizontalPodAutoscaler should be set to. Trimtab writes nobody's
 // autoscaler.
-func (c judge) autoscalerAdvice() []Advice {
+func (c *judge) autoscalerAdvice() []Advice {
 	if !c.advisesAutoscaler() {
 		return nil
 	}
@@ -115,13 +115,13 @@ func (c judge) autoscalerAdvice() []Advice {
 	}}
 }
 
-func (c judge) advisesAutoscaler() bool {
+func (c *judge) advisesAutoscaler() bool {
 	return c.o.ReduceReplicas && c.o.Forecast != nil && c.w.Autoscaler.Name != ""
 }
 
 // ruledAutoscaler says that the autoscaler is set as it should be, or why nothing can be said of it; nothing where
 // there is advice.
-func (c judge) ruledAutoscaler() ruling {
+func (c *judge) ruledAutoscaler() ruling {
 	s, hold := c.setting()
 	name := "HPA " + c.w.Autoscaler.Name
 	switch {
@@ -134,7 +134,7 @@ func (c judge) ruledAutoscaler() ruling {
 }
 
 // beforeSetting is what to look at first.
-func (c judge) beforeSetting(s setting) string {
+func (c *judge) beforeSetting(s setting) string {
 	first := "it keeps what you set: change it, or the manifest that it comes from"
 	for _, o := range c.w.Owners {
 		if o.Field == "replicas" && o.Kind != "HorizontalPodAutoscaler" && o.Kind != "FieldManager" {
@@ -182,7 +182,7 @@ func tenths(v float64) string { return decimal(math.Round(v*10) / 10) }
 
 // cpuEnd is the requests per second at which the CPU limits of a replica would be used up, if its use grew with
 // its requests; false where something of that is not known.
-func (c judge) cpuEnd() (float64, bool) {
+func (c *judge) cpuEnd() (float64, bool) {
 	use, rate, ok := c.cpuAtHigh("")
 	var limits int64
 	for _, k := range c.containers() {
@@ -199,7 +199,7 @@ func (c judge) cpuEnd() (float64, bool) {
 
 // cpuAtHigh is the CPU in cores that a container (empty: all together) of the busiest replica used in the busiest
 // hundredth of the window, and the requests per second that it answered then.
-func (c judge) cpuAtHigh(container string) (use, rate float64, ok bool) {
+func (c *judge) cpuAtHigh(container string) (use, rate float64, ok bool) {
 	const busy = 0.99
 	d, some := c.h.Distribution(c.w.Ref, "", fleet.Requests, c.o.Window, c.now)
 	if !some || !(d.Percentile(busy) > 0) {

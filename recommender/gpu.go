@@ -77,7 +77,7 @@ type gpuUse struct {
 // gpuUse measures the GPUs, or says why they are not known; neither where there is nothing to judge. A serving pod
 // can sit at a tenth of its CPU while it keeps its GPU busy, so its CPU says nothing, and without measurements of
 // every GPU nothing else does.
-func (c judge) gpuUse() (*gpuUse, *fleet.Hold) {
+func (c *judge) gpuUse() (*gpuUse, *fleet.Hold) {
 	n := gpus(c.w)
 	if n == 0 || !c.o.RightSize {
 		return nil, nil
@@ -86,7 +86,7 @@ func (c judge) gpuUse() (*gpuUse, *fleet.Hold) {
 	var wanted float64
 	for i := range n {
 		name := fleet.GPUName(i)
-		d, hold := c.measured(name, fleet.GPU, "busy share of "+name)
+		d, hold := c.measured(name, fleet.GPU, "busy share of ")
 		if hold != nil {
 			return nil, c.gpuUnknown(n, *hold)
 		}
@@ -102,7 +102,7 @@ func (c judge) gpuUse() (*gpuUse, *fleet.Hold) {
 }
 
 // gpuUnknown is the one hold of GPUs that were not measured, or not well enough.
-func (c judge) gpuUnknown(n int64, why fleet.Hold) *fleet.Hold {
+func (c *judge) gpuUnknown(n int64, why fleet.Hold) *fleet.Hold {
 	detail := "connect dcgm-exporter to see whether they are busy"
 	if slices.ContainsFunc(c.h.workloads[c.w.Ref], func(s *series) bool { return s.signal == fleet.GPU }) {
 		detail = "whether they are busy is not known well enough: " + why.Detail

@@ -30,7 +30,7 @@ type Device struct {
 //
 // Nobody is told to share what is shared already.
 func AdviseOn(w fleet.Workload, h *History, o Options, on Device, now time.Time) []Advice {
-	c := judge{w: w, h: h, o: o, now: now}
+	c := &judge{w: w, h: h, o: o, now: now}
 	if _, held := c.gate(); held {
 		return nil
 	}
@@ -43,11 +43,11 @@ func AdviseOn(w fleet.Workload, h *History, o Options, on Device, now time.Time)
 }
 
 // remember adds what is known of the card and of its memory in use; of several GPUs, only if all were measured.
-func (c judge) remember(u *gpuUse, on Device) {
+func (c *judge) remember(u *gpuUse, on Device) {
 	u.part, u.parts = on.Part, u.parts || on.Part
 	var memory []float64
 	for _, name := range u.names {
-		d, hold := c.measured(name, fleet.GPUMemory, "memory of "+name)
+		d, hold := c.measured(name, fleet.GPUMemory, "memory of ")
 		if hold != nil {
 			memory = nil
 			break

@@ -28,7 +28,7 @@ const (
 )
 
 // fixed is the limits of a container that do not move, above which no request may go; zero: none.
-func (c judge) fixed(k fleet.Container) fleet.Resources {
+func (c *judge) fixed(k fleet.Container) fleet.Resources {
 	stated, _ := c.w.Template.Container(k.Name)
 	out := fleet.Resources{MilliCPU: k.Limits.MilliCPU, Memory: k.Limits.Memory}
 	if c.o.Limits == LimitsStay {
@@ -56,7 +56,7 @@ type limiting struct {
 
 // fitLimits lets the limits of a container follow the requests that f asks for. Where the two are equal the request
 // is raised to what the limit needs. D is its CPU.
-func (c judge) fitLimits(f *fit, k fleet.Container, d Distribution) {
+func (c *judge) fitLimits(f *fit, k fleet.Container, d Distribution) {
 	stated, _ := c.w.Template.Container(k.Name)
 	if c.o.Limits == LimitsStay {
 		return
@@ -152,7 +152,7 @@ func inProportion(n, a, b int64) int64 {
 
 // limitCPU is what is known of a CPU limit. Use that reached it, or was throttled, says nothing of what was wanted,
 // so that no limit is lowered by it.
-func (c judge) limitCPU(k fleet.Container, d Distribution) limiting {
+func (c *judge) limitCPU(k fleet.Container, d Distribution) limiting {
 	peak := d.Peak * c.crowding * 1000
 	l := limiting{rule: c.o.Limits, step: 1, now: k.Limits.MilliCPU,
 		least: ceil(peak * (1 + c.o.Margin)), wanted: ceil(peak * (1 + limitHeadroom))}
@@ -165,7 +165,7 @@ func (c judge) limitCPU(k fleet.Container, d Distribution) limiting {
 }
 
 // limitMemory is what is known of a memory limit for a request; false where that is too little.
-func (c judge) limitMemory(k fleet.Container, request int64) (limiting, bool) {
+func (c *judge) limitMemory(k fleet.Container, request int64) (limiting, bool) {
 	d, hold := c.measured(k.Name, fleet.Memory, "memory of "+k.Name)
 	if hold != nil {
 		return limiting{}, false

@@ -23,6 +23,8 @@ type standing struct {
 	container string
 	cpu       sizing.Standing
 	memory    sizing.MemoryStanding
+	fit       *fit // what it came to last; nil: nothing yet
+	on        grounds
 }
 
 // plannerKey tells options apart: a zone that was looked up twice is two pointers.
@@ -72,9 +74,26 @@ func (p *Plans) planner(o sizing.Options) *sizing.Planner {
 	return planner
 }
 
-// cpu is the advice on the CPU of a container that requests live cores, by a policy's options.
-func (p *Plans) cpu(s *series, st *standing, o sizing.Options, now time.Time, live float64) (sizing.Explanation, bool) {
-	return p.planner(o).Advise(s.profile, &st.cpu, now.Unix(), live, s.latest())
+// plan is one container's CPU and what is asked about it.
+type plan struct {
+	planner      *sizing.Planner
+	profile      *sizing.Profile
+	standing     *sizing.Standing
+	at           int64
+	live, latest float64 // cores
+}
+
+// plan asks about the CPU of a container that requests live cores, by a policy's options.
+func (p *Plans) plan(st *standing, s *series, o sizing.Options, now time.Time, live float64) plan {
+	return plan{p.planner(o), s.profile, &st.cpu, now.Unix(), live, s.latest()}
+}
+
+func (p plan) due() (due, ok bool) {
+	return p.planner.Due(p.profile, p.standing, p.at, p.live, p.latest)
+}
+
+func (p plan) advise() (sizing.Explanation, bool) {
+	return p.planner.Advise(p.profile, p.standing, p.at, p.live, p.latest)
 }
 
 // advised is the advice on its memory, of which live bytes are requested.

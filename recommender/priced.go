@@ -3,6 +3,7 @@ package recommender
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // priced sizes containers by a plan in money over the hours of the week, up and down, and memory by the price of
 // an excess. It notes in the plans what is in force, by which the plan's budget of changes is counted.
-func (c judge) priced() ruling {
+func (c *judge) priced() ruling {
 	rec, fine := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUPlan}, &Finding{Reason: fleet.CPUPlan}
 	var holds []fleet.Hold
 	var said []string
@@ -22,16 +23,20 @@ func (c judge) priced() ruling {
 		if hold != nil {
 			holds = append(holds, *hold)
 		}
-		rec.Steps = append(rec.Steps, f.steps...)
+		if rec.Steps == nil {
+			rec.Steps = slices.Clip(f.steps) // most often the only ones
+		} else {
+			rec.Steps = append(rec.Steps, f.steps...)
+		}
 		if !f.worth {
 			fine.Course = append(fine.Course, f.ask(f.course))
-			fine.Why = sentence(fine.Why, k.Name+" "+f.evidence)
+			fine.Why = sentence(fine.Why, f.evidence)
 			continue
 		}
 		rec.Target.Requests = append(rec.Target.Requests, f.asked())
 		rec.Course = append(rec.Course, f.ask(f.course))
 		rec.Lower, rec.Upper = append(rec.Lower, f.ask(f.lower)), append(rec.Upper, f.ask(f.upper))
-		said, spent = append(said, k.Name+" "+f.evidence), min(spent, f.spent)
+		said, spent = append(said, f.evidence), min(spent, f.spent)
 	}
 	switch {
 	case len(said) > 0:
@@ -47,48 +52,83 @@ func (c judge) priced() ruling {
 // atLimit is the share of a CPU limit from which on use tells nothing of what was wanted.
 const atLimit = 0.95
 
-// fitPlan is what the plan asks for one container now.
-func (c judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
-	f := fit{container: k.Name}
-	request := c.request(k)
+// grounds are all that a fit stands on beside the plan's own occasion.
+type grounds struct {
+	request, limit      int64    // of CPU in force, thousandths of a core
+	memory, memoryLimit int64    // bytes
+	stated              [4]int64 // in the pod template: requests and limits of CPU, then of memory
+	policy              Options  // without its plans, which have occasions of their own
+	crowding            float64
+	advice              memoryAdvice
+}
+
+func (c *judge) grounds(k fleet.Container, st *standing) grounds {
+	t, _ := c.w.Template.Container(k.Name)
+	on := grounds{
+		request: c.request(k), limit: k.Limits.MilliCPU, memory: k.Requests.Memory, memoryLimit: k.Limits.Memory,
+		stated: [4]int64{t.Requests.MilliCPU, t.Limits.MilliCPU, t.Requests.Memory, t.Limits.Memory},
+		policy: c.o, crowding: c.crowding, advice: c.adviseMemory(k, st),
+	}
+	on.policy.Priced, on.policy.Forecast = nil, nil
+	return on
+}
+
+// fitPlan is what the plan asks for one container now. What it came to last stands until an advice is due or the
+// grounds are others.
+func (c *judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
+	f, request := fit{container: k.Name}, c.request(k)
 	if request <= 0 {
 		hold := held(fleet.HoldNoRequest, k.Name+" has no CPU request, so nothing of it is reserved; set a request")
 		return f, &hold
 	}
-	d, hold := c.measured(k.Name, fleet.CPU, "cpu of "+k.Name)
+	s, hold := c.known(k.Name, fleet.CPU, "cpu of ")
 	if hold != nil {
 		f.step("cpu", "not judged", string(hold.Reason))
 		return f, hold
 	}
-	e, ok := c.plan(k, float64(request)/1000)
+	st, o := c.p.of(c.w.Ref, k.Name), *c.o.Priced
+	o.Floor, o.Warm = float64(c.o.MinMilliCPU)/1000, c.o.MinHistory
+	plan := c.p.plan(st, s, o, c.now, float64(request)/1000)
+	due, ok := plan.due()
 	if !ok {
 		hold := held(fleet.HoldShortHistory, "too little of cpu of "+k.Name+" was measured for a plan")
 		return f, &hold
 	}
-	f.spent = d.Spent
+	on := c.grounds(k, st)
+	if due || st.fit == nil || st.on != on {
+		e, _ := plan.advise()
+		c.fitAdvice(&f, k, e, on)
+		st.fit, st.on = &f, on
+	}
+	return *st.fit, nil
+}
+
+// fitAdvice fills in what is asked for by the advice on CPU and on memory.
+func (c *judge) fitAdvice(f *fit, k fleet.Container, e sizing.Explanation, on grounds) {
 	f.explain(e, c.o.Priced.Zone)
+	d, _ := c.h.Distribution(c.w.Ref, k.Name, fleet.CPU, c.o.Window, c.now)
+	f.spent = d.Spent
 	f.tellSkew(d)
-	target := c.within(&f, k, e.Request, float64(request)/1000, d)
-	if f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance)); !differs(f.target.MilliCPU, request) {
-		f.target.MilliCPU = request
+	target := c.within(f, k, e.Request, float64(on.request)/1000, d)
+	if f.target.MilliCPU = int64(math.Ceil(target*1000 - tolerance)); !differs(f.target.MilliCPU, on.request) {
+		f.target.MilliCPU = on.request
 	}
 	f.lower.MilliCPU, f.upper.MilliCPU = f.target.MilliCPU, f.target.MilliCPU
-	c.fitPlannedMemory(&f, k)
+	c.fitPlannedMemory(f, k, on.advice)
 	planned := f.target.MilliCPU
-	c.fitLimits(&f, k, d)
+	c.fitLimits(f, k, d)
 	f.course = fleet.Resources{MilliCPU: milli(e.Reserved / 24), Memory: f.target.Memory}
 	if f.target.MilliCPU > planned { // held up by its limit, all day
 		f.course.MilliCPU = max(f.course.MilliCPU, f.target.MilliCPU)
 	}
-	f.evidence = inWords(e, target, c.o.Priced.Zone) + f.evidence
-	f.worth = f.moves() || f.target.MilliCPU != request || differs(f.target.Memory, k.Requests.Memory)
-	return f, nil
+	f.evidence = k.Name + " " + inWords(e, target, c.o.Priced.Zone) + f.evidence
+	f.worth = f.moves() || f.target.MilliCPU != on.request || differs(f.target.Memory, k.Requests.Memory)
 }
 
 // within is what may be requested of what the plan asks for. Where replicas go, those that stay keep what they
 // have for the work of the others, but nothing grows for it: it is not known yet what they will use. A limit that
 // stays and is above the request stays above it, for equal ones would alter the pod's QoS class.
-func (c judge) within(f *fit, k fleet.Container, plan, live float64, d Distribution) float64 {
+func (c *judge) within(f *fit, k fleet.Container, plan, live float64, d Distribution) float64 {
 	target := max(plan, min(plan*c.crowding, live))
 	c.cutOff(f, k, d)
 	most := float64(c.fixed(k).MilliCPU) / 1000
@@ -107,7 +147,7 @@ func (c judge) within(f *fit, k fleet.Container, plan, live float64, d Distribut
 
 // cutOff says where use tells less than was wanted. What was measured at a limit, or throttled, the plan takes to
 // have wanted more.
-func (c judge) cutOff(f *fit, k fleet.Container, d Distribution) {
+func (c *judge) cutOff(f *fit, k fleet.Container, d Distribution) {
 	limit := float64(k.Limits.MilliCPU) / 1000
 	if limit == 0 {
 		return
@@ -122,14 +162,6 @@ func (c judge) cutOff(f *fit, k fleet.Container, d Distribution) {
 	case t.Peak >= throttledFrom:
 		f.step("cpu", "throttled", "in "+percent(t.Mean)+" of CPU periods on average, "+percent(t.Peak)+" at most: it wanted more; without a limit, or with a larger one, answers are faster")
 	}
-}
-
-// plan is the plan of one container that requests live cores.
-func (c judge) plan(k fleet.Container, live float64) (sizing.Explanation, bool) {
-	s, _ := c.h.series(c.w.Ref, k.Name, fleet.CPU) // there: it was measured
-	o := *c.o.Priced
-	o.Floor, o.Warm = float64(c.o.MinMilliCPU)/1000, c.o.MinHistory
-	return c.p.cpu(s, c.p.of(c.w.Ref, k.Name), o, c.now, live)
 }
 
 // explain is the steps of a plan. Money is in core-hours: what a core costs is the price list's to say.

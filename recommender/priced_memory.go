@@ -5,28 +5,47 @@ import (
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
-// fitPlannedMemory fills in memory by the price of an excess, within the floor and the limit. It leaves the
-// request as it is where there is none, and where memory is not known well enough.
-func (c judge) fitPlannedMemory(f *fit, k fleet.Container) {
+// memoryAdvice is an advice, or why there is none.
+type memoryAdvice struct {
+	sizing.MemoryAdvice
+	left string // why the request stays
+}
+
+// adviseMemory weighs the memory of a container by the price of an excess.
+func (c *judge) adviseMemory(k fleet.Container, st *standing) memoryAdvice {
+	now := k.Requests.Memory
+	if now <= 0 {
+		return memoryAdvice{left: "no memory request"}
+	}
+	s, hold := c.known(k.Name, fleet.Memory, "memory of ")
+	if hold != nil {
+		return memoryAdvice{left: hold.Detail}
+	}
+	a := st.advised(s, sizing.MemoryOptions{
+		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(c.fixed(k).Memory), InPlace: c.o.InPlace,
+	}, c.now, float64(now))
+	a.Confidence = 0 // it grows with every minute
+	return memoryAdvice{MemoryAdvice: a}
+}
+
+// fitPlannedMemory fills in memory by the advice, within the floor and the limit. It leaves the request as it is
+// where there is none, and where memory is not known well enough.
+func (c *judge) fitPlannedMemory(f *fit, k fleet.Container, a memoryAdvice) {
 	now := k.Requests.Memory
 	f.target.Memory, f.lower.Memory, f.upper.Memory = now, now, now
-	if now <= 0 {
-		f.step("memory", "left", "no memory request")
+	switch {
+	case now <= 0:
+		f.step("memory", "left", a.left)
+		return
+	case a.left != "":
+		f.step("memory", "left at "+fleet.FormatMemory(now), a.left)
 		return
 	}
-	if _, hold := c.measured(k.Name, fleet.Memory, "memory of "+k.Name); hold != nil {
-		f.step("memory", "left at "+fleet.FormatMemory(now), hold.Detail)
-		return
-	}
-	s, _ := c.h.series(c.w.Ref, k.Name, fleet.Memory) // there: it was measured
-	most := c.fixed(k).Memory
-	a := c.p.of(c.w.Ref, k.Name).advised(s, sizing.MemoryOptions{
-		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(most), InPlace: c.o.InPlace,
-	}, c.now, float64(now))
-	f.explainMemory(a)
+	f.explainMemory(a.MemoryAdvice)
 	if a.Reason == sizing.MemoryUnknown {
 		return
 	}
+	most := c.fixed(k).Memory
 	e := RoundedUp(memoryStep, WithCeiling("not above the limit", float64(most), func(Distribution) Estimate { return Estimate{Value: a.Request} }))
 	target := int64(e(Distribution{}).Value)
 	if most > 0 {

@@ -2,6 +2,7 @@ package recommender
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -33,7 +34,7 @@ type Judgement struct {
 //
 // The history is only read. What is planned by price stands in p, which takes note of what is in force.
 func Judge(w fleet.Workload, h *History, p *Plans, o Options, now time.Time) (out Judgement) {
-	c := judge{w: w, h: h, p: p, o: o, now: now, crowding: 1}
+	c := &judge{w: w, h: h, p: p, o: o, now: now, crowding: 1}
 	gpu, hold := c.gpuUse()
 	if hold != nil {
 		out.Holds = append(out.Holds, *hold)
@@ -78,7 +79,7 @@ func holding(r fleet.HoldReason, detail string) ruling {
 }
 
 // gate is the hold that stands against every rule.
-func (c judge) gate() (fleet.Hold, bool) {
+func (c *judge) gate() (fleet.Hold, bool) {
 	if c.w.RollingOut {
 		return held(fleet.HoldRollout, "pods of two templates live side by side; wait until the rollout ends"), true
 	}
@@ -89,14 +90,14 @@ func (c judge) gate() (fleet.Hold, bool) {
 	if c.now.Sub(last) > c.o.StaleAfter {
 		return c.stale("", last), true
 	}
-	if spent := c.spent(); spent < c.o.MinHistory {
-		return c.short("", spent), true
+	if from := c.now.Add(-c.lookback()).UnixNano(); !slices.ContainsFunc(c.h.workloads[c.w.Ref], func(s *series) bool { return s.measuredAtLeast(c.o.MinHistory, from) }) {
+		return c.short("", c.spent()), true
 	}
 	return fleet.Hold{}, false
 }
 
 // spent is the measured time of the signal that was measured longest.
-func (c judge) spent() time.Duration {
+func (c *judge) spent() time.Duration {
 	var longest time.Duration
 	for _, s := range c.h.workloads[c.w.Ref] {
 		longest = max(longest, s.measuredFor(c.now.Add(-c.lookback()).UnixNano()))
@@ -104,55 +105,63 @@ func (c judge) spent() time.Duration {
 	return longest
 }
 
-// measured is a signal over the window, or the hold of what is missing of it. Subject is what it is
-// called in the hold, "cpu of model-server".
-func (c judge) measured(container string, signal fleet.Signal, subject string) (Distribution, *fleet.Hold) {
-	d, ok := c.h.Distribution(c.w.Ref, container, signal, c.o.Window, c.now)
-	if !ok {
-		hold := held(fleet.HoldNoMetrics, subject+" was not measured in the last "+spell(c.o.Window))
-		return d, &hold
+// measured is a signal over the window, or the hold of what is missing of it. What is measured is called in the hold
+// by that and the container: "cpu of ", "model-server".
+func (c *judge) measured(container string, signal fleet.Signal, what string) (Distribution, *fleet.Hold) {
+	s, hold := c.known(container, signal, what)
+	if s == nil {
+		return Distribution{}, hold
 	}
-	if c.now.Sub(d.To) > c.o.StaleAfter {
-		hold := c.stale(subject+" ", d.To)
-		return d, &hold
+	d, _ := s.distribution(c.now.Add(-c.o.Window).UnixNano())
+	return d, hold
+}
+
+// known is the series of a signal that was measured in the window, with the hold of what is missing of it.
+func (c *judge) known(container string, signal fleet.Signal, what string) (*series, *fleet.Hold) {
+	s, ok := c.h.series(c.w.Ref, container, signal)
+	if !ok || s.newest <= c.now.Add(-c.o.Window).UnixNano() {
+		hold := held(fleet.HoldNoMetrics, what+container+" was not measured in the last "+spell(c.o.Window))
+		return nil, &hold
 	}
-	s, _ := c.h.series(c.w.Ref, container, signal) // there: it was measured
-	spent := d.Spent
-	if c.lookback() > c.o.Window {
-		spent = s.measuredFor(c.now.Add(-c.lookback()).UnixNano())
+	if last := time.Unix(0, s.newest).UTC(); c.now.Sub(last) > c.o.StaleAfter {
+		hold := c.stale(what+container+" ", last)
+		return s, &hold
 	}
-	if spent < c.o.MinHistory {
-		hold := c.short(subject+" ", spent)
-		return d, &hold
+	if from := c.now.Add(-c.lookback()).UnixNano(); !s.measuredAtLeast(c.o.MinHistory, from) {
+		hold := c.short(what+container+" ", s.measuredFor(from))
+		return s, &hold
 	}
-	return d, c.missing(s, subject)
+	return s, c.missing(s, what, container)
 }
 
 // missing is the hold of ready pods that a series knows nothing of: the hottest replica may be one
 // of them. Pods younger than StaleAfter are not waited for.
-func (c judge) missing(s *series, subject string) *fleet.Hold {
-	var pods []string
+func (c *judge) missing(s *series, what, container string) *fleet.Hold {
+	since, n, of := c.now.Add(-c.o.StaleAfter), 0, 0
 	for _, p := range c.w.Pods {
-		if p.Ready && c.now.Sub(p.Created) > c.o.StaleAfter {
-			pods = append(pods, p.Name)
+		if !p.Ready || c.now.Sub(p.Created) <= c.o.StaleAfter {
+			continue
+		}
+		if of++; s.measured(p.Name, since.UnixNano()) {
+			n++
 		}
 	}
-	if n := s.measured(pods, c.now.Add(-c.o.StaleAfter)); n < len(pods) {
-		hold := held(fleet.HoldNoMetrics, fmt.Sprintf("%s was lately measured in %d of %d ready pods", subject, n, len(pods)))
+	if n < of {
+		hold := held(fleet.HoldNoMetrics, fmt.Sprintf("%s was lately measured in %d of %d ready pods", what+container, n, of))
 		return &hold
 	}
 	return nil
 }
 
 // lookback is how far MinHistory is looked for.
-func (c judge) lookback() time.Duration { return max(c.o.Window, c.o.MinHistory) }
+func (c *judge) lookback() time.Duration { return max(c.o.Window, c.o.MinHistory) }
 
-func (c judge) stale(subject string, last time.Time) fleet.Hold {
+func (c *judge) stale(subject string, last time.Time) fleet.Hold {
 	return held(fleet.HoldStaleMetrics, fmt.Sprintf("%slast measured %s ago, the policy allows %s",
 		subject, spell(c.now.Sub(last)), spell(c.o.StaleAfter)))
 }
 
-func (c judge) short(subject string, spent time.Duration) fleet.Hold {
+func (c *judge) short(subject string, spent time.Duration) fleet.Hold {
 	return held(fleet.HoldShortHistory, fmt.Sprintf("%smeasured for %s of the %s the policy asks",
 		subject, spell(spent), spell(c.o.MinHistory)))
 }

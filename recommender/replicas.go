@@ -14,7 +14,7 @@ import (
 // Crowding is by how much the use of a pod grows when the rule has done its work, step by step: now / enough replicas,
 // 1 where it does nothing. CPU follows the requests that a pod answers, and right-sizing never raises a request, so it
 // leaves room for the end of that way at once.
-func (c judge) replicas() (r ruling, crowding float64) {
+func (c *judge) replicas() (r ruling, crowding float64) {
 	floor := max(c.o.Floor, 1)
 	switch {
 	case !c.o.ReduceReplicas:
@@ -45,7 +45,7 @@ func (c judge) replicas() (r ruling, crowding float64) {
 }
 
 // oneFewer is the recommendation to take one replica away.
-func (c judge) oneFewer(d Distribution, ready int, enough int32) *Recommendation {
+func (c *judge) oneFewer(d Distribution, ready int, enough int32) *Recommendation {
 	target, each := c.w.Replicas-1, d.Total/float64(ready)
 	return &Recommendation{
 		Ref: c.w.Ref, Reason: fleet.FewRequests, Target: fleet.Target{Replicas: target}, Confidence: days(d.Spent),

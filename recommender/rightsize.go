@@ -22,7 +22,7 @@ const (
 // rightSize fits the requests of every main and sidecar container that uses little of its CPU; each
 // is judged on its own. Init containers are left alone, limits too unless Options.Limits says otherwise, and CPU is
 // never raised by this rule but to stay equal to its limit. Memory may go up, to a limit that stays at most.
-func (c judge) rightSize() ruling {
+func (c *judge) rightSize() ruling {
 	if !c.o.RightSize || gpus(c.w) > 0 {
 		return ruling{}
 	}
@@ -67,7 +67,7 @@ func (c judge) rightSize() ruling {
 }
 
 // containers is the main and sidecar containers of the live shape by name.
-func (c judge) containers() []fleet.Container {
+func (c *judge) containers() []fleet.Container {
 	var out []fleet.Container
 	for _, k := range c.w.Current().Containers {
 		if k.Role != fleet.Init {
@@ -80,7 +80,7 @@ func (c judge) containers() []fleet.Container {
 
 // request is the smallest CPU request of the container in any live pod, thousandths of a core: while
 // an in-place resize is under way, use is the largest share of that one.
-func (c judge) request(k fleet.Container) int64 {
+func (c *judge) request(k fleet.Container) int64 {
 	least := k.Requests.MilliCPU
 	for _, p := range c.w.Pods {
 		if o, ok := p.Shape.Container(k.Name); ok {
@@ -117,10 +117,14 @@ func (f fit) asked() fleet.ContainerRequests {
 func (f fit) moves() bool { return f.limits.MilliCPU|f.limits.Memory != 0 }
 
 func (f *fit) step(resource, name, value string) {
-	f.steps = append(f.steps, Step{Subject: f.container + " " + resource, Name: name, Value: value})
+	subject := f.container + " " + resource
+	if n := len(f.steps); n > 0 && f.steps[n-1].Subject == subject {
+		subject = f.steps[n-1].Subject // the same one: steps are kept
+	}
+	f.steps = append(f.steps, Step{Subject: subject, Name: name, Value: value})
 }
 
-func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
+func (c *judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 	f := fit{container: k.Name}
 	request := c.request(k)
 	if request <= 0 {
@@ -128,7 +132,7 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 		f.step("cpu", "not judged", "no CPU request")
 		return f, &hold
 	}
-	d, hold := c.measured(k.Name, fleet.CPU, "cpu of "+k.Name)
+	d, hold := c.measured(k.Name, fleet.CPU, "cpu of ")
 	if hold != nil {
 		f.step("cpu", "not judged", string(hold.Reason))
 		return f, hold
@@ -155,7 +159,7 @@ func (c judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 }
 
 // fitCPU fills in CPU: the percentile and a margin, within the floor and the present request.
-func (c judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
+func (c *judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
 	within := func(e Estimator) Estimator {
 		e = WithMargin(c.o.Margin, Shared(c.crowding, e))
 		e = RoundedUp(cpuStep, WithFloor(float64(c.o.MinMilliCPU)/1000, e))
@@ -173,14 +177,14 @@ func (c judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
 // fitMemory fills in memory: the peak and a margin, within the floor and a limit that stays. It leaves the
 // request as it is where there is none, where memory is not known well enough, and where the
 // container was killed for want of memory in the window and would get less.
-func (c judge) fitMemory(f *fit, k fleet.Container) {
+func (c *judge) fitMemory(f *fit, k fleet.Container) {
 	now := k.Requests.Memory
 	f.target.Memory, f.lower.Memory, f.upper.Memory = now, now, now
 	if now <= 0 {
 		f.step("memory", "left", "no memory request")
 		return
 	}
-	d, hold := c.measured(k.Name, fleet.Memory, "memory of "+k.Name)
+	d, hold := c.measured(k.Name, fleet.Memory, "memory of ")
 	if hold != nil {
 		f.step("memory", "left at "+fleet.FormatMemory(now), hold.Detail)
 		return

@@ -9,7 +9,7 @@ import (
 // spot moves a batch workload from on-demand to spot capacity. Where the capacity under its pods is
 // mixed or not known, the rule holds: part of it may be there already, and a move from nowhere has
 // no saving to show.
-func (c judge) spot() ruling {
+func (c *judge) spot() ruling {
 	if !c.o.MoveToSpot || c.o.Class != fleet.Batch || c.w.Capacity == fleet.Spot {
 		return ruling{}
 	}

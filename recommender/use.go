@@ -3,6 +3,7 @@ package recommender
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -93,15 +94,26 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 	return all, even
 }
 
-// measured counts the named pods whose last sample ended after t.
-func (s *series) measured(pods []string, t time.Time) int {
-	n := 0
-	for _, p := range s.pods {
-		if p.at > t.UnixNano() && slices.Contains(pods, p.pod) {
-			n++
+// measuredAtLeast tells whether the measured time after from, in unix nanoseconds, is not less than need: a day in four
+// stretches of six hours is enough to see for it.
+func (s *series) measuredAtLeast(need time.Duration, from int64) bool {
+	all := bucket{from: math.MaxUint32}
+	r := s.past.reader(floorOf(s.signal))
+	for b := (bucket{}); r.next(&b, false); {
+		if int64(b.to)*int64(time.Second) <= from {
+			continue
+		}
+		if all = all.plus(b); s.spent(all) >= need {
+			return true
 		}
 	}
-	return n
+	return s.measuredFor(from) >= need
+}
+
+// measured tells whether a pod's last sample ended after t, unix nanoseconds.
+func (s *series) measured(pod string, t int64) bool {
+	i, known := slices.BinarySearchFunc(s.pods, pod, func(p seen, pod string) int { return strings.Compare(p.pod, pod) })
+	return known && s.pods[i].at > t
 }
 
 // Use is what was measured of one container, or of a workload's pods, over a window: the numbers

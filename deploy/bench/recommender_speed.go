@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +19,6 @@ const (
 	speedWarmDays = 28
 	speedKinds    = 200 // histories that differ; more containers have copies of them
 	speedRounds   = 5
-	passRounds    = 2
 	speedFloor    = 0.01 // cores
 )
 
@@ -95,20 +93,21 @@ func (a *advised) speed() error {
 	}
 	f := newSpeedFleet(10_000, warm, now)
 	again, round := f.add()
-	usual, turn, worst := f.recommend()
 	a.say("add: %.0f ns to one container again and again, %.0f ns going round 10,000", again, round)
-	a.say("recommend: %.2f us at a usual minute, %.2f us at the turn of an hour (mean of 10,000), %.0f us at worst", usual, turn, worst)
-	a.say("recommend for CPU where the planner's own account of the request is kept: %.2f us a minute, mean of an hour", f.keeping())
-	day := (59*usual + turn) / 60
-	tenth := f.pass()
 	runtime.KeepAlive(f)
-	hundred := newSpeedFleet(100_000, warm, now).pass()
+	p, err := a.passes()
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		a.beside("add_sample_ns", again, fmt.Sprintf("ns a CPU sample, one container; %.0f going round 10,000", round), vpa.figures(func(m genuineSpeed) float64 { return m.AddNs })...),
-		a.beside("recommend_us", day, fmt.Sprintf("us a recommendation for CPU and memory, mean of an hour of passes; %.1f at the turn of the hour", turn), vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
+		a.beside("recommend_us", p.usual, "us a recommendation for CPU and memory from warm history, texts included, in a minute like any other, of 10,000", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
+		a.beside("recommend_turn_us", p.turn, "us the same in the first pass of an hour, when every plan is made anew"),
+		a.beside("recommend_hour_us", p.hour, "us the same, mean of the 60 passes of an hour", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
+		a.beside("plans_b", p.bytes, fmt.Sprintf("B a container of plans beside its history; %.0f with the texts that the newest plan of the fleet shows", p.texts)),
 		a.beside("heap_kb", whole, fmt.Sprintf("KB a container, its whole history with one pod; %.2f with two, %.2f of it what is planned by", two, tracks), vpa.figures(func(m genuineSpeed) float64 { return m.HeapKB })...),
-		a.beside("pass_10k_s", tenth, "s over 10,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 10_000 / 1e6 })...),
-		a.beside("pass_100k_s", hundred, "s over 100,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 100_000 / 1e6 })...),
+		a.beside("pass_10k_s", p.tenth, "s over 10,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 10_000 / 1e6 })...),
+		a.beside("pass_100k_s", p.hundred, "s over 100,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 100_000 / 1e6 })...),
 	)
 }
 
@@ -128,87 +127,6 @@ func (f *speedFleet) add() (again, round float64) {
 		f.all[i].cpu.Record(f.now, useAt(i, k), false)
 	})
 	return again, round
-}
-
-// recommend is the mean time of an advice, us, in a minute like any other and in the first of an hour, and that
-// of the slowest; each of the fastest of some passes.
-func (f *speedFleet) recommend() (usual, turn, worst float64) {
-	usual, turn, worst = math.Inf(1), math.Inf(1), math.Inf(1)
-	for range passRounds {
-		f.turnHour()
-		mean, most := f.timed()
-		turn, worst = min(turn, mean), min(worst, most)
-		f.minute()
-		mean, _ = f.timed()
-		usual = min(usual, mean)
-	}
-	return usual, turn, worst
-}
-
-// timed gives advice to all, and the mean and the longest time of one, us.
-func (f *speedFleet) timed() (mean, most float64) {
-	total := 0.0
-	for i := range f.all {
-		begun := time.Now()
-		f.advise(i)
-		took := float64(time.Since(begun).Nanoseconds()) / 1000
-		total, most = total+took, max(most, took)
-	}
-	return total / float64(len(f.all)), most
-}
-
-// keeping is the mean time, us, of what a minute takes where changes are always made as planned, so that a plan
-// is due only at the turn of an hour.
-func (f *speedFleet) keeping() float64 {
-	some := f.all[:min(len(f.all), 1000)]
-	begun := time.Now()
-	for k := range 60 {
-		f.now += 60
-		for i, c := range some {
-			f.planner.Add(&c.cpu, f.now, useAt(i, k), false)
-			f.planner.Request(&c.cpu, f.now)
-		}
-	}
-	return float64(time.Since(begun).Nanoseconds()) / 1000 / 60 / float64(len(some))
-}
-
-// pass is the seconds of a pass in the first minute of an hour, the dearest one; the faster of two.
-func (f *speedFleet) pass() float64 {
-	least := math.Inf(1)
-	for range passRounds {
-		f.turnHour()
-		begun := time.Now()
-		for i := range f.all {
-			f.advise(i)
-		}
-		least = min(least, time.Since(begun).Seconds())
-	}
-	return least
-}
-
-// turnHour goes to the first minute of the next hour, with a sample for each container.
-func (f *speedFleet) turnHour() {
-	f.now += 3600 - f.now%3600 - 60
-	f.minute()
-}
-
-func (f *speedFleet) minute() {
-	f.now += 60
-	for i := range f.all {
-		f.all[i].cpu.Record(f.now, useAt(i, int(f.now/60)), false)
-		f.all[i].memory.Add(f.now, memoryAt(i, int(f.now/60)))
-	}
-}
-
-// advise is one container's recommendation, which is taken to be followed.
-func (f *speedFleet) advise(i int) {
-	c := f.all[i]
-	live, ok := f.planner.Request(&c.cpu, f.now)
-	if !ok {
-		live = 1
-	}
-	f.planner.Advise(&c.cpu.Profile, &c.cpu.Standing, f.now, live, useAt(i, int(f.now/60)))
-	c.held = c.memory.Request(f.now, c.held).Request
 }
 
 // heapOf is the KB, of 1,000 bytes, that what is planned by takes for one of so many containers, with its name.

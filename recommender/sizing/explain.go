@@ -1,6 +1,9 @@
 package sizing
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Step is a change that a plan makes.
 type Step struct {
@@ -22,14 +25,13 @@ type Explanation struct {
 	Left      float64 `json:"left"`      // changes that may be made now
 }
 
-// Advise is what a container should request that has live cores now and lately used latest, which need not be
-// recorded yet, with the plan behind it; false while too little is known. It takes nothing for granted: what is in
-// force is what live says, a change of that is what uses up the budget, and the advice is given again until it is
-// followed. It is worked out anew where the hour, what is live or what was used says so. The profile is only read.
-func (p *Planner) Advise(u *Profile, s *Standing, at int64, live, latest float64) (Explanation, bool) {
+// Due tells whether a container that has live cores now and lately used latest, which need not be recorded yet, is
+// to be advised anew; until then its last advice stands. Ok is false while too little is known. It takes nothing for
+// granted: what is in force is what live says, and a change of that is what uses up the budget.
+func (p *Planner) Due(u *Profile, s *Standing, at int64, live, latest float64) (due, ok bool) {
 	slot, _ := slotOf(at)
 	if u.first == 0 {
-		return Explanation{}, false
+		return false, false
 	}
 	t := viewOf(u, s, at)
 	if slot > t.turned {
@@ -37,40 +39,57 @@ func (p *Planner) Advise(u *Profile, s *Standing, at int64, live, latest float64
 	}
 	p.see(t, at, levelIn(live))
 	if at-t.first < int64(p.o.Warm/time.Second) {
-		return Explanation{}, false
+		return false, false
 	}
-	peak := max(t.peak(slot), levelOf(latest))
-	on := occasion{p, slot, p.phase(t, at), levelOf(live), peak}
-	if t.advised == nil || t.advised.occasion != on {
-		e, ok := p.advise(t, at, levelOf(live), peak)
-		if !ok {
-			return e, false
-		}
-		t.advised = &advised{on, e}
-	}
-	e := t.advised.Explanation
-	e.Days = float64(at-t.first) / 86400
-	return e, true
+	return !s.on.covers(p.occasion(t, at, live, latest)), true
 }
 
-// advised is an explanation and what it was given for: nothing else changes it.
-type advised struct {
-	occasion
-	Explanation
+// Advise is the advice, with the plan behind it, and false while too little is known. It is given again until it is
+// followed. The profile is only read.
+func (p *Planner) Advise(u *Profile, s *Standing, at int64, live, latest float64) (Explanation, bool) {
+	if _, ok := p.Due(u, s, at, live, latest); !ok {
+		return Explanation{}, false
+	}
+	t := viewOf(u, s, at)
+	on := p.occasion(t, at, live, latest)
+	e, bound, ok := p.advise(t, at, levelOf(live), on.peak)
+	if ok {
+		on.level, on.bound = levelIn(e.Request), bound
+		s.on = on
+	}
+	return e, ok
 }
 
 // occasion is all that advice depends on within an hour, but for what was measured before it.
 type occasion struct {
-	by         *Planner
-	slot       int64
-	phase      uint8 // of the slot
-	live, peak uint8
+	by    *Planner
+	slot  int64
+	phase uint8 // of the slot
+	live  uint8
+	peak  uint8 // of use in the slot: no matter while it is neither above live nor above level, unless it is bound
+	level uint8 // that was advised
+	bound bool  // by the peak: without it less would be advised, or more than is live is for it
 }
 
-// phase tells apart what a slot brings: its first half, its second, the lead to the next; and whether it may shrink.
+// covers tells whether advice that was given on one occasion stands on another.
+func (o occasion) covers(now occasion) bool {
+	if !o.bound && now.peak <= min(now.live, o.level) {
+		now.peak = o.peak
+	}
+	now.level, now.bound = o.level, o.bound
+	return now == o
+}
+
+func (p *Planner) occasion(t view, at int64, live, latest float64) occasion {
+	slot, _ := slotOf(at)
+	return occasion{by: p, slot: slot, phase: p.phase(t, at), live: levelOf(live), peak: max(t.peak(slot), levelOf(latest))}
+}
+
+// phase tells apart what a slot brings: its first reading, its second half, the lead to the next; and whether it may
+// shrink.
 func (p *Planner) phase(t view, at int64) (phase uint8) {
-	_, into := slotOf(at)
-	for i, begun := range [...]bool{into >= slotSeconds/2, into >= slotSeconds-int64(p.o.Lead/time.Second), at >= t.held} {
+	slot, into := slotOf(at)
+	for i, begun := range [...]bool{t.peak(slot) != 0, into >= slotSeconds/2, into >= slotSeconds-int64(p.o.Lead/time.Second), at >= t.held} {
 		if begun {
 			phase |= 1 << i
 		}
@@ -78,17 +97,22 @@ func (p *Planner) phase(t view, at int64) (phase uint8) {
 	return phase
 }
 
-// advise tries what the plan would do on a copy of what stands.
-func (p *Planner) advise(t view, at int64, live, peak uint8) (Explanation, bool) {
+// advise tries what the plan would do on a copy of what stands, and tells whether the peak of the hour binds it.
+func (p *Planner) advise(t view, at int64, live, peak uint8) (e Explanation, bound, ok bool) {
+	p.laid, p.again = laid{}, true
+	defer func() { p.again = false }()
 	s := *t.Standing
 	trial, slot := view{t.Profile, &s, t.now}, s.turned
 	trial.ahead, trial.reason = slot, Settled
-	if peak > live {
+	if bound = peak > live; bound {
 		p.react(trial, worth[peak])
 	} else {
-		p.renew(trial, slot, at, p.still(trial, at, peak))
+		must := p.still(trial, at, peak)
+		bound = p.plan(trial, slot, 0) != p.plan(trial, slot, must)
+		p.renew(trial, slot, at, must)
 	}
-	return p.explain(trial, at)
+	e, ok = p.explain(trial, at)
+	return e, bound, ok
 }
 
 // still is the level below which nothing falls within an hour: what it has used, and late in it what the next one
@@ -166,15 +190,11 @@ func (p *Planner) next(s span, h, level int, change float64) int {
 
 // single is the cost of the cheapest course without a change.
 func (p *Planner) single(s span) float64 {
-	least := -1.0
-	for l := s.low; l <= s.high; l++ {
-		sum := 0.0
-		for h := range horizon {
-			sum += p.cost[h][l]
-		}
-		if least < 0 || sum < least {
-			least = sum
+	var sum row
+	for h := range p.cost {
+		for l := s.low; l <= s.high; l++ {
+			sum[l] += p.cost[h][l]
 		}
 	}
-	return least
+	return slices.Min(sum[s.low : s.high+1])
 }

@@ -2,7 +2,10 @@ package sizing
 
 // odds is the levels that an hour may reach, with their weights. What was not measured, level 0, has a
 // weight that nothing reads.
-type odds struct{ weight [levels]float64 }
+type odds struct {
+	weight [levels]float64
+	one    row // what is being priced
+}
 
 func (o *odds) add(level uint8, weight float64) { o.weight[level] += weight }
 
@@ -10,28 +13,36 @@ func (o *odds) add(level uint8, weight float64) { o.weight[level] += weight }
 type row [levels]float64
 
 // priced adds to out what an excess is expected to cost at each level of the span, times share, and empties
-// o; false where o was empty.
+// o; false where o was empty. No level has a weight that is outside of the span, but those below its least.
 func (o *odds) priced(out *row, s span, p prices, share float64) bool {
-	defer clear(o.weight[:s.high+1])
-	total := 0.0
-	for _, w := range o.weight[1 : s.high+1] {
-		total += w
+	of, at, to, one := o.weight[s.low:s.high+1], worth[s.low:s.high+1], out[s.low:s.high+1], o.one[s.low:s.high+1]
+	weight, sum := 0.0, 0.0 // of the levels above
+	base, slope := 0.0, 0.0 // of what they cost here: between two levels that have a weight it is a straight line
+	for l := len(of) - 1; l >= 0; l-- {
+		one[l] = base - slope*at[l]
+		if w := of[l]; w != 0 {
+			weight += w
+			sum += w * at[l]
+			base, slope = weight*p.excess+p.missed*sum, p.missed*weight
+		}
 	}
-	if total == 0 {
+	for _, w := range o.weight[s.least:s.low] {
+		weight += w
+	}
+	clear(o.weight[s.least : s.high+1])
+	if weight == 0 {
 		return false
 	}
-	share /= total
-	weight, sum := 0.0, 0.0 // of the levels above
-	for l := s.high; l >= s.low; l-- {
-		out[l] += share * (weight*p.excess + p.missed*(sum-weight*worth[l]))
-		weight += o.weight[l]
-		sum += o.weight[l] * worth[l]
+	share /= weight
+	for l, v := range one {
+		to[l] += share * v
 	}
 	return true
 }
 
-// span is the levels from low to high, the ones that any outlook can expect and no others.
-type span struct{ low, high int }
+// span is the levels from low to high, the ones that any outlook can expect and no others, and the least that was
+// measured, which a floor may put low above.
+type span struct{ low, high, least int }
 
 // prices are in core-hours, those of the container at hand.
 type prices struct {

@@ -33,47 +33,80 @@ var lingering = func() (w [horizon + 1]float64) {
 	return w
 }()
 
-// any gathers every slot before the given one.
-func (o *odds) any(t view, slot int64) {
-	for age := int64(1); age < kept; age++ {
-		o.add(t.peak(slot-age), t.weight(slot-age, age, faded))
+// line is the peaks of the slots up to the one that is planned for, one after the other as they came.
+type line struct {
+	peak    [kept + margin]uint8
+	base    int64 // the slot of the first
+	slot    int64 // that is planned for, the last
+	renewed int64 // what is before this slot counts little
+	still   bool  // the wall clock did not change
+	clock   *clock
+}
+
+// margin is how many slots more than are kept a line begins before its own: the hour before the oldest, where the wall
+// clock has moved too.
+const margin = 4
+
+// follow lays out the peaks before a slot.
+func (p *Planner) follow(t view, slot int64) *line {
+	l := &p.line
+	l.base, l.slot, l.renewed, l.clock = slot-int64(len(l.peak))+1, slot, t.renewed, p.wall(slot)
+	l.still = *l.clock == clock{}
+	clear(l.peak[:])
+	for n := max(l.base, t.oldest()); n <= slot; {
+		run := t.slots.run(n, slot)
+		if len(run) == 0 {
+			break
+		}
+		n += int64(copy(l.peak[n-l.base:], run))
+	}
+	return l
+}
+
+// any gathers every slot before the one that is planned for.
+func (o *odds) any(l *line) {
+	for day := range int64(kept / perDay) {
+		for age := max(1, day*perDay); age < (day+1)*perDay; age++ {
+			weight := faded[day]
+			if l.slot-age < l.renewed {
+				weight *= outdated
+			}
+			o.weight[l.peak[l.slot-age-l.base]] += weight
+		}
 	}
 }
 
-// like gathers the slots that lie whole periods of the wall clock before the one h hours after from, the first
+// like gathers the slots that lie whole periods of the wall clock before the one h hours after the line's, the first
 // that has not passed, and at a lower weight their neighbours.
-func (o *odds) like(t view, c *clock, from int64, h int, period int64) {
+func (o *odds) like(l *line, h int, period int64) {
 	by := faded
 	if period == perDay {
 		by = fadedDaily
 	}
 	for back := period; back <= kept; back += period {
-		then := from + int64(h) - back + c.shift(h, back)
-		if then >= from {
+		then := l.slot + int64(h) - back
+		if !l.still {
+			then += l.clock.shift(h, back)
+		}
+		if then >= l.slot {
 			continue
 		}
-		weight := t.weight(then, back, by)
-		o.add(t.peak(then), weight)
-		o.add(t.peak(then-1), weight*beside)
-		if then+1 < from {
-			o.add(t.peak(then+1), weight*beside)
+		weight := by[back/perDay]
+		if then < l.renewed {
+			weight *= outdated
+		}
+		i := then - l.base
+		o.weight[l.peak[i]] += weight
+		o.weight[l.peak[i-1]] += weight * beside
+		if then+1 < l.slot {
+			o.weight[l.peak[i+1]] += weight * beside
 		}
 	}
 }
 
-// lately gathers the given slot, as far as it has passed, and those before it.
-func (o *odds) lately(t view, slot int64) {
-	for r := int64(0); r < recalled; r++ {
-		o.add(t.peak(slot-r), lingering[r])
+// lately gathers the slot so many before the line's, as far as it has passed, and those before it.
+func (o *odds) lately(l *line, back int) {
+	for r, weight := range lingering[:recalled] {
+		o.weight[l.peak[len(l.peak)-1-back-r]] += weight
 	}
-}
-
-// weight is what a slot counts that is so many slots old: less for each day, and little where another version
-// of what runs there was at work.
-func (t view) weight(slot, age int64, by *fading) float64 {
-	w := by[age/perDay]
-	if slot < t.renewed {
-		w *= outdated
-	}
-	return w
 }

@@ -14,13 +14,17 @@ func (p *Planner) prices(t view) prices {
 
 // span is the levels of all that was measured, of the request and of what it must be at least.
 func (p *Planner) span(t view, must uint8) span {
-	s := span{low: levels - 1, high: int(max(must, t.level, 1))}
-	for slot := t.now - kept + 1; slot <= t.now; slot++ {
-		if l := int(t.peak(slot)); l != 0 {
-			s.low, s.high = min(s.low, l), max(s.high, l)
+	least, most := uint8(levels-1), max(must, t.level, 1)
+	for slot := t.oldest(); slot <= t.slots.now; {
+		run := t.slots.run(slot, t.slots.now)
+		for _, l := range run {
+			least, most = min(least, l-1), max(most, l) // level 0, nothing, is the highest one then
 		}
+		slot += int64(len(run))
 	}
-	s.low = max(min(s.low, s.high), int(levelOf(p.o.Floor)))
+	s := span{low: int(least) + 1, high: int(most)}
+	s.least = max(1, min(s.low, s.high))
+	s.low = max(s.least, int(levelOf(p.o.Floor)))
 	s.high = max(s.high, s.low)
 	return s
 }
@@ -29,11 +33,10 @@ func (p *Planner) span(t view, must uint8) span {
 // The present request stays where another one is not worth its change.
 func (p *Planner) plan(t view, slot int64, must uint8) uint8 {
 	s, price := p.span(t, must), p.prices(t)
-	p.foresee(t, slot, s, price)
 	if t.changes < 1 {
 		price.change *= scarce
 	}
-	p.walk(s, price.change)
+	p.lay(t, slot, s, price)
 	best, least := 0, math.Inf(1)
 	for l := max(s.low, int(must)); l <= s.high; l++ {
 		if c := p.course[0][l]; c < least {
@@ -46,58 +49,78 @@ func (p *Planner) plan(t view, slot int64, must uint8) uint8 {
 	return uint8(best)
 }
 
+// laid is for what the planner's costs and courses were worked out, of one container at one instant.
+type laid struct {
+	slot   int64
+	span   span
+	change float64
+}
+
+// lay works out costs and courses, where they are not the ones of before.
+func (p *Planner) lay(t view, slot int64, s span, price prices) {
+	before := p.laid
+	p.laid = laid{slot, s, price.change}
+	if !p.again || slot != before.slot || s != before.span {
+		p.foresee(t, slot, s, price)
+	} else if p.laid == before {
+		return
+	}
+	p.walk(s, price.change)
+}
+
 // walk prices the courses backwards: from each slot on, at each level, to stay or to change for the cheapest.
 func (p *Planner) walk(s span, change float64) {
-	cheapest := 0.0 // of the courses from the slot after, another change included
+	var nothing row
+	after, cheapest := nothing[s.low:s.high+1], 0.0 // of the courses from the slot after, another change included
 	for h := horizon - 1; h >= 0; h-- {
-		here, least := &p.course[h], math.Inf(1)
-		for l := s.low; l <= s.high; l++ {
-			later := 0.0
-			if h < horizon-1 {
-				later = min(p.course[h+1][l], cheapest)
+		cost, here, least := p.cost[h][s.low:s.high+1], p.course[h][s.low:s.high+1], math.Inf(1)
+		for l, later := range after {
+			if later > cheapest {
+				later = cheapest
 			}
-			here[l] = p.cost[h][l] + later
-			least = min(least, here[l])
+			c := cost[l] + later
+			here[l] = c
+			if c < least {
+				least = c
+			}
 		}
-		cheapest = least + change
+		after, cheapest = here, least+change
 	}
 }
 
 // foresee fills in what each level is expected to cost in each slot of the horizon.
 func (p *Planner) foresee(t view, slot int64, s span, price prices) {
 	p.trust(t)
+	past := p.follow(t, slot)
 	var any, late row
-	p.odds.any(t, slot)
+	p.odds.any(past)
 	known := p.odds.priced(&any, s, price, 1)
-	p.odds.lately(t, slot)
+	p.odds.lately(past, 0)
 	fresh := p.odds.priced(&late, s, price, 1)
 	for h := range p.cost {
-		c, total := &p.cost[h], 0.0
-		*c = row{}
-		mix := func(r *row, share float64) {
-			for l := s.low; l <= s.high; l++ {
-				c[l] += share * r[l]
-			}
-			total += share
-		}
+		usual, newest := 0.0, 0.0 // shares
 		if known {
-			mix(&any, p.trusted[flat])
+			usual = p.trusted[flat]
 		}
 		if fresh {
-			mix(&late, p.trusted[recent]*lingering[h])
+			newest = p.trusted[recent] * lingering[h]
 		}
-		total += p.calendar(t, slot, h, s, price)
+		c, lately := p.cost[h][s.low:s.high+1], late[s.low:s.high+1]
+		for l, v := range any[s.low : s.high+1] {
+			c[l] = usual*v + newest*lately[l]
+		}
+		total := usual + newest + p.calendar(past, h, s, price)
 		if total == 0 {
 			total = 1
 		}
-		for l := s.low; l <= s.high; l++ {
-			c[l] = c[l]/total + worth[l]
+		for l, v := range worth[s.low : s.high+1] {
+			c[l] = c[l]/total + v
 		}
 	}
 }
 
 // calendar adds what the daily and the weekly outlook expect of the slot h hours on, and gives their share.
-func (p *Planner) calendar(t view, slot int64, h int, s span, price prices) (share float64) {
+func (p *Planner) calendar(past *line, h int, s span, price prices) (share float64) {
 	if p.o.Flat {
 		return 0
 	}
@@ -105,7 +128,7 @@ func (p *Planner) calendar(t view, slot int64, h int, s span, price prices) (sha
 		of     int
 		period int64
 	}{{daily, perDay}, {weekly, perWeek}} {
-		p.odds.like(t, p.wall(slot), slot, h, look.period)
+		p.odds.like(past, h, look.period)
 		if p.odds.priced(&p.cost[h], s, price, p.trusted[look.of]) {
 			share += p.trusted[look.of]
 		}

@@ -50,12 +50,15 @@ var prior = [outlooks]float64{flat: 0.2, daily: 0.25, weekly: 0.3, recent: 0.25}
 type Planner struct {
 	o       Options
 	odds    odds
+	line    line
 	one     row
 	cost    [horizon]row // expected, of each slot ahead
 	course  [horizon]row // the cheapest course from each slot on
 	clock   clock        // of the slot that is planned for
 	clocked int64        // that slot
 	trusted [outlooks]float64
+	laid    laid // what cost and course are for
+	again   bool // the container and the instant are still those of laid
 }
 
 // NewPlanner is a planner with options of which the zero ones are filled in.

@@ -64,6 +64,12 @@ func (s *slots) at(slot int64) uint8 {
 	return s.peak[slot%kept]
 }
 
+// run is the peaks of the slots from one that is kept to another, as far as they lie side by side.
+func (s *slots) run(from, to int64) []uint8 {
+	i := from % kept
+	return s.peak[i:max(i, min(kept, i+min(to, s.now)-from+1))]
+}
+
 // advance makes slot the newest one. What is between was not measured.
 func (s *slots) advance(slot int64) {
 	for n := max(s.now+1, slot-kept+1); n <= slot; n++ {

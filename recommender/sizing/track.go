@@ -32,7 +32,7 @@ type Standing struct {
 	held    int64    // until then nothing shrinks
 	ahead   int64    // the slot that was looked ahead to
 	turned  int64    // the slot to which outlooks have been settled; 0: none
-	advised *advised // the newest advice; nil: none since it was read back
+	on      occasion // of the newest advice; zero: none since it was read back
 }
 
 // Track is both of one container, for one that is planned as its use comes in.
@@ -67,6 +67,9 @@ func (t view) peak(slot int64) uint8 {
 	}
 	return t.slots.at(slot)
 }
+
+// oldest is the first slot whose peak is kept.
+func (t view) oldest() int64 { return max(t.now-kept+1, 0) }
 
 // mean is the mean use, cores; the lowest level at least, so that prices relate to something.
 func (u *Profile) mean() float64 {

@@ -49,17 +49,17 @@ func (p *Planner) trust(t view) {
 
 // choose writes down what each outlook would request in a slot that begins.
 func (p *Planner) choose(t view, slot int64) {
-	s, price := p.span(t, 0), p.prices(t)
+	s, price, past := p.span(t, 0), p.prices(t), p.follow(t, slot)
 	for k := range t.choice {
 		switch k {
 		case flat:
-			p.odds.any(t, slot)
+			p.odds.any(past)
 		case daily:
-			p.odds.like(t, p.wall(slot), slot, 0, perDay)
+			p.odds.like(past, 0, perDay)
 		case weekly:
-			p.odds.like(t, p.wall(slot), slot, 0, perWeek)
+			p.odds.like(past, 0, perWeek)
 		case recent:
-			p.odds.lately(t, slot-1)
+			p.odds.lately(past, 1)
 		}
 		p.one, t.choice[k] = row{}, 0
 		if p.odds.priced(&p.one, s, price, 1) {

@@ -92,7 +92,7 @@ func TestExcessIsPricedByHand(t *testing.T) {
 	if out[four] != 0 {
 		t.Errorf("at 4 cores %g", out[four])
 	}
-	if o != (odds{}) || o.priced(&out, s, price, 1) {
+	if o.weight != (odds{}).weight || o.priced(&out, s, price, 1) {
 		t.Error("what was priced is still there")
 	}
 }
@@ -213,5 +213,39 @@ func TestAFallIsNotTakenBackAtOnce(t *testing.T) {
 	}
 	if changes != 14 {
 		t.Errorf("%d changes in a week of one peak a day", changes)
+	}
+}
+
+// TestAdviceStandsUntilItIsDue: where none is due, to work it out anew gives what was advised, within the step that
+// the newest minutes of an hour may make in it; and there are few where one is due.
+func TestAdviceStandsUntilItIsDue(t *testing.T) {
+	for seed := range int64(2) {
+		p, track, live := NewPlanner(Options{Changes: 24}), Track{}, 1.0
+		due, of, differ := 0, 0, 0
+		var last Explanation
+		for m, u := range random(seed, 6*1440) {
+			at, latest := monday+60*int64(m), max(u, 0)
+			if m > 3 && latest > 0 {
+				track.Record(at-180, latest, false)
+			}
+			now, ok := p.Due(&track.Profile, &track.Standing, at, live, latest)
+			if !ok {
+				continue
+			}
+			of++
+			stands := track.Standing
+			e, _ := p.Advise(&track.Profile, &track.Standing, at, live, latest)
+			if now {
+				due, last = due+1, e
+			} else if track.Standing = stands; math.Abs(e.Request-last.Request) > 1e-9 {
+				differ++
+			}
+			if live = last.Request; e.Request < latest {
+				t.Fatalf("seed %d, minute %d: %g advised for a use of %g", seed, m, e.Request, latest)
+			}
+		}
+		if due*5 > of || differ*50 > of {
+			t.Errorf("seed %d: advice is due %d times of %d, and old where it would be new %d times", seed, due, of, differ)
+		}
 	}
 }
