@@ -24,6 +24,7 @@ type judge struct {
 	now     time.Time
 	entries []Entry            // of the ledger, oldest first
 	kept    map[fleet.Ref]bool // workloads whose newer pods are being given the requests that stand
+	zone    func(name string) *time.Location
 }
 
 // assessAll looks at every workload that some policy means; the others are not Trimtab's.
@@ -248,7 +249,7 @@ func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) r
 	}
 	r := p.RightSizing
 	return recommender.Options{
-		Priced: priced(r),
+		Priced: j.priced(r),
 		Class:  class, Window: p.Window, MinHistory: p.MinHistory, StaleAfter: p.StaleAfter,
 		RightSize: r.Enabled, UnderusedBelow: r.UnderusedBelow, Percentile: r.Percentile,
 		Margin: r.Margin, MemoryMargin: r.MemoryMargin, MinMilliCPU: r.MinMilliCPU, MinMemory: r.MinMemory,
@@ -260,18 +261,13 @@ func (j judge) options(p policies.Policy, class fleet.Class, w fleet.Workload) r
 	}
 }
 
-// priced is what a policy's rule priced says to the planner; nil for another rule. The zone was checked with
-// the document.
-func priced(r policies.RightSizing) *sizing.Options {
+// priced is what a policy's rule priced says to the planner; nil for another rule.
+func (j judge) priced(r policies.RightSizing) *sizing.Options {
 	if r.Rule != policies.ByPrice {
 		return nil
 	}
 	risk := map[policies.Risk]float64{policies.RiskLow: sizing.RiskLow, policies.RiskNormal: sizing.RiskNormal, policies.RiskHigh: sizing.RiskHigh}
-	zone, err := time.LoadLocation(r.TimeZone)
-	if err != nil {
-		zone = time.UTC
-	}
-	return &sizing.Options{Zone: zone, Risk: risk[r.Risk], Changes: float64(r.ChangesPerDay), Lead: r.Lead}
+	return &sizing.Options{Zone: j.zone(r.TimeZone), Risk: risk[r.Risk], Changes: float64(r.ChangesPerDay), Lead: r.Lead}
 }
 
 // forecast is what a policy's rule forecast says of replicas; nil for another rule.

@@ -29,6 +29,7 @@ type Cycle struct {
 	History  *recommender.History
 	Plans    *recommender.Plans // nil: none stand yet
 
+	zones   map[string]*time.Location // that policies name, looked up once
 	refused int
 	set     policies.Set
 	waits   map[fleet.Ref]time.Time // until when newer pods are not given what was refused them
@@ -63,7 +64,7 @@ func (c *Cycle) Run(ctx context.Context, now time.Time, acting bool) (Plan, erro
 	p.settle()
 	p.maintain()
 	prices := c.Prices.With(rows(c.set.Prices)...)
-	p.plan.propose(assessAll(judge{seen, c.set, c.History, c.Plans, prices, now, p.entries, p.kept}))
+	p.plan.propose(assessAll(judge{seen, c.set, c.History, c.Plans, prices, now, p.entries, p.kept, c.zone}))
 	p.plan.At, p.plan.Through = now, c.History.Last()
 	p.plan.BadPolicies, p.plan.Lint = c.set.Bad, lint(seen, p.plan.Assessments)
 	p.plan.Prices = prices.Used(seen.Nodes)
@@ -91,6 +92,22 @@ func (c *Cycle) observe(ctx context.Context) (fleet.Snapshot, error) {
 	}
 	c.set = policies.Compile(raw, c.set, c.Checks)
 	return snapshot, nil
+}
+
+// zone is the one of a name, which was checked with its policy.
+func (c *Cycle) zone(name string) *time.Location {
+	if z, ok := c.zones[name]; ok {
+		return z
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		z = time.UTC
+	}
+	if c.zones == nil {
+		c.zones = map[string]*time.Location{}
+	}
+	c.zones[name] = z
+	return z
 }
 
 // since is where the last pass stopped reading, or as far back as history goes.

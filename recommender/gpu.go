@@ -49,12 +49,24 @@ func Advise(w fleet.Workload, h *History, o Options, now time.Time) []Advice {
 }
 
 // gpus is the most GPUs that any pod of the workload, or its template, asks for.
-func gpus(w fleet.Workload) int64 {
-	n := max(w.Template.Requests().GPUs(), w.Template.Limits().GPUs())
-	for _, p := range w.Pods {
-		n = max(n, p.Shape.Requests().GPUs(), p.Shape.Limits().GPUs())
+func gpus(w *fleet.Workload) int64 {
+	n := gpusOf(&w.Template)
+	for i := range w.Pods {
+		n = max(n, gpusOf(&w.Pods[i].Shape))
 	}
 	return n
+}
+
+// gpusOf is how many a pod of a shape asks for. Most ask for nothing but CPU and memory: those are not summed up.
+func gpusOf(s *fleet.PodShape) int64 {
+	extended := len(s.Overhead.Extended)
+	for i := range s.Containers {
+		extended += len(s.Containers[i].Requests.Extended) + len(s.Containers[i].Limits.Extended)
+	}
+	if extended == 0 {
+		return 0
+	}
+	return max(s.Requests().GPUs(), s.Limits().GPUs())
 }
 
 // gpuUse is how busy the GPUs of a workload's pods were, each by the pod's own count of them.
@@ -78,7 +90,7 @@ type gpuUse struct {
 // can sit at a tenth of its CPU while it keeps its GPU busy, so its CPU says nothing, and without measurements of
 // every GPU nothing else does.
 func (c *judge) gpuUse() (*gpuUse, *fleet.Hold) {
-	n := gpus(c.w)
+	n := c.gpus
 	if n == 0 || !c.o.RightSize {
 		return nil, nil
 	}
@@ -104,7 +116,7 @@ func (c *judge) gpuUse() (*gpuUse, *fleet.Hold) {
 // gpuUnknown is the one hold of GPUs that were not measured, or not well enough.
 func (c *judge) gpuUnknown(n int64, why fleet.Hold) *fleet.Hold {
 	detail := "connect dcgm-exporter to see whether they are busy"
-	if slices.ContainsFunc(c.h.workloads[c.w.Ref], func(s *series) bool { return s.signal == fleet.GPU }) {
+	if slices.ContainsFunc(c.all, func(s *series) bool { return s.signal == fleet.GPU }) {
 		detail = "whether they are busy is not known well enough: " + why.Detail
 	}
 	hold := held(fleet.HoldGPU, count(int(n), "GPU")+" a pod: not judged by CPU; "+detail)

@@ -30,7 +30,7 @@ type Device struct {
 //
 // Nobody is told to share what is shared already.
 func AdviseOn(w fleet.Workload, h *History, o Options, on Device, now time.Time) []Advice {
-	c := &judge{w: w, h: h, o: o, now: now}
+	c := newJudge(w, h, o, now)
 	if _, held := c.gate(); held {
 		return nil
 	}

@@ -22,7 +22,7 @@ func on(t *testing.T, product, resource string, busy []float64, gibs ...float64)
 	for i, v := range busy {
 		feedGPU(t, h, w, int64(i), v)
 	}
-	c := &judge{w: w, h: h, o: options(), now: noon}
+	c := newJudge(w, h, options(), noon)
 	u, hold := c.gpuUse()
 	if hold != nil {
 		t.Fatal(hold)

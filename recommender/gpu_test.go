@@ -252,7 +252,7 @@ func TestGPUIsNeverJudgedByCPU(t *testing.T) {
 				ways[way]++
 			}
 		}
-		if _, gated := (&judge{w: w, h: h, o: o, now: noon}).gate(); n != 1 && !gated {
+		if _, gated := newJudge(w, h, o, noon).gate(); n != 1 && !gated {
 			t.Fatalf("%d answers: %+v, %+v, %+v", n, holds, advice, fine)
 		}
 		if len(h.workloads[ref]) == 0 {

@@ -157,8 +157,12 @@ func (h *History) Last() time.Time {
 
 // LastOf is the end of the newest sample of one workload.
 func (h *History) LastOf(ref fleet.Ref) (time.Time, bool) {
+	return lastOf(h.workloads[ref])
+}
+
+func lastOf(all []*series) (time.Time, bool) {
 	var newest int64
-	for _, s := range h.workloads[ref] {
+	for _, s := range all {
 		newest = max(newest, s.newest)
 	}
 	if newest == 0 {

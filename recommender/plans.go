@@ -16,6 +16,8 @@ import (
 type Plans struct {
 	workloads map[fleet.Ref][]*standing // each sorted by container
 	planners  map[plannerKey]*sizing.Planner
+	last      plannerKey // asked for, and its planner: a policy has many workloads
+	planner   *sizing.Planner
 }
 
 // standing is what stands of one container.
@@ -25,6 +27,24 @@ type standing struct {
 	memory    sizing.MemoryStanding
 	fit       *fit // what it came to last; nil: nothing yet
 	on        grounds
+	sure      [2]sure // of its CPU and its memory
+}
+
+// sure is the hour in which a signal was found to be measured for as long as a policy asks, and how long that is.
+type sure struct {
+	hour int64 // since 1970
+	need time.Duration
+}
+
+// sureOf is that of CPU or memory; of another signal none is kept.
+func (st *standing) sureOf(signal fleet.Signal) *sure {
+	switch signal {
+	case fleet.CPU:
+		return &st.sure[0]
+	case fleet.Memory:
+		return &st.sure[1]
+	}
+	return new(sure)
 }
 
 // plannerKey tells options apart: a zone that was looked up twice is two pointers.
@@ -54,7 +74,7 @@ func (p *Plans) Forget(h *History) {
 // of is what stands of a container, from now on if nothing did.
 func (p *Plans) of(ref fleet.Ref, container string) *standing {
 	list := p.workloads[ref]
-	i, known := slices.BinarySearchFunc(list, container, func(s *standing, name string) int { return strings.Compare(s.container, name) })
+	i, known := findStanding(list, container)
 	if !known {
 		list = slices.Insert(list, i, &standing{container: container})
 		p.workloads[ref] = list
@@ -62,15 +82,23 @@ func (p *Plans) of(ref fleet.Ref, container string) *standing {
 	return list[i]
 }
 
-// planner is the one for options of a policy.
-func (p *Plans) planner(o sizing.Options) *sizing.Planner {
+func findStanding(list []*standing, container string) (int, bool) {
+	return slices.BinarySearchFunc(list, container, func(s *standing, name string) int { return strings.Compare(s.container, name) })
+}
+
+// plannerFor is the one for options of a policy.
+func (p *Plans) plannerFor(o sizing.Options) *sizing.Planner {
 	key := plannerKey{o, cmp.Or(o.Zone, time.UTC).String()}
 	key.o.Zone = nil
+	if p.planner != nil && key == p.last {
+		return p.planner
+	}
 	planner, ok := p.planners[key]
 	if !ok {
 		planner = sizing.NewPlanner(o)
 		p.planners[key] = planner
 	}
+	p.last, p.planner = key, planner
 	return planner
 }
 
@@ -85,7 +113,7 @@ type plan struct {
 
 // plan asks about the CPU of a container that requests live cores, by a policy's options.
 func (p *Plans) plan(st *standing, s *series, o sizing.Options, now time.Time, live float64) plan {
-	return plan{p.planner(o), s.profile, &st.cpu, now.Unix(), live, s.latest()}
+	return plan{p.plannerFor(o), s.profile, &st.cpu, now.Unix(), live, s.latest()}
 }
 
 func (p plan) due() (due, ok bool) {

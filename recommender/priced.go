@@ -86,7 +86,7 @@ func (c *judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 		f.step("cpu", "not judged", string(hold.Reason))
 		return f, hold
 	}
-	st, o := c.p.of(c.w.Ref, k.Name), *c.o.Priced
+	st, o := c.standing(k.Name), *c.o.Priced
 	o.Floor, o.Warm = float64(c.o.MinMilliCPU)/1000, c.o.MinHistory
 	plan := c.p.plan(st, s, o, c.now, float64(request)/1000)
 	due, ok := plan.due()
@@ -101,6 +101,16 @@ func (c *judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 		st.fit, st.on = &f, on
 	}
 	return *st.fit, nil
+}
+
+// standing is what stands of a container, from now on if nothing did.
+func (c *judge) standing(container string) *standing {
+	if i, known := findStanding(c.stands, container); known {
+		return c.stands[i]
+	}
+	st := c.p.of(c.w.Ref, container)
+	c.stands = c.p.workloads[c.w.Ref]
+	return st
 }
 
 // fitAdvice fills in what is asked for by the advice on CPU and on memory.

@@ -34,7 +34,10 @@ type Judgement struct {
 //
 // The history is only read. What is planned by price stands in p, which takes note of what is in force.
 func Judge(w fleet.Workload, h *History, p *Plans, o Options, now time.Time) (out Judgement) {
-	c := &judge{w: w, h: h, p: p, o: o, now: now, crowding: 1}
+	c := newJudge(w, h, o, now)
+	if c.p = p; o.Priced != nil {
+		c.stands = p.workloads[w.Ref]
+	}
 	gpu, hold := c.gpuUse()
 	if hold != nil {
 		out.Holds = append(out.Holds, *hold)
@@ -64,7 +67,37 @@ type judge struct {
 	p        *Plans
 	o        Options
 	now      time.Time
+	all      []*series   // of the workload
+	stands   []*standing // of its plans
+	gpus     int64
 	crowding float64 // by how much the use of a pod grows when the replicas rule has done its work
+}
+
+func newJudge(w fleet.Workload, h *History, o Options, now time.Time) *judge {
+	return &judge{w: w, h: h, o: o, now: now, all: h.workloads[w.Ref], gpus: gpus(&w), crowding: 1}
+}
+
+// series is a signal of one of its containers.
+func (c *judge) series(container string, signal fleet.Signal) (*series, bool) {
+	if i, ok := find(c.all, container, signal); ok {
+		return c.all[i], true
+	}
+	return nil, false
+}
+
+// longEnough tells whether a series was measured for as long as the policy asks. Of what is planned that is looked up
+// once an hour: it was so, and it is measured still.
+func (c *judge) longEnough(s *series) bool {
+	found := sure{c.now.Unix() / 3600, c.o.MinHistory}
+	i, known := findStanding(c.stands, s.container)
+	if known && *c.stands[i].sureOf(s.signal) == found {
+		return true
+	}
+	enough := s.measuredAtLeast(c.o.MinHistory, c.now.Add(-c.lookback()).UnixNano())
+	if enough && known {
+		*c.stands[i].sureOf(s.signal) = found
+	}
+	return enough
 }
 
 // ruling is what one rule says: a recommendation, or why none is needed, or holds.
@@ -83,14 +116,14 @@ func (c *judge) gate() (fleet.Hold, bool) {
 	if c.w.RollingOut {
 		return held(fleet.HoldRollout, "pods of two templates live side by side; wait until the rollout ends"), true
 	}
-	last, ok := c.h.LastOf(c.w.Ref)
+	last, ok := lastOf(c.all)
 	if !ok {
 		return held(fleet.HoldNoMetrics, "nothing was ever measured; is metrics-server running?"), true
 	}
 	if c.now.Sub(last) > c.o.StaleAfter {
 		return c.stale("", last), true
 	}
-	if from := c.now.Add(-c.lookback()).UnixNano(); !slices.ContainsFunc(c.h.workloads[c.w.Ref], func(s *series) bool { return s.measuredAtLeast(c.o.MinHistory, from) }) {
+	if !slices.ContainsFunc(c.all, c.longEnough) {
 		return c.short("", c.spent()), true
 	}
 	return fleet.Hold{}, false
@@ -99,7 +132,7 @@ func (c *judge) gate() (fleet.Hold, bool) {
 // spent is the measured time of the signal that was measured longest.
 func (c *judge) spent() time.Duration {
 	var longest time.Duration
-	for _, s := range c.h.workloads[c.w.Ref] {
+	for _, s := range c.all {
 		longest = max(longest, s.measuredFor(c.now.Add(-c.lookback()).UnixNano()))
 	}
 	return longest
@@ -118,7 +151,7 @@ func (c *judge) measured(container string, signal fleet.Signal, what string) (Di
 
 // known is the series of a signal that was measured in the window, with the hold of what is missing of it.
 func (c *judge) known(container string, signal fleet.Signal, what string) (*series, *fleet.Hold) {
-	s, ok := c.h.series(c.w.Ref, container, signal)
+	s, ok := c.series(container, signal)
 	if !ok || s.newest <= c.now.Add(-c.o.Window).UnixNano() {
 		hold := held(fleet.HoldNoMetrics, what+container+" was not measured in the last "+spell(c.o.Window))
 		return nil, &hold
@@ -127,8 +160,8 @@ func (c *judge) known(container string, signal fleet.Signal, what string) (*seri
 		hold := c.stale(what+container+" ", last)
 		return s, &hold
 	}
-	if from := c.now.Add(-c.lookback()).UnixNano(); !s.measuredAtLeast(c.o.MinHistory, from) {
-		hold := c.short(what+container+" ", s.measuredFor(from))
+	if !c.longEnough(s) {
+		hold := c.short(what+container+" ", s.measuredFor(c.now.Add(-c.lookback()).UnixNano()))
 		return s, &hold
 	}
 	return s, c.missing(s, what, container)

@@ -25,7 +25,7 @@ func (c *judge) replicas() (r ruling, crowding float64) {
 	if o, ok := autoscaler(c.w, "replicas"); ok && c.w.Replicas > floor {
 		return holding(fleet.HoldAutoscaler, fmt.Sprintf("%s %s sets the replicas; lower its least replicas instead", o.Kind, o.Name)), 1
 	}
-	_, ever := c.h.series(c.w.Ref, "", fleet.Requests)
+	_, ever := c.series("", fleet.Requests)
 	d, hold := c.measured("", fleet.Requests, "requests per second")
 	ready := c.w.Ready()
 	switch enough := Enough(d.Total, c.o.PerReplica, floor); {

@@ -23,7 +23,7 @@ const (
 // is judged on its own. Init containers are left alone, limits too unless Options.Limits says otherwise, and CPU is
 // never raised by this rule but to stay equal to its limit. Memory may go up, to a limit that stays at most.
 func (c *judge) rightSize() ruling {
-	if !c.o.RightSize || gpus(c.w) > 0 {
+	if !c.o.RightSize || c.gpus > 0 {
 		return ruling{}
 	}
 	for _, field := range []string{"requests", "resources"} {
@@ -68,8 +68,12 @@ func (c *judge) rightSize() ruling {
 
 // containers is the main and sidecar containers of the live shape by name.
 func (c *judge) containers() []fleet.Container {
+	live := c.w.Current().Containers
+	if len(live) == 1 && live[0].Role != fleet.Init {
+		return live
+	}
 	var out []fleet.Container
-	for _, k := range c.w.Current().Containers {
+	for _, k := range live {
 		if k.Role != fleet.Init {
 			out = append(out, k)
 		}
