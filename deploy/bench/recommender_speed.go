@@ -26,7 +26,6 @@ const (
 type keptContainer struct {
 	cpu    sizing.Track
 	memory sizing.Memory
-	held   float64 // bytes requested
 }
 
 // speedFleet is containers with warm histories, at one moment.
