@@ -147,7 +147,7 @@ func (f *pricedFleet) minute() {
 
 // turnHour goes to the first minute of the next hour.
 func (f *pricedFleet) turnHour() {
-	f.now = f.now.Truncate(time.Hour).Add(56 * time.Minute)
+	f.now = f.now.Truncate(time.Hour).Add(57 * time.Minute)
 	for f.now.Minute() != 0 {
 		f.minute()
 	}
