@@ -18,12 +18,17 @@ import (
 // Retention. It is not safe for use by several goroutines at once.
 type History struct {
 	workloads map[fleet.Ref][]*series // each sorted by container and signal
+	pace      Pace
 }
 
 // NewHistory is a history of nothing.
 func NewHistory() *History {
 	return &History{workloads: map[fleet.Ref][]*series{}}
 }
+
+// Hurry has plans go by another pace. It comes before the first sample, and no checkpoint of another pace may be
+// restored: its times are none of this one's.
+func (h *History) Hurry(p Pace) { h.pace = p }
 
 // Add counts one sample in. Samples of one pod must come in the order of their ends, and those of
 // different pods less than two minutes late against each other: ErrRepeated for one that is not
@@ -42,6 +47,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	if !known {
 		list = h.begin(s, list, i)
 	}
+	list[i].pace = h.pace // a restored one knows none
 	if s.Signal == fleet.Memory {
 		list[i].image = crc32.ChecksumIEEE([]byte(s.Image))
 	}
@@ -53,7 +59,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 		h.killed(s)
 		h.restarted(s)
 	case s.Signal == fleet.CPU && list[i].images.fresh(s.Image):
-		list[i].profile.Renewed(s.At.Unix())
+		list[i].profile.Renewed(h.pace.planned(s.At.Unix()))
 	case s.Signal == fleet.Requests:
 		h.answered(list[i].load, s)
 	}
@@ -83,7 +89,7 @@ func (h *History) killed(s fleet.Sample) {
 		if i, known := m.find(s.Pod); known {
 			limit = m.pods[i].limit
 		}
-		m.memory.OOM(s.At.Unix(), float64(limit), crc32.ChecksumIEEE([]byte(s.Image)))
+		m.memory.OOM(h.pace.planned(s.At.Unix()), float64(limit), crc32.ChecksumIEEE([]byte(s.Image)))
 	}
 }
 

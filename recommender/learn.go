@@ -56,7 +56,7 @@ func (s *series) age(at int64) int64 {
 // starting tells whether a reading is of a pod's first minutes.
 func (s *series) starting(r reading) bool {
 	born := int64(s.pods[r.pod].born) * int64(time.Second)
-	return born != 0 && r.at-r.lasted() < born+startUp && r.at > born
+	return born != 0 && r.at-r.lasted() < born+s.pace.shortened(startUp) && r.at > born
 }
 
 // learn gives the profile or the memory what the readings of a slot tell; b is their bucket. Others are the series of
@@ -68,7 +68,7 @@ func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
 	if s.profile == nil && s.memory == nil {
 		return
 	}
-	end := int64(b.to) - 1
+	end := s.pace.planned(int64(b.to)) - 1
 	if slices.ContainsFunc(in, s.starting) {
 		in = slices.Clone(in)
 		load := slices.DeleteFunc(slices.Clone(in), func(r reading) bool { return !s.starting(r) })
@@ -86,7 +86,7 @@ func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
 		s.memory.Add(end, float64(b.peak))
 		return
 	}
-	s.profile.Record(end, b.busiest(), s.atLimit(in) || s.throttled(at, others))
+	s.profile.Record(end, b.busiest(s.pace), s.atLimit(in) || s.throttled(at, others))
 }
 
 // begunAnew tells the memory that every replica starts.
@@ -100,13 +100,13 @@ func (s *series) begunAnew(at int64) {
 func (s *series) atLimit(in []reading) bool {
 	return slices.ContainsFunc(in, func(r reading) bool {
 		limit := s.pods[r.pod].limit
-		return limit > 0 && r.busiest() >= atLimit*float64(limit)
+		return limit > 0 && r.busiest(s.pace) >= atLimit*float64(limit)
 	})
 }
 
 // busiest is the use of the busiest minute of a reading, as far as it is known.
-func (r reading) busiest() float64 {
-	if r.lasted() > int64(time.Minute) {
+func (r reading) busiest(p Pace) float64 {
+	if r.lasted() > p.minute() {
 		return float64(r.peak)
 	}
 	return float64(r.mean)
@@ -122,7 +122,7 @@ func (s *series) throttled(at slot, others []*series) bool {
 	if slices.ContainsFunc(o.open, func(r reading) bool { return r.peak >= throttledFrom && r.at > from && r.at-r.lasted() < at.end }) {
 		return true
 	}
-	if o.newest < at.end+int64(lateness) {
+	if o.newest < at.end+s.pace.lateness() {
 		return false // nothing of that time is closed yet
 	}
 	past := o.past.reader(floorOf(o.signal))

@@ -32,7 +32,7 @@ func track(t *testing.T, h *History) string {
 // taught is a track that is told what a minute took, of those from an instant until the last slots that are open.
 func taught(from time.Time, use func(end time.Time) (cores float64, counts, limited bool)) string {
 	var tr sizing.Profile
-	for end := from.Add(time.Minute); !end.Add(lateness).After(noon); end = end.Add(time.Minute) {
+	for end := from.Add(time.Minute); !end.Add((2 * time.Minute)).After(noon); end = end.Add(time.Minute) {
 		if v, counts, limited := use(end); counts {
 			tr.Record(end.Unix()-1, v, limited)
 		}

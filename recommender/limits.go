@@ -171,7 +171,7 @@ func (c *judge) limitMemory(k fleet.Container, request int64) (limiting, bool) {
 		return limiting{}, false
 	}
 	s, _ := c.h.series(c.w.Ref, k.Name, fleet.Memory) // there: it was measured
-	now := c.now.Unix()
+	now := s.pace.planned(c.now.Unix())
 	l := limiting{rule: c.o.Limits, step: memoryStep, now: k.Limits.Memory,
 		least: ceil(max(d.Peak*(1+c.o.MemoryMargin), s.memory.LimitFloor(now)))}
 	l.least = l.up(l.least)

@@ -107,13 +107,14 @@ type plan struct {
 	planner      *sizing.Planner
 	profile      *sizing.Profile
 	standing     *sizing.Standing
-	at           int64
+	pace         Pace
+	at           int64   // in the plan's time
 	live, latest float64 // cores
 }
 
 // plan asks about the CPU of a container that requests live cores, by a policy's options.
 func (p *Plans) plan(st *standing, s *series, o sizing.Options, now time.Time, live float64) plan {
-	return plan{p.plannerFor(o), s.profile, &st.cpu, now.Unix(), live, s.latest()}
+	return plan{p.plannerFor(o), s.profile, &st.cpu, s.pace, s.pace.planned(now.Unix()), live, s.latest()}
 }
 
 func (p plan) due() (due, ok bool) {
@@ -121,10 +122,12 @@ func (p plan) due() (due, ok bool) {
 }
 
 func (p plan) advise() (sizing.Explanation, bool) {
-	return p.planner.Advise(p.profile, p.standing, p.at, p.live, p.latest)
+	e, ok := p.planner.Advise(p.profile, p.standing, p.at, p.live, p.latest)
+	e.Steps = p.pace.steps(e.Steps)
+	return e, ok
 }
 
 // advised is the advice on its memory, of which live bytes are requested.
 func (st *standing) advised(s *series, o sizing.MemoryOptions, now time.Time, live float64) sizing.MemoryAdvice {
-	return o.Advise(s.memory, &st.memory, now.Unix(), live)
+	return o.Advise(s.memory, &st.memory, s.pace.planned(now.Unix()), live)
 }

@@ -205,10 +205,13 @@ func inWords(e sizing.Explanation, target float64, zone *time.Location) string {
 	return text
 }
 
-// clock is an hour and minute as the policy's zone has it.
+// clock is an hour and minute as the policy's zone has it, and the second where it matters.
 func clock(t time.Time, zone *time.Location) string {
 	if zone != nil {
 		t = t.In(zone)
+	}
+	if t.Second() != 0 {
+		return t.Format("15:04:05")
 	}
 	return t.Format("15:04")
 }

@@ -10,15 +10,20 @@ import (
 )
 
 // daily is two weeks until at of one pod that uses 0.8 cores from 9 to 11 and 0.1 else, every five minutes.
-func daily(t testing.TB, pod string, at time.Time) *History {
+func daily(t testing.TB, pod string, at time.Time) *History { return dailyAt(t, 0, pod, at) }
+
+// dailyAt is the same at a pace of the plan; at is in the plan's time.
+func dailyAt(t testing.TB, p Pace, pod string, at time.Time) *History {
 	h := NewHistory()
+	h.Hurry(p)
 	const window = 5 * time.Minute
 	for end := at.Truncate(window).Add(-14 * 24 * time.Hour); !end.After(at); end = end.Add(window) {
 		use := 0.1
 		if hour := end.Add(-window).Hour(); hour == 9 || hour == 10 {
 			use = 0.8
 		}
-		feed(t, h, fleet.Sample{Ref: ref, Pod: pod, Container: "model-server", Signal: fleet.CPU, At: end, Window: window, Mean: use, Max: use, N: 5})
+		feed(t, h, fleet.Sample{Ref: ref, Pod: pod, Container: "model-server", Signal: fleet.CPU, At: p.real(end),
+			Window: window * time.Duration(p.hour()) / 3600, Mean: use, Max: use, N: 5})
 	}
 	return h
 }

@@ -14,9 +14,6 @@ import (
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
-// lateness is how long after its end a slot still takes samples of slower pods.
-const lateness = 2 * time.Minute
-
 // ErrRepeated tells that a sample is not newer than the last one of its pod, so that it, or one that
 // overlaps it, has been counted: nothing to mend.
 var ErrRepeated = errors.New("not newer than the last sample of its pod")
@@ -34,6 +31,7 @@ type series struct {
 	images    images                // of CPU, what ran lately
 	image     uint32                // of memory, a hash of what the newest sample ran
 	load      *load                 // of requests: their course, and what one replica answers; nil for other signals
+	pace      Pace                  // by which minutes and hours pass
 }
 
 // newSeries is a series of nothing.
@@ -96,8 +94,8 @@ type reading struct {
 type slot struct{ end, length int64 }
 
 // slot is the one the reading falls in: whole minutes, as many as its window needs.
-func (r reading) slot() slot {
-	const minute = int64(time.Minute)
+func (r reading) slot(p Pace) slot {
+	minute := p.minute()
 	length := minute * max(1, (r.lasted()+minute-1)/minute)
 	return slot{end: ((r.at-1)/length + 1) * length, length: length}
 }
@@ -111,12 +109,12 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	if known && r.at <= s.pods[i].at {
 		return ErrRepeated
 	}
-	if r.slot().end+int64(lateness) <= s.newest {
+	if r.slot(s.pace).end+s.pace.lateness() <= s.newest {
 		return fmt.Errorf("ended %s before the newest of its kind", time.Duration(s.newest-r.at))
 	}
 	if !known {
 		s.meet(i, nameOf(pod, others))
-		if s.age(r.at-r.lasted()) > startUp {
+		if s.age(r.at-r.lasted()) > s.pace.shortened(startUp) {
 			s.pods[i].born = uint32((r.at - r.lasted()) / int64(time.Second)) // the others are older
 		}
 	}
@@ -127,7 +125,7 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	s.open = slices.Insert(s.open, j, r)
 	if r.at > s.newest {
 		before := s.newest
-		if s.newest = r.at; before/int64(time.Minute) != r.at/int64(time.Minute) {
+		if s.newest = r.at; before/s.pace.minute() != r.at/s.pace.minute() {
 			s.settle(before, others)
 		}
 	}
@@ -179,13 +177,13 @@ func (s *series) part() {
 // begun since.
 func (s *series) settle(before int64, others []*series) {
 	for len(s.open) > 0 {
-		next := earliest(s.open)
-		if next.end+int64(lateness) > s.newest {
+		next := earliest(s.open, s.pace)
+		if next.end+s.pace.lateness() > s.newest {
 			break
 		}
 		var b bucket
 		var in []reading
-		b, in, s.open = take(s.open, next, floorOf(s.signal))
+		b, in, s.open = take(s.open, next, s.pace, floorOf(s.signal))
 		s.learn(in, b, next, others)
 		s.past = s.past.append(b, s.widths(), floorOf(s.signal))
 	}
@@ -198,8 +196,8 @@ func (s *series) settle(before int64, others []*series) {
 
 // busiest is the use of the busiest minute in a bucket of the hottest replica: what a request is judged by. A
 // shorter burst is what CPU above the request is for.
-func (b bucket) busiest() float64 {
-	if b.span > 60 {
+func (b bucket) busiest(p Pace) float64 {
+	if int64(b.span)*int64(time.Second) > p.minute() {
 		return float64(b.peak)
 	}
 	return b.sum / float64(b.weight)
@@ -208,10 +206,7 @@ func (b bucket) busiest() float64 {
 // latest is the use of the busiest minute that no closed slot holds yet.
 func (s *series) latest() (most float64) {
 	for _, r := range s.open {
-		if r.lasted() > int64(time.Minute) {
-			most = max(most, float64(r.peak))
-		}
-		most = max(most, float64(r.mean))
+		most = max(most, r.busiest(s.pace))
 	}
 	return most
 }
@@ -222,10 +217,10 @@ func (s *series) awaits(i int) bool {
 }
 
 // earliest is the slot that ends first, of the shorter ones first.
-func earliest(open []reading) slot {
-	first := open[0].slot()
+func earliest(open []reading, p Pace) slot {
+	first := open[0].slot(p)
 	for _, r := range open[1:] {
-		if s := r.slot(); s.end < first.end || s.end == first.end && s.length < first.length {
+		if s := r.slot(p); s.end < first.end || s.end == first.end && s.length < first.length {
 			first = s
 		}
 	}
@@ -233,10 +228,10 @@ func earliest(open []reading) slot {
 }
 
 // take parts the readings into those of slot s, with their bucket, and the rest. It reuses open.
-func take(open []reading, s slot, floor float64) (b bucket, in, rest []reading) {
+func take(open []reading, s slot, p Pace, floor float64) (b bucket, in, rest []reading) {
 	rest = open[:0]
 	for _, r := range open {
-		if r.slot() == s {
+		if r.slot(p) == s {
 			in = append(in, r)
 			continue
 		}

@@ -85,7 +85,7 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 	open := slices.DeleteFunc(slices.Clone(s.open), func(r reading) bool { return r.at <= from })
 	for len(open) > 0 {
 		var b bucket
-		b, _, open = take(open, earliest(open), floorOf(s.signal))
+		b, _, open = take(open, earliest(open, s.pace), s.pace, floorOf(s.signal))
 		all, even = all.plus(b), even+b.total/float64(max(b.pods, 1))
 		if values != nil {
 			values.add(b.hist)

@@ -49,6 +49,8 @@ func TestBadInput(t *testing.T) {
 		{"run --interval 1ms --listen 8080", "--listen 8080: write HOST:PORT"},
 		{"run --interval 1ms --listen 8080", "--interval 1ms: give at least 1s"},
 		{"run --interval soon", "soon"},
+		{"run --hour 2h --interval 1ms", "--hour: an hour of 2h0m0s; give whole seconds from 10s to 1h"},
+		{"run --hour 20s", "--hour 20s with checkpoints: what is learnt in a trial must not outlive it; give --checkpoint-every=0"},
 		{"run --store-max-bytes 1Mi", "--store-max-bytes 1Mi: give at least 64Mi"},
 		{"run --store-max-bytes much", "write an amount of bytes such as 1536Mi"},
 	} {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"trimtab.dev/trimtab/optimizer/usage"
+	"trimtab.dev/trimtab/recommender"
 )
 
 // settings are the daemon's flags.
@@ -23,7 +24,7 @@ type settings struct {
 	listen, namespace, identity, store        string
 	kubeconfig, context                       string
 	interval, resolution, sampleEvery, settle time.Duration
-	checkpointEvery, stopWithin               time.Duration
+	checkpointEvery, stopWithin, hour         time.Duration
 	storeMaxBytes                             size
 	elect, enforce                            bool
 	prometheus                                outside
@@ -61,6 +62,7 @@ func (s *settings) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&s.resolution, "resolution", time.Minute, "window of one sample")
 	fs.DurationVar(&s.sampleEvery, "sample-every", 15*time.Second, "between readings of metrics.k8s.io and the model servers")
 	fs.DurationVar(&s.settle, "settle", usage.DefaultSettle, "how long after its end a window is taken as complete: metrics-server's interval and ours")
+	fs.DurationVar(&s.hour, "hour", time.Hour, "how long an hour of a plan takes; less only for trials, in which a day passes in minutes (20s: eight), with --checkpoint-every=0")
 	fs.DurationVar(&s.checkpointEvery, "checkpoint-every", 5*time.Minute, "between history checkpoints in ConfigMaps; 0: none, nor is history read from them")
 	fs.DurationVar(&s.stopWithin, "stop-within", 20*time.Second, "time to end cleanly after SIGTERM: the last checkpoint, the Lease, open answers")
 	fs.BoolVar(&s.enforce, "enforce", false, "make what policies in mode enforce and approvals ask for; false: only recommend, whatever they say")
@@ -87,6 +89,12 @@ func (s settings) check() error {
 			faults = append(faults, badInput("trimtab run: --%s %s: give at least 1s", f.name, f.d))
 		}
 	}
+	if err := recommender.Pace(s.hour).Check(); err != nil {
+		faults = append(faults, badInput("trimtab run: --hour: %v", err))
+	}
+	if s.trial() && s.checkpointEvery > 0 {
+		faults = append(faults, badInput("trimtab run: --hour %s with checkpoints: what is learnt in a trial must not outlive it; give --checkpoint-every=0", s.hour))
+	}
 	if s.checkpointEvery < 0 {
 		faults = append(faults, badInput("trimtab run: --checkpoint-every %s: give 0 for none, or a time such as 5m", s.checkpointEvery))
 	}
@@ -105,6 +113,9 @@ func (s settings) check() error {
 	return errors.Join(append(faults, s.prometheus.check("run"))...)
 }
 
+// trial tells whether hours of a plan are none.
+func (s settings) trial() bool { return s.hour != 0 && s.hour != time.Hour }
+
 func runDaemon(ctx context.Context, args []string, out io.Writer) error {
 	var s settings
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
@@ -116,6 +127,9 @@ func runDaemon(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if s.trial() {
+		log.Warn("this is a trial: plans go by hours that are none", "hour", s.hour.String())
+	}
 	klog.SetSlogLogger(log) // client-go logs through klog
 	p, err := build(s, log)
 	if err != nil {

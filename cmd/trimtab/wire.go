@@ -74,12 +74,14 @@ func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageCl
 	p.registry.MustRegister(newPodOwners(p.cluster.Endpoints))
 	book := kube.NewLedger(client, s.namespace)
 	servers := managed.New(client, book, cost.Builtin(), log)
+	history := recommender.NewHistory()
+	history.Hurry(recommender.Pace(s.hour))
 	p.servers = servers
 	p.daemon = &daemon{
 		cycle: &optimizer.Cycle{
 			Cluster: p.cluster, Ledger: book, Orders: kube.NewOrders(client, s.namespace), Checks: checks(),
 			Keepers: []optimizer.Keeper{kube.NewGovernance(client, p.cluster), servers},
-			Prices:  cost.Builtin(), History: recommender.NewHistory(), Plans: recommender.NewPlans(),
+			Prices:  cost.Builtin(), History: history, Plans: recommender.NewPlans(),
 		},
 		interval: s.interval, metrics: newMetrics(p.registry), log: log,
 	}

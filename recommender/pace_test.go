@@ -1,0 +1,145 @@
+package recommender
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/sizing"
+)
+
+func TestPaceOfTimes(t *testing.T) {
+	for _, c := range []struct {
+		pace         Pace
+		at, planned  int64
+		minute, late time.Duration
+	}{
+		{0, 7200, 7200, time.Minute, 2 * time.Minute},
+		{Pace(time.Hour), 7200, 7200, time.Minute, 2 * time.Minute},
+		{Pace(20 * time.Second), 7200, 1296000, time.Second, 2 * time.Second}, // 180 times as fast
+		{Pace(25 * time.Second), 25, 3600, time.Second, 2 * time.Second},
+		{Pace(10 * time.Minute), 600, 3600, 10 * time.Second, 20 * time.Second},
+	} {
+		if got := c.pace.planned(c.at); got != c.planned {
+			t.Errorf("%s: %d is %d, not %d", time.Duration(c.pace), c.at, got, c.planned)
+		}
+		if got := c.pace.real(time.Unix(c.planned, 0)); got.Unix() != c.at {
+			t.Errorf("%s: %d comes at %s", time.Duration(c.pace), c.planned, got)
+		}
+		if got := time.Duration(c.pace.minute()); got != c.minute || time.Duration(c.pace.lateness()) != c.late {
+			t.Errorf("%s: a minute of %s", time.Duration(c.pace), got)
+		}
+	}
+	// 20 minutes before an hour of 20 s are 6 2/3 s: nothing is lost to whole seconds.
+	if got := Pace(20 * time.Second).real(time.Unix(3600*90-1200, 0)); got.UnixMilli() != 1800_000-6667 && got.UnixMilli() != 1800_000-6666 {
+		t.Errorf("20 minutes before 1800 s are at %d ms", got.UnixMilli())
+	}
+}
+
+func TestPaceCheck(t *testing.T) {
+	for d, sound := range map[time.Duration]bool{
+		0: true, 10 * time.Second: true, 37 * time.Second: true, time.Hour: true,
+		-time.Second: false, time.Second: false, 20500 * time.Millisecond: false, 2 * time.Hour: false,
+	} {
+		if err := Pace(d).Check(); (err == nil) != sound {
+			t.Errorf("an hour of %s: %v", d, err)
+		}
+	}
+}
+
+// TestPaceOfBusiestMinute: 5 s with a mean of 1 and a reading of 2 are less than a minute, or five of them.
+func TestPaceOfBusiestMinute(t *testing.T) {
+	b := bucket{span: 5, weight: 5, sum: 5, peak: 2}
+	if usual, fast := b.busiest(0), b.busiest(Pace(time.Minute)); usual != 1 || fast != 2 {
+		t.Errorf("%g and %g", usual, fast)
+	}
+	s := series{open: []reading{{window: 5000, mean: 1, peak: 2}}}
+	usual := s.latest()
+	if s.pace = Pace(time.Minute); usual != 1 || s.latest() != 2 {
+		t.Errorf("latest %g and %g", usual, s.latest())
+	}
+}
+
+// TestPaceMakesTheSamePlan: what was used in two weeks of the plan, in hours of a minute, leaves the same profile as
+// in earnest, and asks for the same at the same times.
+func TestPaceMakesTheSamePlan(t *testing.T) {
+	const pace = Pace(time.Minute)
+	for _, c := range []struct {
+		at   time.Time
+		live int64
+	}{{day(8, 40), 105}, {day(8, 52), 105}, {day(9, 30), 840}, {day(11, 0), 840}, {day(11, 20), 840}} {
+		at := pace.real(c.at)
+		usual, fast := daily(t, "a", c.at), dailyAt(t, pace, "a", c.at)
+		o := priced()
+		w := server(1)
+		w.Pods[0].Shape.Containers[0].Requests.MilliCPU = c.live
+		want, _ := Recommend(w, usual, o, c.at)
+		o.MinHistory /= 60
+		w.Pods[0].Created = pace.real(w.Pods[0].Created)
+		got, holds := Recommend(w, fast, o, at)
+		if len(got) != len(want) || len(holds) != 0 {
+			t.Fatalf("%s: %d recommendations, not %d; %v", c.at, len(got), len(want), holds)
+		}
+		if len(got) == 1 && !reflect.DeepEqual(got[0].Target, want[0].Target) {
+			t.Errorf("%s: %+v, not %+v", c.at, got[0].Target, want[0].Target)
+		}
+		if !slices.Equal(profileOf(usual), profileOf(fast)) {
+			t.Errorf("%s: another profile", c.at)
+		}
+		if a, b := stepsOf(w, usual, priced(), c.at), stepsOf(w, fast, o, at); !slices.Equal(pace.steps(a), b) || len(b) == 0 {
+			t.Errorf("%s: steps %v, not %v", c.at, b, a)
+		}
+	}
+}
+
+func profileOf(h *History) []byte {
+	s, _ := h.series(ref, "model-server", fleet.CPU)
+	text, _ := s.profile.AppendBinary(nil)
+	return text
+}
+
+func stepsOf(w fleet.Workload, h *History, o Options, at time.Time) []sizing.Step {
+	k := w.Pods[0].Shape.Containers[0]
+	e, _ := judge{w: w, h: h, p: NewPlans(), o: o, now: at}.plan(k, float64(k.Requests.MilliCPU)/1000)
+	return e.Steps
+}
+
+// TestPaceCountsBursts: of windows that are longer than a minute the largest reading counts, at any pace.
+func TestPaceCountsBursts(t *testing.T) {
+	var profiles [2][]byte
+	for i, p := range []Pace{0, Pace(time.Minute)} {
+		h := NewHistory()
+		h.Hurry(p)
+		for n := range 6 {
+			feed(t, h, fleet.Sample{Ref: ref, Pod: "a", Container: "model-server", Signal: fleet.CPU, N: 5,
+				At: p.real(day(8, 5*n)), Window: 5 * time.Minute * time.Duration(p.hour()) / 3600, Mean: 0.1, Max: 0.5})
+		}
+		profiles[i] = profileOf(h)
+	}
+	if !slices.Equal(profiles[0], profiles[1]) {
+		t.Error("another profile")
+	}
+}
+
+// TestPaceOfMemory: three days at 100 MiB and a kill thirty days ago, whose floor has become lower since.
+func TestPaceOfMemory(t *testing.T) {
+	var advice [2]sizing.MemoryAdvice
+	for i, p := range []Pace{0, Pace(time.Minute)} {
+		h := NewHistory()
+		h.Hurry(p)
+		sample := fleet.Sample{Ref: ref, Pod: "a", Container: "model-server", Signal: fleet.Memory, N: 5, Window: time.Hour * time.Duration(p.hour()) / 3600, Mean: 100 << 20, Max: 100 << 20}
+		for n := range 72 {
+			sample.At = p.real(day(n, 0))
+			feed(t, h, sample)
+		}
+		sample.Signal, sample.Mean = fleet.OOM, 1
+		feed(t, h, sample)
+		s, _ := h.series(ref, "model-server", fleet.Memory)
+		advice[i] = new(standing).advised(s, sizing.MemoryOptions{InPlace: true}, p.real(day(33*24, 0)), 500<<20)
+	}
+	if advice[0] != advice[1] || advice[0].Floor < 1 {
+		t.Errorf("%+v, not %+v", advice[1], advice[0])
+	}
+}
