@@ -15,14 +15,15 @@ import (
 
 // liveOptions say how the tuner is measured on a real cluster.
 type liveOptions struct {
-	root    string // of the repository
-	binary  string // folder with trimtab, modelserver and localkube; empty: they are built
-	traces  string // a folder of request traces, or one trace; empty: one is made up
-	from    string // where in the trace an arm begins, like 13h; empty: shortly before its busiest window
-	only    string // arms to run, separated by commas; empty: all of them
-	minutes int    // of an arm; 0: 8, and 2 with quick
-	quick   bool   // two short arms and no sweep, to try the harness
-	command string // that is written beside each figure; empty: make bench BENCH=tuner
+	root    string   // of the repository
+	binary  string   // folder with trimtab, modelserver and localkube; empty: they are built
+	traces  string   // a folder of request traces, or one trace; empty: one is made up
+	from    string   // where in the trace an arm begins, like 13h; empty: shortly before its busiest window
+	only    string   // arms to run, separated by commas; empty: all of them
+	minutes int      // of an arm; 0: 8, and 2 with quick
+	quick   bool     // two short arms and no sweep, to try the harness
+	command string   // that is written beside each figure; empty: make bench BENCH=tuner
+	daemon  []string // its flags that differ from the demo's, like --hour=15s
 	say     func(format string, a ...any)
 }
 

@@ -78,11 +78,22 @@ func (l *live) install(ctx context.Context, c *liveCluster) error {
 	if err != nil {
 		return err
 	}
-	if err := c.apply(ctx, string(text)); err != nil {
+	if err := c.apply(ctx, withFlags(string(text), l.daemon)); err != nil {
 		return err
 	}
 	_, err = c.kubectl(ctx, "", "-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=120s")
 	return err
+}
+
+// withFlags gives the daemon of a manifest flags, in place of those that have their names there.
+func withFlags(manifest string, flags []string) string {
+	for _, f := range flags {
+		name, _, _ := strings.Cut(f, "=")
+		there := regexp.MustCompile(`(?m)^ +- "?` + name + `(=.*)?\n`)
+		manifest = there.ReplaceAllString(manifest, "")
+		manifest = strings.Replace(manifest, "            - run\n", "            - run\n            - \""+f+"\"\n", 1)
+	}
+	return manifest
 }
 
 // down stops the cluster and removes it. It has its own time: it is called when the measurement's has ended.

@@ -66,17 +66,22 @@ func millisOf(d time.Duration) float64 { return float64(d) / float64(time.Millis
 
 // load replays a slice of the trace against the server's Service, from a process beside the nodes.
 func (l *live) load(ctx context.Context, r liveReplay) (loadReport, error) {
-	ip, err := l.cluster.kubectl(ctx, "", "-n", liveNamespace, "get", "service", liveServer, "-o", "jsonpath={.spec.clusterIP}")
+	return l.loadOn(ctx, liveServer,
+		"--trace", r.file, "--speed", strconv.FormatFloat(r.speed, 'g', -1, 64), "--peak", strconv.FormatFloat(r.peak, 'g', -1, 64),
+		"--from", r.from.String(), "--for", r.length.String(), "--every", liveWindow.String())
+}
+
+// loadOn loads a server as further flags say.
+func (l *live) loadOn(ctx context.Context, server string, flags ...string) (loadReport, error) {
+	ip, err := l.cluster.kubectl(ctx, "", "-n", liveNamespace, "get", "service", server, "-o", "jsonpath={.spec.clusterIP}")
 	if err != nil {
 		return loadReport{}, err
 	}
-	file := l.file("report.json")
-	args := []string{
+	file := l.file(server + "-report.json")
+	args := append([]string{
 		"exec", filepath.Join(l.bin, "modelserver"), "load", "--target", "http://" + strings.TrimSpace(ip), "--model", liveModel,
-		"--trace", r.file, "--speed", strconv.FormatFloat(r.speed, 'g', -1, 64), "--peak", strconv.FormatFloat(r.peak, 'g', -1, 64),
-		"--from", r.from.String(), "--for", r.length.String(),
-		"--slo", liveSLO.String(), "--every", liveWindow.String(), "--report", file,
-	}
+		"--slo", liveSLO.String(), "--report", file,
+	}, flags...)
 	if out, err := l.cluster.run(ctx, "", args...); err != nil {
 		return loadReport{}, fmt.Errorf("%w: %s", err, lastLine([]byte(out)))
 	}

@@ -77,17 +77,17 @@ func (l *live) trimtabArm(ctx context.Context) (armResult, error) {
 	if page, err := l.trimtab(ctx, "tune", liveNamespace+"/"+liveServer, "--what-if", "replicas=1", "--what-if", "replicas=2"); err == nil {
 		l.say("%s", page)
 	}
-	r.entries, err = l.history(ctx)
+	r.entries, err = l.history(ctx, liveServer)
 	for _, e := range r.entries {
 		l.say("  %s %s: %s", e.Ended.Sub(r.report.Begun).Round(time.Second), e.Outcome, e.Detail)
 	}
 	return r, err
 }
 
-// history is what the ledger has of the server.
-func (l *live) history(ctx context.Context) ([]ledgerEntry, error) {
+// history is what the ledger has of a server.
+func (l *live) history(ctx context.Context, server string) ([]ledgerEntry, error) {
 	var a struct{ Entries []ledgerEntry }
-	text, err := l.trimtab(ctx, "history", liveNamespace+"/"+liveServer, "-o", "json")
+	text, err := l.trimtab(ctx, "history", liveNamespace+"/"+server, "-o", "json")
 	if err != nil {
 		return nil, err
 	}

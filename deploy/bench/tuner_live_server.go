@@ -88,10 +88,15 @@ data:
         changesPerDay: 6
 `
 
-// filled puts a setting into a manifest.
+// filled puts a setting into a manifest of the tuner's server.
 func filled(text string, s liveSetting, generation int) string {
+	return filledFor(liveServer, text, s, generation)
+}
+
+// filledFor puts a setting into the manifest of any server.
+func filledFor(server, text string, s liveSetting, generation int) string {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-	return strings.NewReplacer("SERVER", liveServer, "NAMESPACE", liveNamespace, "MODEL", liveModel,
+	return strings.NewReplacer("SERVER", server, "NAMESPACE", liveNamespace, "MODEL", liveModel,
 		"BATCH", strconv.Itoa(s.batch), "DELAY", s.delay.String(), "GENERATION", strconv.Itoa(generation),
 		"REPLICAS", strconv.Itoa(s.replicas), "CPU", strconv.FormatInt(s.milli, 10),
 		"SLO", liveSLO.String(), "TAIL", number(liveTail), "MARGIN", number(liveMargin), "LONGEST", (liveSLO / 2).String(), "TRIAL", "20s",
@@ -144,7 +149,10 @@ type livePod struct {
 	}
 	Status struct {
 		Phase             string
-		ContainerStatuses []struct{ Ready bool }
+		ContainerStatuses []struct {
+			Ready     bool
+			Resources struct{ Requests map[string]string } // in force, as its node says
+		}
 	}
 }
 

@@ -75,12 +75,19 @@ func (l *live) shorter() liveReplay {
 
 // try runs the setting in force through a slice.
 func (l *live) try(ctx context.Context, s liveSetting, slice liveReplay) (livePoint, error) {
+	p, err := l.trying(ctx, func() (loadReport, error) { return l.load(ctx, slice) })
+	p.setting = s
+	return p, err
+}
+
+// trying is what a load took of the servers that are up.
+func (l *live) trying(ctx context.Context, load func() (loadReport, error)) (livePoint, error) {
 	before, err := l.usedByPods(ctx)
 	if err != nil {
 		return livePoint{}, err
 	}
 	begun := time.Now()
-	report, err := l.load(ctx, slice)
+	report, err := load()
 	took := time.Since(begun).Seconds()
 	if err != nil {
 		return livePoint{}, err
@@ -89,7 +96,7 @@ func (l *live) try(ctx context.Context, s liveSetting, slice liveReplay) (livePo
 	if err != nil {
 		return livePoint{}, err
 	}
-	p := livePoint{setting: s, sums: report.sums(0, math.MaxInt64), p99: report.tail()}
+	p := livePoint{sums: report.sums(0, math.MaxInt64), p99: report.tail()}
 	for name, used := range after {
 		p.cores += (used - before[name]) / took
 	}
