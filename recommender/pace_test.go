@@ -102,7 +102,10 @@ func profileOf(h *History) []byte {
 
 func stepsOf(w fleet.Workload, h *History, o Options, at time.Time) []sizing.Step {
 	k := w.Pods[0].Shape.Containers[0]
-	e, _ := judge{w: w, h: h, p: NewPlans(), o: o, now: at}.plan(k, float64(k.Requests.MilliCPU)/1000)
+	s, _ := h.series(ref, k.Name, fleet.CPU)
+	asked := *o.Priced
+	asked.Floor, asked.Warm = float64(o.MinMilliCPU)/1000, o.MinHistory
+	e, _ := NewPlans().plan(new(standing), s, asked, at, float64(k.Requests.MilliCPU)/1000).advise()
 	return e.Steps
 }
 

@@ -148,7 +148,7 @@ func TestCheckpointsOfVersion2AreRead(t *testing.T) {
 	if got, want := recs[0].Target.Requests[0].Requests, (fleet.Resources{MilliCPU: 826, Memory: 717 << 20}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v is asked for, not %+v", got, want)
 	}
-	if want := "model-server 825m now (ahead-of-a-rise), 104m from 11:00; 1.08 core-hours a day cheaper than a flat request"; recs[0].Evidence != want {
+	if want := "model-server 825m now (ahead-of-a-rise), 104m from 11:00; 1.07 core-hours a day cheaper than a flat request"; recs[0].Evidence != want {
 		t.Errorf("%q", recs[0].Evidence)
 	}
 }
