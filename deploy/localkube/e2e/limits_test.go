@@ -1,0 +1,60 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// followRatio is a trial's policy under which limits keep their ratio to the requests.
+const followRatio = "\n      rightSizing: {limits: ratio}"
+
+// limitsFollow: a CPU limit goes down with its request on live pods, without a restart, in the ratio that the template
+// states, and comes back when the change is reverted. The memory limit waits for a start that was measured, and
+// the template stays as it was.
+func limitsFollow(t *testing.T, r *rig) {
+	const name, ratio = "limited", 10
+	r.template("trial.yaml", "NAME", name, "limits: {", "limits: {cpu: 600m, ")
+	r.mode(name, "recommend"+followRatio)
+	r.measured(name)
+	r.mode(name, "enforce"+followRatio)
+	e := r.ends(name, 1)
+	if e.Outcome != "done" {
+		t.Fatalf("ledger: %+v", e)
+	}
+	r.mode(name, "recommend")
+	for _, p := range r.pods("trial-"+name, name) {
+		s := p.Status.ContainerStatuses[0]
+		limit, request := milli(t, s.Resources.Limits["cpu"]), milli(t, s.Resources.Requests["cpu"])
+		if request >= 60 || limit >= 600 || limit < ratio*request || s.Resources.Limits["memory"] != "256Mi" || s.RestartCount != 0 {
+			t.Errorf("%s: cpu %dm under a limit of %dm, memory limit %s, restarts %d", p.Metadata.Name, request, limit, s.Resources.Limits["memory"], s.RestartCount)
+		}
+	}
+	if got := r.kubectl("-n", "trial-"+name, "get", "deployment", name, "-o", "jsonpath={.spec.template.spec.containers[0].resources.limits}"); got != `{"cpu":"600m","memory":"256Mi"}` {
+		t.Errorf("the template's limits are %s", got)
+	}
+	r.run("trimtab", "revert", e.ID, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+	if e := r.ends(name, 2); e.Outcome != "done" {
+		t.Errorf("taken back: %+v", e)
+	}
+	r.eventually("the limits are back", time.Minute, func() bool {
+		return !slices.ContainsFunc(r.pods("trial-"+name, name), func(p livePod) bool { return p.Status.ContainerStatuses[0].Resources.Limits["cpu"] != "600m" })
+	})
+	r.kubectl("-n", "trimtab", "delete", "configmap", "trial-"+name)
+	r.kubectl("delete", "namespace", "trial-"+name, "--wait=false")
+}
+
+// milli is a quantity of CPU under one core, in thousandths of one.
+func milli(t *testing.T, quantity string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSuffix(quantity, "m"))
+	if err != nil {
+		t.Errorf("a quantity of CPU is %q", quantity)
+	}
+	return n
+}
