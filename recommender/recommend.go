@@ -118,7 +118,7 @@ func (c *judge) gate() (fleet.Hold, bool) {
 	}
 	last, ok := lastOf(c.all)
 	if !ok {
-		return held(fleet.HoldNoMetrics, "nothing was ever measured; is metrics-server running?"), true
+		return held(fleet.HoldNoMetrics, "nothing was ever measured; does metrics-server run, or the Prometheus that was given scrape its nodes?"), true
 	}
 	if c.now.Sub(last) > c.o.StaleAfter {
 		return c.stale("", last), true
