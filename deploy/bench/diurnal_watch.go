@@ -31,21 +31,7 @@ func (s looks) held(at time.Time) (int, bool) {
 
 // coreHours is what was requested between two moments. What was seen holds until the next look.
 func (s looks) coreHours(from, to time.Time) float64 {
-	sum := 0.0
-	for i, l := range s {
-		until := to
-		if i+1 < len(s) && s[i+1].at.Before(to) {
-			until = s[i+1].at
-		}
-		since := l.at
-		if since.Before(from) {
-			since = from
-		}
-		if span := until.Sub(since); span > 0 {
-			sum += float64(l.asked) / 1000 * span.Hours()
-		}
-	}
-	return sum
+	return held(s, from, to, func(l glance) (time.Time, float64) { return l.at, float64(l.asked) / 1000 })
 }
 
 // cores is the mean use between two moments, from the first to the last look at it; false: there are no two.

@@ -284,9 +284,6 @@ func TestBetterOn(t *testing.T) {
 // TestHistoryHeap: a container with a past holds more than its tracks alone, 1.2 KB, and less than the autoscaler's
 // 4.39 KB.
 func TestHistoryHeap(t *testing.T) {
-	if testing.Short() {
-		t.Skip("adds 400,000 samples")
-	}
 	kb, err := historyHeap(4, 1)
 	if err != nil || kb < 1.2 || kb > 4.39 {
 		t.Errorf("%.2f KB, %v", kb, err)

@@ -37,18 +37,26 @@ type bill []requested
 // dollars is what it cost between two moments. What was seen holds until the next look; before the first
 // look nothing is known and nothing is counted.
 func (b bill) dollars(from, to time.Time) float64 {
+	return held(b, from, to, func(r requested) (time.Time, float64) { return r.at, r.hourly() })
+}
+
+// held adds up what was seen between two moments, in its unit times hours: each look, of which seen gives when and
+// what, holds until the next.
+func held[T any](looks []T, from, to time.Time, seen func(T) (time.Time, float64)) float64 {
 	sum := 0.0
-	for i, r := range b {
+	for i, l := range looks {
+		since, value := seen(l)
 		until := to
-		if i+1 < len(b) && b[i+1].at.Before(to) {
-			until = b[i+1].at
+		if i+1 < len(looks) {
+			if next, _ := seen(looks[i+1]); next.Before(to) {
+				until = next
+			}
 		}
-		since := r.at
 		if since.Before(from) {
 			since = from
 		}
 		if span := until.Sub(since); span > 0 {
-			sum += r.hourly() * span.Hours()
+			sum += value * span.Hours()
 		}
 	}
 	return sum
