@@ -17,7 +17,7 @@ const (
 	beforePart    = 0.6 // of Path: reading costs more than writing
 	timerGrain    = time.Millisecond
 	queueRows     = 16384 // that wait at most, as the server has it
-	mostBatches   = 50    // of one request: more are as good as that many
+	mostBatches   = 50    // of one request that are followed one by one: where it has more, several count as one
 	instancesKept = 1024  // no machine has more cores
 )
 
@@ -51,7 +51,21 @@ func podOf(s Service, l Load, at Setting) pod {
 	p.instances = min(instancesAt(at, s.Processors), instancesKept)
 	p.cores *= p.stretch()
 	p.stream = streamTo(l, p.replicas)
-	p.stream.rows = min(p.stream.rows, mostBatches*float64(p.batch))
+	return p.coarse()
+}
+
+// coarse is the pod where a request of very many batches has mostBatches, each of which takes as long as several:
+// nothing comes between them that a client would see, and the simulation has fewer steps.
+//
+//	256 rows at batches of 1: 50 batches of 5.12 times the time
+func (p pod) coarse() pod {
+	n := p.stream.rows / (mostBatches * float64(p.batch))
+	if n <= 1 {
+		return p
+	}
+	c := &p.service.Curve
+	c.Wall, c.CPU, p.overhead = c.Wall.Times(n), c.CPU.Times(n), n*p.overhead
+	p.stream.rows /= n
 	return p
 }
 

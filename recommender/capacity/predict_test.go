@@ -161,6 +161,20 @@ func TestPredictRows(t *testing.T) {
 	}
 }
 
+// TestPredictManyBatches: 256 rows one by one, 9 us and 30 us beside, take 256*39 us = 9.98 ms of a request, 0.2 cores at 20 a
+// second; in batches of 32 they are 8*(288+30) us: fewer cores, which a request of at most 50 batches would not show.
+func TestPredictManyBatches(t *testing.T) {
+	s, l := exactly(0, 9e-6), Load{Rate: 20, Burst: 1, Rows: 256}
+	one := Predict(s, l, Setting{Batch: 1, Instances: 1}, fleet.SLO{})
+	if math.Abs(one.Cores-0.19968) > 0.0005 || !close(one.P50.Value, 9984*time.Microsecond, 0.2) || one.MeanBatch != 1 {
+		t.Errorf("batches of 1: %+v; want 0.2 cores and at least 9.98 ms", one)
+	}
+	many := Predict(s, l, Setting{Batch: 32, Instances: 1}, fleet.SLO{})
+	if math.Abs(many.Cores-0.05088) > 0.0005 || many.P99.Value >= one.P99.Value {
+		t.Errorf("batches of 32: %+v; want 0.051 cores", many)
+	}
+}
+
 // TestPredictPeak: a busiest second of three times the mean makes the tail longer, and half as much Burst does not tell it.
 func TestPredictPeak(t *testing.T) {
 	s, at := exactly(0.7e-3, 0.085e-3), Setting{Batch: 8}

@@ -62,6 +62,12 @@ func (l Line) At(rows float64) float64 {
 	return l.Fixed + l.PerRow*rows
 }
 
+// Times is the line of as many batches of the same rows, one after the other.
+func (l Line) Times(n float64) Line {
+	l.Fixed, l.PerRow = n*l.Fixed, n*l.PerRow
+	return l
+}
+
 // Within is the most rows that take at most seconds, at most limit and at least 0.
 func (l Line) Within(seconds float64, limit int) int {
 	if l.At(float64(limit)) <= seconds {

@@ -32,6 +32,17 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// TestTimes: batches after each other take the sum, whatever their form.
+func TestTimes(t *testing.T) {
+	for _, l := range []Line{largeMLP(), midMLP()} {
+		for _, rows := range []float64{1, 4, 10} {
+			if got, want := l.Times(3).At(rows), 3*l.At(rows); !near(got, want, 1e-12) {
+				t.Errorf("three of %+v at %v rows: %v, want %v", l, rows, got, want)
+			}
+		}
+	}
+}
+
 func TestWithin(t *testing.T) {
 	tests := []struct {
 		line    Line
