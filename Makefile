@@ -24,11 +24,7 @@ check: ## format, vet, staticcheck, race tests, layers, go.mod
 	@deploy/check.sh
 
 e2e: tools ## the end-to-end test on the highest level that this machine carries
-	@case "$$(bin/localkube level)" in 3*) bin/localkube deps && bin/localkube build;; 2*) bin/localkube build;; esac
-	@$(BUILD) -ldflags "-s -w" -o bin/ ./cmd/trimtab ./cmd/modelserver
-	@$(BUILD) -tags crashpoints -o bin/trimtab-crash ./cmd/trimtab
-	@case "$$(bin/localkube level)" in 3*) cd $(LK) && CGO_ENABLED=0 go test -count=1 -timeout 15m -tags cluster -v .;; esac
-	@cd $(LK) && CGO_ENABLED=0 go test -count=1 -timeout 60m -tags e2e -v ./e2e
+	@deploy/e2e.sh
 
 bench: tools ## one family of measurements, BENCH=name, some with TRACES=folder; appends JSON lines to bench.jsonl
 	@go run ./deploy/bench $(BENCH) $(if $(TRACES),--traces "$(TRACES)")

@@ -49,7 +49,7 @@ func (d *demo) waiting(ctx context.Context, seen stage) ([]string, error) {
 		}
 	}
 	if !seen.tuned {
-		waits = append(waits, "the tuning of "+managedServer)
+		waits = append(waits, "the tuning of "+managedServer+" (why it does not go on is told by `bin/trimtab tune ml-production/"+managedServer+"`)")
 	}
 	if !seen.governed {
 		waits = append(waits, "the quota of ml-research")

@@ -19,7 +19,7 @@ const followRatio = "\n      rightSizing: {limits: ratio}"
 // the template stays as it was.
 func limitsFollow(t *testing.T, r *rig) {
 	const name, ratio = "limited", 10
-	r.template("trial.yaml", "NAME", name, "limits: {", "limits: {cpu: 600m, ")
+	r.template("trial.yaml", "NAME", name, "cpu: 60m", "cpu: 100m", "limits: {", "limits: {cpu: 1000m, ")
 	r.mode(name, "recommend"+followRatio)
 	r.measured(name)
 	r.mode(name, "enforce"+followRatio)
@@ -31,11 +31,11 @@ func limitsFollow(t *testing.T, r *rig) {
 	for _, p := range r.pods("trial-"+name, name) {
 		s := p.Status.ContainerStatuses[0]
 		limit, request := milli(t, s.Resources.Limits["cpu"]), milli(t, s.Resources.Requests["cpu"])
-		if request >= 60 || limit >= 600 || limit < ratio*request || s.Resources.Limits["memory"] != "256Mi" || s.RestartCount != 0 {
+		if request >= 100 || limit >= 1000 || limit < ratio*request || s.Resources.Limits["memory"] != "256Mi" || s.RestartCount != 0 {
 			t.Errorf("%s: cpu %dm under a limit of %dm, memory limit %s, restarts %d", p.Metadata.Name, request, limit, s.Resources.Limits["memory"], s.RestartCount)
 		}
 	}
-	if got := r.kubectl("-n", "trial-"+name, "get", "deployment", name, "-o", "jsonpath={.spec.template.spec.containers[0].resources.limits}"); got != `{"cpu":"600m","memory":"256Mi"}` {
+	if got := r.kubectl("-n", "trial-"+name, "get", "deployment", name, "-o", "jsonpath={.spec.template.spec.containers[0].resources.limits}"); got != `{"cpu":"1","memory":"256Mi"}` {
 		t.Errorf("the template's limits are %s", got)
 	}
 	r.run("trimtab", "revert", e.ID, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
@@ -43,18 +43,22 @@ func limitsFollow(t *testing.T, r *rig) {
 		t.Errorf("taken back: %+v", e)
 	}
 	r.eventually("the limits are back", time.Minute, func() bool {
-		return !slices.ContainsFunc(r.pods("trial-"+name, name), func(p livePod) bool { return p.Status.ContainerStatuses[0].Resources.Limits["cpu"] != "600m" })
+		return !slices.ContainsFunc(r.pods("trial-"+name, name), func(p livePod) bool { return p.Status.ContainerStatuses[0].Resources.Limits["cpu"] != "1" })
 	})
 	r.kubectl("-n", "trimtab", "delete", "configmap", "trial-"+name)
 	r.kubectl("delete", "namespace", "trial-"+name, "--wait=false")
 }
 
-// milli is a quantity of CPU under one core, in thousandths of one.
+// milli is a quantity of CPU of whole cores or thousandths, in thousandths.
 func milli(t *testing.T, quantity string) int {
 	t.Helper()
-	n, err := strconv.Atoi(strings.TrimSuffix(quantity, "m"))
+	digits, thousandths := strings.CutSuffix(quantity, "m")
+	n, err := strconv.Atoi(digits)
 	if err != nil {
 		t.Errorf("a quantity of CPU is %q", quantity)
+	}
+	if !thousandths {
+		n *= 1000
 	}
 	return n
 }

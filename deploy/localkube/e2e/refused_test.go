@@ -56,21 +56,21 @@ func revertRefused(t *testing.T, r *rig) {
 		out, _ := r.run("trimtab", "revert", id, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
 		return out
 	}
-	used := r.kubectl("-n", "trial-granted", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.cpu}")
-	r.kubectl("-n", "trial-granted", "create", "quota", "tight", "--hard=requests.cpu=100m")
+	used := r.kubectl("-n", "trial-granted", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.memory}")
+	r.kubectl("-n", "trial-granted", "create", "quota", "tight", "--hard=requests.memory=100Mi")
 	r.eventually("the quota is counted", 30*time.Second, func() bool {
-		return r.kubectl("-n", "trial-granted", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.cpu}`) != ""
+		return r.kubectl("-n", "trial-granted", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.memory}`) != ""
 	})
 	revert()
 	if e := r.ends("granted", 2); e.Outcome != "failed" || !strings.Contains(e.Detail, "exceeded quota") {
-		t.Errorf("a quota of 100m beside pods of %s: %+v", used, e)
+		t.Errorf("a quota of 100Mi beside pods of %s: %+v", used, e)
 	}
 	r.kubectl("-n", "trial-granted", "delete", "quota", "tight")
 	r.kubectl("-n", "trial-granted", "create", "-f", r.file("limits.yaml",
-		"apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: Container, max: {cpu: 40m}}]}\n"))
+		"apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: Container, max: {memory: 40Mi}}]}\n"))
 	revert()
-	if e := r.ends("granted", 3); e.Outcome != "failed" || !strings.Contains(e.Detail, "40m") {
-		t.Errorf("a LimitRange of at most 40m: %+v", e)
+	if e := r.ends("granted", 3); e.Outcome != "failed" || !strings.Contains(e.Detail, "40Mi") {
+		t.Errorf("a LimitRange of at most 40Mi: %+v", e)
 	}
 	r.kubectl("-n", "trial-granted", "delete", "limitrange", "small")
 	text := revert()
@@ -79,8 +79,8 @@ func revertRefused(t *testing.T, r *rig) {
 		t.Errorf("%s\nledger: %+v", text, e)
 	}
 	for _, p := range r.pods("trial-granted", "granted") {
-		if got := p.Status.ContainerStatuses[0]; got.Resources.Requests["cpu"] != "60m" || got.RestartCount != 0 {
-			t.Errorf("%s has cpu %s again, restarts %d", p.Metadata.Name, got.Resources.Requests["cpu"], got.RestartCount)
+		if got := p.Status.ContainerStatuses[0]; p.holds() != trialHolds || got.RestartCount != 0 {
+			t.Errorf("%s has memory %s again, restarts %d", p.Metadata.Name, p.holds(), got.RestartCount)
 		}
 	}
 	r.until("it is not proposed again", time.Minute, func(a answer) bool {
