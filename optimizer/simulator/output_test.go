@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"trimtab.dev/trimtab/optimizer"
-	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/simulator"
 	"trimtab.dev/trimtab/reports"
 )
@@ -16,7 +15,7 @@ import (
 // What a newcomer sees first, whole: the summary, the plan, the explanation and the page of the
 // built-in fleet.
 func TestBuiltinOutput(t *testing.T) {
-	r, err := simulator.Run(t.Context(), simulator.Builtin(), simulator.Options{Prices: cost.Builtin()})
+	r, err := simulator.Whole()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,16 @@ func run(t *testing.T, file []byte, weeks int) Result {
 	return r
 }
 
+// made is a run that several tests look at.
+func made(t *testing.T, once func() (Result, error)) Result {
+	t.Helper()
+	r, err := once()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func assessment(t *testing.T, p optimizer.Plan, name string) optimizer.Assessment {
 	t.Helper()
 	for _, a := range p.Assessments {
@@ -48,7 +58,7 @@ func reasons(a optimizer.Assessment) []fleet.HoldReason {
 }
 
 func TestBuiltinFleet(t *testing.T) {
-	r := run(t, Builtin(), 0)
+	r := made(t, Whole)
 	if len(r.Plan.Assessments) != 12 || !r.Plan.Simulated || r.End.Sub(r.Start) != 4*7*24*time.Hour {
 		t.Errorf("%d assessments, simulated %v, %s", len(r.Plan.Assessments), r.Plan.Simulated, r.End.Sub(r.Start))
 	}
@@ -87,7 +97,7 @@ func TestBuiltinFleet(t *testing.T) {
 
 // The saving of the whole is the sum over workloads, and each of them is priced as it is in the end.
 func TestSavingIsTheSumOfTheLines(t *testing.T) {
-	r := run(t, Builtin(), 2)
+	r := made(t, Whole)
 	var now, after, changes cost.Money
 	for _, a := range r.Plan.Assessments {
 		now, after = now+a.Now.Amount, after+a.After.Amount
@@ -101,7 +111,7 @@ func TestSavingIsTheSumOfTheLines(t *testing.T) {
 }
 
 func TestRunIsDeterministic(t *testing.T) {
-	one, err1 := json.Marshal(run(t, Builtin(), 1))
+	one, err1 := json.Marshal(made(t, aWeek))
 	two, err2 := json.Marshal(run(t, Builtin(), 1))
 	if err1 != nil || err2 != nil || string(one) != string(two) {
 		t.Errorf("two runs of one file differ: %v, %v", err1, err2)
@@ -139,7 +149,7 @@ func TestEveryHoldReason(t *testing.T) {
 
 // The checks are counted from what Samples gives, the slow way.
 func TestChecksAgreeWithTheSamples(t *testing.T) {
-	r := run(t, Builtin(), 1)
+	r := made(t, aWeek)
 	s, err := parse(Builtin(), 1)
 	if err != nil {
 		t.Fatal(err)
