@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ type advised struct {
 	node   float64 // cores of the nodes that are packed
 	begun  time.Time
 
-	entries []replay.Entry             // of the index
+	folder  replay.Folder              // the traces
+	entries []replay.Entry             // of their index
 	read    map[string][]replay.Series // by kind
 }
 
@@ -52,11 +54,18 @@ func recommend(b bench) error {
 		return errUsage
 	}
 	if a.traces != "" {
-		if err := a.index(); err != nil {
+		if err := a.open(); err != nil {
 			return err
 		}
 	}
 	return a.walkSteps(only)
+}
+
+// open finds the folder of traces and what its index lists.
+func (a *advised) open() (err error) {
+	a.folder = replay.Folder{Files: os.DirFS(a.traces), Name: filepath.ToSlash(a.traces)}
+	a.entries, err = a.folder.Entries()
+	return err
 }
 
 func (a *advised) flags(args []string) (only []string, err error) {

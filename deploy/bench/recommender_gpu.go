@@ -137,7 +137,7 @@ func (a *advised) gpuFleet() (gpuFleet, error) {
 	var faults []error
 	start := int64(math.MaxInt64)
 	for _, e := range a.of("gpu_pod") {
-		faults = append(faults, unpackedFile(a.path(e), func(r io.Reader) error {
+		faults = append(faults, a.folder.Open(e.Path, func(r io.Reader) error {
 			at, values, err := readColumns(r, e.Path, "gpu_util_pct", "gpu_mem_mib")
 			if err == nil && slices.ContainsFunc(values[1], func(v float64) bool { return !math.IsNaN(v) }) {
 				f.pods, times, columns = append(f.pods, sharing.Pod{Name: e.ID}), append(times, at), append(columns, values)

@@ -1,44 +1,26 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
 	"trimtab.dev/trimtab/recommender/replay"
 )
 
-// index reads the list of the folder's series.
-func (a *advised) index() error {
-	name := filepath.Join(a.traces, "index.csv")
-	return unpackedFile(name, func(r io.Reader) (err error) {
-		a.entries, err = replay.ReadIndex(r, name)
-		return err
-	})
-}
-
 // of is the entries of a kind.
 func (a *advised) of(kind string) []replay.Entry {
 	return slices.DeleteFunc(slices.Clone(a.entries), func(e replay.Entry) bool { return e.Kind != kind })
 }
 
-func (a *advised) path(e replay.Entry) string {
-	return filepath.Join(a.traces, filepath.FromSlash(e.Path))
-}
-
 // series is those of a kind and a unit. A folder that has none is not at fault.
 func (a *advised) series(kind, unit string) ([]replay.Series, error) {
 	if a.read[kind] == nil {
-		all, err := a.readKind(kind)
+		all, err := a.folder.Of(a.of(kind))
 		if err != nil {
 			return nil, err
 		}
@@ -49,37 +31,6 @@ func (a *advised) series(kind, unit string) ([]replay.Series, error) {
 		a.say("the index lists no series of the kind %s in %s; nothing to measure", kind, unit)
 	}
 	return all, nil
-}
-
-func (a *advised) readKind(kind string) (all []replay.Series, err error) {
-	var faults []error
-	for _, e := range a.of(kind) {
-		err := unpackedFile(a.path(e), func(r io.Reader) error {
-			s, err := replay.ReadCSV(r, e.Path)
-			all = append(all, e.Label(s)...)
-			return err
-		})
-		faults = append(faults, err)
-	}
-	return all, errors.Join(faults...)
-}
-
-// unpackedFile gives a file's text to read, unpacked if it begins as gzip does.
-func unpackedFile(name string, read func(io.Reader) error) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r := bufio.NewReader(f)
-	if first, _ := r.Peek(2); !bytes.Equal(first, []byte{0x1f, 0x8b}) {
-		return read(r)
-	}
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return fmt.Errorf("unpack %s: %w", name, err)
-	}
-	return read(z)
 }
 
 // readColumns reads a table whose first column is unix seconds that ascend: the times and the columns asked for, by name, ""

@@ -123,7 +123,7 @@ func (a *advised) replicas() error {
 func (a *advised) ratesOf(e replay.Entry) (out [4]ratesScore, some bool, err error) {
 	var at []int64
 	var values [][]float64
-	err = unpackedFile(a.path(e), func(r io.Reader) (err error) {
+	err = a.folder.Open(e.Path, func(r io.Reader) (err error) {
 		at, values, err = readColumns(r, e.Path, "")
 		return err
 	})

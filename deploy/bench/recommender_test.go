@@ -182,7 +182,7 @@ func inFolder(t *testing.T, files map[string]string) *advised {
 		}
 	}
 	a := &advised{traces: dir, read: map[string][]replay.Series{}}
-	if err := a.index(); err != nil {
+	if err := a.open(); err != nil {
 		t.Fatal(err)
 	}
 	return a

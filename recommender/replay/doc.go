@@ -6,5 +6,6 @@
 // Clairvoyant does, as the bound that hindsight sets. The rules of other tools are re-implemented here from
 // their published constants, each named beside its rule. No rule knows which series it is tried on.
 //
-// It reads no files, clocks or random sources: the same series give the same bytes.
+// It opens no files but those of an fs.FS that it is given, and reads no clocks or random sources: the same series
+// give the same bytes.
 package replay

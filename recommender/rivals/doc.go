@@ -3,7 +3,7 @@
 // re-implementation of its rules, and prints one table for both, so that the
 // figures given for the rival are the rival's and not ours.
 //
-//	go run . --traces DIR      every series of a folder with an index.csv
+//	go run . --traces DIR      every series of a folder, by its index.csv
 //	go run . FILE.csv...       the series of some files
 //	go run . --bench           what the autoscaler's model costs: one JSON object a line
 //

@@ -23,7 +23,7 @@ func main() {
 func run(args []string, out, help io.Writer) error {
 	f := flag.NewFlagSet("rivals", flag.ContinueOnError)
 	f.SetOutput(help)
-	traces := f.String("traces", "", "a folder with an index.csv that names its series")
+	traces := f.String("traces", "", "a folder of series: those that its index.csv names, or all")
 	cores := f.Float64("node", 0, "pack the series onto nodes of so many cores; 0: do not")
 	measuring := f.Bool("bench", false, "measure what the autoscaler's model costs, one JSON object a line")
 	f.Usage = func() {

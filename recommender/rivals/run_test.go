@@ -64,7 +64,7 @@ func TestTables(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	folder := t.TempDir()
 	bad, worse := put(t, folder, "bad.csv", "t,cpu_mcores\n1,x\n2,-3\n"), put(t, folder, "worse.csv.gz", "u,v\n")
-	packed := put(t, folder, "plain.gz.csv", "") // empty, and not packed
+	packed := put(t, folder, "plain.gz.csv", "") // neither packed nor a table
 	os.Rename(packed, filepath.Join(folder, "plain.csv.gz"))
 	for _, c := range []struct {
 		args []string
@@ -72,8 +72,8 @@ func TestRefuses(t *testing.T) {
 	}{
 		{nil, []string{"no series"}},
 		{[]string{bad, worse}, []string{"bad.csv:2", "bad.csv:3", "worse.csv.gz:1"}},
-		{[]string{filepath.Join(folder, "plain.csv.gz")}, []string{"unpack"}},
-		{[]string{"--traces", folder, "absent.csv"}, []string{"index.csv", "absent.csv"}},
+		{[]string{filepath.Join(folder, "plain.csv.gz")}, []string{"plain.csv.gz: is empty"}},
+		{[]string{"--traces", folder, "absent.csv"}, []string{"bad.csv:2", "absent.csv: cannot be read: no such file"}},
 		{[]string{"--bench", bad}, []string{"leave out"}},
 		{[]string{"--nothing"}, []string{"nothing"}},
 	} {
