@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +8,6 @@ import (
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
-	"trimtab.dev/trimtab/optimizer/ledger"
-	"trimtab.dev/trimtab/recommender"
 )
 
 // diurnalFleet is one workload with many requests in the daytime, whose replicas follow them. One answers 40 a second
@@ -53,7 +50,7 @@ workloads:
     memory: {base: 300Mi}
 `
 
-// diurnalRun is what came of two weeks of passes, every half hour and in the second week, which counts, every ten minutes.
+// diurnalRun is what came of two weeks of passes.
 type diurnalRun struct {
 	windows, over   int     // of the second week; over: more requests than the pods that were up answer in time
 	sum             float64 // of replicas
@@ -61,29 +58,9 @@ type diurnalRun struct {
 	entries         []optimizer.Entry
 }
 
-func runDiurnal(t *testing.T, text string) diurnalRun {
+func runDiurnal(t *testing.T, text string) (r diurnalRun) {
 	t.Helper()
-	c, err := New([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, book := context.Background(), &ledger.Memory{}
-	cycle := &optimizer.Cycle{Cluster: c, Usage: c, Ledger: book, Actuator: c, Prices: cost.Builtin(), History: recommender.NewHistory()}
-	const every, week = 10 * time.Minute, 7 * 24 * time.Hour
-	begin, r := c.Now(), diurnalRun{}
-	for c.Now().Sub(begin) < 2*week {
-		c.Advance(every)
-		if c.Now().Sub(begin) < week {
-			c.Advance(2 * every) // what it learns is the same
-		}
-		if _, err := cycle.Run(ctx, c.Now(), true); err != nil {
-			t.Fatal(err)
-		}
-		if c.Now().Sub(begin) > week {
-			r.count(c, workload(t, c))
-		}
-	}
-	r.entries, _ = book.Entries(ctx)
+	r.entries = fortnight(t, text, func(c *Cluster, _ time.Time) { r.count(c, workload(t, c)) })
 	return r
 }
 
