@@ -169,26 +169,3 @@ func TestGenerator(t *testing.T) {
 		}
 	}
 }
-
-func TestClusters(t *testing.T) {
-	wave := func(phase, scale float64) func(int64) float64 {
-		return func(at int64) float64 { return 2*scale + scale*math.Sin(float64(at)/7000+phase) }
-	}
-	all := []Series{
-		made(600, 4, wave(0, 1)), made(600, 4, wave(1.57, 1)), made(300, 4, wave(0, 5)), // the same, twice as often and larger
-		made(600, 4, flat(0.1)), made(600, 4, flat(0.1)), // no variation: nothing to compare
-		made(600, 4, wave(0.35, 1)), made(600, 4, wave(0.7, 1)), // cos 0.35 = 0.94, cos 0.7 = 0.76: linked through the first
-		made(600, 4, wave(2.17, 1)), // cos 0.6 = 0.83 with the second: not enough
-		{ID: "empty"},
-	}
-	want := []int{0, 1, 0, 2, 3, 0, 0, 4, 5}
-	got := Clusters(all)
-	for i := range want {
-		if got[i] != want[i] {
-			t.Fatalf("%v, want %v", got, want)
-		}
-	}
-	if len(Clusters(nil)) != 0 {
-		t.Error("clusters of nothing")
-	}
-}
