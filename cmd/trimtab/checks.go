@@ -34,6 +34,15 @@ func checkSchedule(text string) (err error) {
 	return nil
 }
 
+// zoneOf reads a verb's --zone. This machine's own zone is refused: the same command would say something else elsewhere.
+func zoneOf(verb, name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return nil, badInput("trimtab %s: --zone %q: write an IANA name such as Europe/Berlin", verb, name)
+	}
+	return zone, nil
+}
+
 func checkTimeZone(name string) error {
 	_, err := time.LoadLocation(name)
 	return err

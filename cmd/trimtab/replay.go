@@ -21,15 +21,19 @@ const replayForm = "replay FILE.csv[.gz] | DIR | NAMESPACE/NAME --prometheus URL
 // replayAsk is what `trimtab replay` was asked for.
 type replayAsk struct {
 	rules, only, resource, page, lines, format string
+	zone                                       string
 	granted, grantedGiB, node                  float64
 	coreHour, gibHour                          float64
 	plots                                      int
+
+	progress *replayProgress // told of every line that is drawn
 }
 
 func (a *replayAsk) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.rules, "rule", "", "only these `rules`, by comma; empty: all of "+strings.Join(replayNames(), ", "))
 	fs.StringVar(&a.only, "only", "", "only series whose ID begins with one of these `prefixes`, by comma")
 	fs.StringVar(&a.resource, "resource", "", "only `cpu` or memory; empty: both where there are samples")
+	fs.StringVar(&a.zone, "zone", "UTC", "IANA time `zone` whose hours, days and clock changes trimtab's own rules follow, as a policy's rightSizing.timeZone")
 	fs.StringVar(&a.page, "html", "", "write one page with tables and plots to this `file`")
 	fs.StringVar(&a.lines, "emit", "", "write each rule's requests into this `folder` as RULE/SERIES.csv: t, request in cores (SERIES.memory.csv: in bytes)")
 	fs.Float64Var(&a.granted, "granted", 0, "`cores` that each series was provisioned with; 0: what the folder's index says, or what the live pods request")
@@ -41,13 +45,10 @@ func (a *replayAsk) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.format, "o", "text", "`format`: text or json")
 }
 
-// replayRules are the rules for a unit: all that there are.
-func replayRules(unit string) []replay.Maker { return replay.Rules(unit) }
-
 // replayNames are the names of all rules of both units.
 func replayNames() []string {
 	var out []string
-	for _, m := range append(replayRules(replay.Cores), replayRules(replay.Bytes)...) {
+	for _, m := range append(replay.Rules(replay.Cores, nil), replay.Rules(replay.Bytes, nil)...) {
 		if !slices.Contains(out, m.Name) {
 			out = append(out, m.Name)
 		}
@@ -59,6 +60,7 @@ func replayNames() []string {
 func replayVerb(ctx context.Context, args []string, out io.Writer) error {
 	var a replayAsk
 	own := ownHistory{localPlan: localPlan{progress: os.Stderr}, now: time.Now}
+	a.progress = &replayProgress{say: own.say, now: own.now}
 	fs := flag.NewFlagSet("replay", flag.ContinueOnError)
 	a.flags(fs)
 	own.flags(fs)
@@ -138,7 +140,8 @@ func (a replayAsk) check() error {
 	fault(!canBeWritten(a.page, false), "--html %s: there is no such folder, or it is one; name a file in a folder that is there", a.page)
 	fault(!canBeWritten(a.lines, true), "--emit %s: is a file; name a folder", a.lines)
 	fault(a.plots < 0 || a.plots > 100, "--plots %d: give at most 100", a.plots)
-	return errors.Join(append(faults, checkFormat("replay", a.format))...)
+	_, err := zoneOf("replay", a.zone)
+	return errors.Join(append(faults, err, checkFormat("replay", a.format))...)
 }
 
 // listed is the parts of a text between commas.
@@ -221,7 +224,8 @@ func (a replayAsk) scorable(path string, all []replay.Series) error {
 // chosen are the rules to run for a unit.
 func (a replayAsk) chosen(unit string) []replay.Maker {
 	asked := listed(a.rules)
-	return slices.DeleteFunc(replayRules(unit), func(m replay.Maker) bool {
+	zone, _ := zoneOf("replay", a.zone) // was checked
+	return slices.DeleteFunc(replay.Rules(unit, zone), func(m replay.Maker) bool {
 		return len(asked) > 0 && !slices.Contains(asked, m.Name)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -23,34 +24,35 @@ type replayed struct {
 // run lets the chosen rules size the series, writing their lines as they come.
 func (a replayAsk) run(all []replay.Series) (replayed, error) {
 	var out replayed
-	for _, unit := range a.units(all) {
-		of, rules := ofUnit(all, unit), a.chosen(unit)
-		if len(rules) == 0 {
-			continue
-		}
-		drawn := a.toDraw(of)
-		var faults []error
-		visit := func(m replay.Maker, i int, line []float64) {
-			if d, ok := drawn[i]; ok {
-				d.Lines = append(d.Lines, replay.DrawnLine{Rule: m.Name, Line: slices.Clone(line)})
-			}
-			if len(faults) == 0 && a.lines != "" {
-				if err := writeLine(a.lineFile(m.Name, of[i]), of[i].At, line); err != nil {
-					faults = append(faults, err)
-				}
-			}
-		}
-		out.compared = append(out.compared, replay.Compare(of, rules, a.options(unit), visit))
-		if err := errors.Join(faults...); err != nil {
+	units := slices.DeleteFunc(a.units(all), func(unit string) bool { return len(a.chosen(unit)) == 0 })
+	for _, unit := range units {
+		a.progress.of += len(ofUnit(all, unit)) * len(a.chosen(unit))
+	}
+	for _, unit := range units {
+		if err := a.runUnit(unit, ofUnit(all, unit), &out); err != nil {
 			return out, fmt.Errorf("write the requests: %w", err)
-		}
-		for i := range of {
-			if d, ok := drawn[i]; ok {
-				out.drawn = append(out.drawn, *d)
-			}
 		}
 	}
 	return out, nil
+}
+
+// runUnit does it for series of one unit, and adds what it came to.
+func (a replayAsk) runUnit(unit string, of []replay.Series, out *replayed) (failed error) {
+	drawn := a.toDraw(of)
+	visit := func(m replay.Maker, i int, line []float64) {
+		a.progress.one(m.Name)
+		if d, ok := drawn[i]; ok {
+			d.Lines = append(d.Lines, replay.DrawnLine{Rule: m.Name, Line: slices.Clone(line)})
+		}
+		if failed == nil && a.lines != "" {
+			failed = writeLine(a.lineFile(m.Name, of[i]), of[i].At, line)
+		}
+	}
+	out.compared = append(out.compared, replay.Compare(of, a.chosen(unit), a.options(unit), visit))
+	for _, i := range slices.Sorted(maps.Keys(drawn)) {
+		out.drawn = append(out.drawn, *drawn[i])
+	}
+	return failed
 }
 
 // toDraw picks the series to draw, by index: in turn the one of most use of each class.

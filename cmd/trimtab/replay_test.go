@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/recommender/replay"
 )
 
 // write makes a file in a folder.
@@ -71,8 +74,39 @@ func TestReplayJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, fault, out)
 	}
-	if len(got.Compared) != 1 || len(got.Compared[0].Rows) != len(replayRules("cores")) || got.Compared[0].Rows[0].Summary.Name != "trimtab" {
+	if len(got.Compared) != 1 || len(got.Compared[0].Rows) != len(replay.Rules(replay.Cores, nil)) || got.Compared[0].Rows[0].Summary.Name != "trimtab" {
 		t.Errorf("%s", out)
+	}
+}
+
+// TestReplayZone: a peak at 9 in Berlin, three weeks before and one after its clocks go forward on 29 March 2026. That day a plan
+// by the hours of Berlin is ready for it, and one by those of UTC waits for it an hour later.
+func TestReplayZone(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("t,value\n")
+	for at := time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC); at.Before(time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC)); at = at.Add(5 * time.Minute) {
+		used := 0.1
+		if at.In(berlin).Hour() == 9 {
+			used = 2
+		}
+		fmt.Fprintf(&b, "%d,%g\n", at.Unix(), used)
+	}
+	dir := t.TempDir()
+	file := writeFile(t, dir, "app.csv", b.String())
+	const surprised = "\n1774767600,0." // Sunday the 29th at 9 in Berlin: a request of less than a core
+	for _, zone := range []string{"UTC", "Europe/Berlin"} {
+		lines := filepath.Join(dir, zone)
+		if _, fault, code := run("replay", file, "--rule", "trimtab", "--zone", zone, "--emit", lines); code != 0 {
+			t.Fatalf("exit code %d: %s", code, fault)
+		}
+		text, err := os.ReadFile(filepath.Join(lines, "trimtab", "app.csv"))
+		if small := strings.Contains(string(text), surprised); err != nil || small != (zone == "UTC") {
+			t.Errorf("%s: too small at the peak: %v, %v", zone, small, err)
+		}
 	}
 }
 
@@ -124,8 +158,8 @@ func TestReplayBadInput(t *testing.T) {
 		{[]string{"absent.csv"}, []string{"absent.csv: cannot be read: no such file"}},
 		{[]string{empty}, []string{"holds neither an index.csv nor .csv"}},
 		{[]string{dir}, []string{"bad.csv:3: the time 1 is not after", `bad.csv:3: a is "x"`}},
-		{[]string{bad, "--rule", "vpaa", "-o", "yaml", "--granted", "-1", "--core-hour", "1", "--plots", "-1", "--resource", "gpu"}, []string{
-			"bad.csv:3: the time 1", "--rule vpaa: there is no such rule; choose of trimtab", "choose text or json", "--granted -1: give", "go together", "--plots -1", "--resource gpu",
+		{[]string{bad, "--rule", "vpaa", "-o", "yaml", "--granted", "-1", "--core-hour", "1", "--plots", "-1", "--resource", "gpu", "--zone", "Mars"}, []string{
+			"bad.csv:3: the time 1", "--rule vpaa: there is no such rule; choose of trimtab", "choose text or json", "--granted -1: give", "go together", "--plots -1", "--resource gpu", `--zone "Mars": write an IANA name`,
 		}},
 		{[]string{short}, []string{"short.csv: has at most 2.5 days of cpu, too few to be scored: the first three days are warm-up"}},
 		{[]string{good, "--rule", "crane", "--resource", "memory"}, []string{"--rule crane: is not for bytes"}},

@@ -51,9 +51,9 @@ func (a reportAsk) check() error {
 	if a.wait <= 0 {
 		faults = append(faults, badInput("trimtab report: --wait %s: give a time such as 2m", a.wait))
 	}
-	loc, err := time.LoadLocation(a.zone)
-	if err != nil || a.zone == "" || a.zone == "Local" {
-		return errors.Join(append(faults, badInput("trimtab report: --zone %s: write an IANA name such as Europe/Berlin", a.zone))...)
+	loc, err := zoneOf("report", a.zone)
+	if err != nil {
+		return errors.Join(append(faults, err)...)
 	}
 	if a.period != "" {
 		if _, err := reports.ParsePeriod(a.period, time.Now(), loc); err != nil {

@@ -20,7 +20,7 @@ const (
 
 func cpuRules() []replay.Maker {
 	out := []replay.Maker{
-		replay.Trimtab(), replay.TrimtabInPlace(), replay.TrimtabFlat(),
+		replay.Trimtab(nil), replay.TrimtabInPlace(nil), replay.TrimtabFlat(nil),
 		replay.KRR(), replay.VPA(), replay.VPAHourly(), replay.VPAUpdater(true), replay.P99(),
 		replay.Reactive(), replay.ReactiveDaily(), replay.Clairvoyant(1), replay.Clairvoyant(2),
 	}

@@ -237,7 +237,7 @@ func TestUnder(t *testing.T) {
 // TestPageRules: of seventeen rules no two are drawn alike.
 func TestPageRules(t *testing.T) {
 	var names []string
-	for _, m := range Rules(Cores) {
+	for _, m := range Rules(Cores, nil) {
 		names = append(names, m.Name)
 	}
 	seen := map[string]string{}

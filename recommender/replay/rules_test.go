@@ -44,7 +44,7 @@ func TestFlatUse(t *testing.T) {
 
 func TestFloors(t *testing.T) {
 	idle := made(300, 5, flat(0))
-	for _, m := range Rules(Cores) {
+	for _, m := range Rules(Cores, nil) {
 		want := CoresFloor
 		switch m.Name {
 		case "vpa", "vpa-hourly", "vpa-recreate", "vpa-inplace":
@@ -58,7 +58,7 @@ func TestFloors(t *testing.T) {
 	}
 	idle.Unit, idle.Floor = Bytes, BytesFloor
 	for name, want := range map[string]float64{"krr": BytesFloor, "vpa": vpaBytesLeast, "max": BytesFloor} {
-		if line := Run(rule(t, Rules(Bytes), name), idle); line[len(line)-1] != want {
+		if line := Run(rule(t, Rules(Bytes, nil), name), idle); line[len(line)-1] != want {
 			t.Errorf("%s of memory: %g for no use, want %g", name, line[len(line)-1], want)
 		}
 	}
@@ -182,7 +182,7 @@ func TestNoFuture(t *testing.T) {
 	for i := cut; i < len(other.Used); i++ {
 		other.Used[i] = 7
 	}
-	for _, m := range append(Rules(Cores), KRRMemory(), VPAMemory()) {
+	for _, m := range append(Rules(Cores, nil), KRRMemory(), VPAMemory()) {
 		a, b := Run(m, s), Run(m, other)
 		same := true
 		for i := 0; i <= cut; i++ {

@@ -2,23 +2,25 @@ package replay
 
 import (
 	"math"
+	"time"
 
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
-// Trimtab is this project's rule for CPU: two changes a day on average, what was not used of a week saved.
-func Trimtab() Maker {
-	return Planned("trimtab", "a plan in money by hour of the week, 14 changes a week on average", sizing.Options{})
+// Trimtab is this project's rule for CPU: two changes a day on average, what was not used of a week saved. Zone is whose
+// hours and weekdays count, also through a change of its clocks; nil: UTC.
+func Trimtab(zone *time.Location) Maker {
+	return Planned("trimtab", "a plan in money by hour of the week, 14 changes a week on average", sizing.Options{Zone: zone})
 }
 
-// TrimtabInPlace is the rule where requests may change every hour, with dearer shortfalls, as risk: high has them.
-func TrimtabInPlace() Maker {
-	return Planned("trimtab-24", "the same plan, risk high, 24 changes a day on average", sizing.Options{Changes: 24, Risk: sizing.RiskHigh})
+// TrimtabInPlace is the same rule where requests may change every hour, with dearer shortfalls, as risk: high has them.
+func TrimtabInPlace(zone *time.Location) Maker {
+	return Planned("trimtab-24", "the same plan, risk high, 24 changes a day on average", sizing.Options{Changes: 24, Risk: sizing.RiskHigh, Zone: zone})
 }
 
 // TrimtabFlat is the rule without its calendar: what that is worth.
-func TrimtabFlat() Maker {
-	return Planned("trimtab-flat", "the same plan without its calendar", sizing.Options{Flat: true})
+func TrimtabFlat(zone *time.Location) Maker {
+	return Planned("trimtab-flat", "the same plan without its calendar", sizing.Options{Flat: true, Zone: zone})
 }
 
 // Planned is the rule with options of its own; their Floor is the series's.

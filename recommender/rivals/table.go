@@ -14,7 +14,7 @@ func tables(w io.Writer, g genuine, all []replay.Series, o replay.CompareOptions
 	for _, unit := range []string{replay.Cores, replay.Bytes} {
 		of := slices.DeleteFunc(slices.Clone(all), func(s replay.Series) bool { return s.Unit != unit })
 		if len(of) > 0 {
-			out = append(out, replay.Compare(of, slices.Concat(replay.Rules(unit), g.makers(unit)), o, nil))
+			out = append(out, replay.Compare(of, slices.Concat(replay.Rules(unit, nil), g.makers(unit)), o, nil))
 		}
 	}
 	return replay.Text(w, out)
