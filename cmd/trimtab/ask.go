@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"trimtab.dev/trimtab/reports"
@@ -34,13 +36,17 @@ func parse(fs *flag.FlagSet, args []string, n int, form string, out io.Writer) (
 	return parseUpTo(fs, args, n, n, form, out)
 }
 
-// parseUpTo is parse for least to most arguments; flags may follow arguments too.
+// parseUpTo is parse for least to most arguments; flags may follow arguments too. Asked for help, it gives that and is done.
 func parseUpTo(fs *flag.FlagSet, args []string, least, most int, form string, out io.Writer) (rest []string, done bool, err error) {
 	var text strings.Builder
 	fs.SetOutput(&text)
+	fs.Usage = func() {
+		text.WriteString(heading(fs.Name(), form))
+		fs.PrintDefaults()
+	}
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
-			return nil, true, helpOrFault(err, text.String(), out)
+			return nil, true, helpOrFault(err, fs.Name(), text.String(), out)
 		}
 		if args = fs.Args(); len(args) > 0 {
 			rest, args = append(rest, args[0]), args[1:]
@@ -52,13 +58,19 @@ func parseUpTo(fs *flag.FlagSet, args []string, least, most int, form string, ou
 	return rest, false, nil
 }
 
-func helpOrFault(err error, text string, out io.Writer) error {
+// heading is how the help of a verb begins: what it does and how it is called. The flags follow.
+func heading(name, form string) string {
+	i := slices.IndexFunc(verbs(), func(v verb) bool { return v.name == name })
+	return fmt.Sprintf("%s\n\n  trimtab %s\n\n", verbs()[i].about, form)
+}
+
+func helpOrFault(err error, verb, text string, out io.Writer) error {
 	if errors.Is(err, flag.ErrHelp) {
 		_, err := io.WriteString(out, text)
 		return err
 	}
 	first, _, _ := strings.Cut(text, "\n")
-	return badInput("trimtab: %s", first)
+	return badInput("trimtab %s: %s; `trimtab help %s` lists the flags", verb, first, verb)
 }
 
 func planVerb(ctx context.Context, args []string, out io.Writer) error {

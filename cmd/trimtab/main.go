@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,14 +26,14 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"run", "[flags]", "the daemon: observe, recommend, act where it may, report", runDaemon},
-		{"plan", "[-o json] [--prometheus URL]", "what the daemon's last pass would do, and why; with --prometheus: made here, nothing installed", planVerb},
+		{"plan", "[--prometheus URL]", "what the daemon's last pass would do, and why; with --prometheus: made here", planVerb},
 		{"explain", "NAMESPACE/NAME", "how one workload's recommendation came about", explainVerb},
 		{"tune", "[NAMESPACE/NAME]", "how a model server is tuned: its curve, its plan, what-ifs", tuneVerb},
 		{"history", "[NAMESPACE/NAME]", "what was changed, how it went, and how to undo it", historyVerb},
 		{"apply", "ID", "approve one proposed change of the plan", applyVerb},
 		{"revert", "ID", "take one change of the history back", revertVerb},
 		{"report", "[flags]", "the cost report: as text, as files, or mailed now", reportVerb},
-		{"replay", "FILE.csv | DIR | NAMESPACE/NAME", "how other request rules would have sized recorded use, scored alike", replayVerb},
+		{"replay", "FILE | DIR | NAMESPACE/NAME", "how other request rules would have sized recorded use, scored alike", replayVerb},
 		{"validate", "FILE...", "check policy files: every fault with its line", validateVerb},
 		{"simulate", "[flags]", "a simulated fleet in seconds, without a cluster", simulateVerb},
 		{"reference", "", "every policy field with type, default and meaning", referenceVerb},
@@ -61,8 +62,16 @@ func exit(err error, w io.Writer) int {
 }
 
 func dispatch(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+	if len(args) == 0 {
 		return help(out)
+	}
+	switch {
+	case args[0] == "help" && len(args) > 1:
+		args = []string{args[1], "--help"}
+	case args[0] == "help", args[0] == "-h", args[0] == "--help":
+		return help(out)
+	case args[0] == "--version":
+		args = []string{"version"}
 	}
 	for _, v := range verbs() {
 		if v.name == args[0] {
@@ -85,13 +94,17 @@ func (e usageError) Is(target error) bool { return target == errUsage }
 func help(out io.Writer) error {
 	fmt.Fprint(out, "Trimtab trims what model servers on Kubernetes cost.\n\n")
 	for _, v := range verbs() {
-		fmt.Fprintf(out, "  trimtab %-26s %s\n", v.name+" "+v.args, v.about)
+		fmt.Fprintf(out, "  trimtab %-34s  %s\n", v.name+" "+v.args, v.about)
 	}
-	_, err := fmt.Fprint(out, "\n`trimtab VERB --help` lists a verb's flags.\n")
+	_, err := fmt.Fprint(out, "\n`trimtab help VERB` lists a verb's flags.\n")
 	return err
 }
 
-func versionVerb(_ context.Context, _ []string, out io.Writer) error {
-	_, err := fmt.Fprintln(out, "trimtab", version)
+func versionVerb(_ context.Context, args []string, out io.Writer) error {
+	_, done, err := parse(flag.NewFlagSet("version", flag.ContinueOnError), args, 0, "version", out)
+	if done {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "trimtab", version)
 	return err
 }

@@ -44,7 +44,7 @@ func TestBadInput(t *testing.T) {
 		{"plan -o yaml", "choose text or json"},
 		{"plan --nothing", "-nothing"},
 		{"explain", "the form is: trimtab explain NAMESPACE/NAME"},
-		{"validate", "name at least one policy file"},
+		{"validate", "the form is: trimtab validate FILE"},
 		{"validate absent.yaml", "absent.yaml: cannot be read"},
 		{"run --interval 1ms --listen 8080", "--listen 8080: write HOST:PORT"},
 		{"run --interval 1ms --listen 8080", "--interval 1ms: give at least 1s"},
@@ -67,8 +67,36 @@ func TestHelp(t *testing.T) {
 			t.Errorf("trimtab %v: exit code %d\n%s", args, code, out)
 		}
 	}
-	if out, _, code := run("run", "--help"); code != 0 || !strings.Contains(out, "-checkpoint-every") {
-		t.Errorf("trimtab run --help: exit code %d\n%s", code, out)
+	if _, fault, code := run("help", "plans"); code != 2 || !strings.Contains(fault, `no verb "plans"`) {
+		t.Errorf("trimtab help plans: exit code %d\n%s", code, fault)
+	}
+	for _, v := range verbs() {
+		said := map[string]bool{}
+		for _, args := range [][]string{{"help", v.name}, {v.name, "--help"}, {v.name, "-h"}} {
+			out, fault, code := run(args...)
+			if code != 0 || fault != "" || !strings.Contains(out, "  trimtab "+v.name) {
+				t.Errorf("trimtab %v: exit code %d\n%s%s", args, code, out, fault)
+			}
+			said[out] = true
+		}
+		if len(said) != 1 {
+			t.Errorf("%s: help in %d ways", v.name, len(said))
+		}
+	}
+}
+
+// TestReferenceOfEachKind: fields of one name stand under the kind whose they are, and what must be given is said.
+func TestReferenceOfEachKind(t *testing.T) {
+	out, _, code := run("reference")
+	_, ofServers, ok := strings.Cut(out, "\nInferenceServer\n\n")
+	ofServers, _, ended := strings.Cut(ofServers, "\nReport\n\n")
+	if code != 0 || !ok || !ended || strings.Count(out, "\n\n") != 11 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	for _, want := range []string{"spec.image  ", "(needed)", "spec.mode  "} {
+		if !strings.Contains(ofServers, want) || strings.Contains(ofServers, "spec.recipients") {
+			t.Errorf("%q is not among the fields of a server:\n%s", want, ofServers)
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"os"
+	"strings"
 
 	"trimtab.dev/trimtab/cmd/simulate/show"
 	"trimtab.dev/trimtab/optimizer/simulator"
@@ -13,13 +13,15 @@ import (
 
 // simulateVerb is the program cmd/simulate.
 func simulateVerb(ctx context.Context, args []string, out io.Writer) error {
-	err := show.Run(ctx, args, out, os.Stderr)
+	var diag strings.Builder
+	err := show.Run(ctx, args, out, &diag)
+	first, flags, _ := strings.Cut(diag.String(), "\n")
 	var faults simulator.Faults
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return nil
+		_, err = io.WriteString(out, heading("simulate", "simulate [flags]")+flags)
 	case errors.Is(err, simulator.ErrUsage):
-		return badInput("trimtab simulate --help lists the flags")
+		return badInput("trimtab simulate: %s; `trimtab help simulate` lists the flags", first)
 	case errors.As(err, &faults):
 		return badInput("%v", err)
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -12,11 +14,9 @@ import (
 
 // validateVerb checks files as the daemon would read them, all of them together.
 func validateVerb(_ context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 {
-		return badInput("trimtab validate: name at least one policy file; `-` reads standard input")
-	}
-	if args[0] == "-h" || args[0] == "--help" {
-		_, err := fmt.Fprintln(out, "trimtab validate FILE...: every fault with its line; exit 0 if there is none, else 2.")
+	const form = "validate FILE...    (- is standard input; exit code 0 without a fault, else 2)"
+	args, done, err := parseUpTo(flag.NewFlagSet("validate", flag.ContinueOnError), args, 1, math.MaxInt, form, out)
+	if done {
 		return err
 	}
 	raws, faults := readFiles(args)
@@ -27,7 +27,7 @@ func validateVerb(_ context.Context, args []string, out io.Writer) error {
 	if len(faults) > 0 {
 		return badInput("%s", strings.Join(faults, "\n"))
 	}
-	_, err := fmt.Fprintf(out, "%d files: %d policies, %d prices, %d governances, %d servers, %d reports, no faults\n",
+	_, err = fmt.Fprintf(out, "%d files: %d policies, %d prices, %d governances, %d servers, %d reports, no faults\n",
 		len(raws), len(set.Policies), len(set.Prices), len(set.Governances), len(set.Servers), len(set.Reports))
 	return err
 }

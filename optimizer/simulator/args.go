@@ -32,7 +32,7 @@ func ParseArgs(args []string, diag io.Writer) (Args, error) {
 	flags.SetOutput(diag)
 	flags.StringVar(&a.Fleet, "fleet", "", "a fleet `file`; empty: the built-in fleet of twelve models")
 	flags.StringVar(&a.Page, "html", "", "write the result as a page to this `file`")
-	flags.IntVar(&a.Weeks, "weeks", 0, "how many weeks to observe; 0: as the fleet file says")
+	flags.IntVar(&a.Weeks, "weeks", 0, "how many `weeks` to observe; 0: as the fleet file says")
 	flags.BoolVar(&a.Brief, "brief", false, "without a word on what to do next")
 	flags.StringVar(&format, "o", "text", "`format`: text or json")
 	err := flags.Parse(args)
@@ -43,20 +43,20 @@ func ParseArgs(args []string, diag io.Writer) (Args, error) {
 	case err != nil:
 		return a, ErrUsage
 	case flags.NArg() > 0 || format != "text" && format != "json":
-		fmt.Fprintln(diag, "simulate takes flags only, and -o is text or json")
+		fmt.Fprintln(diag, "give flags only, and -o text or json")
 		flags.Usage()
 		return a, ErrUsage
 	}
 	return a, nil
 }
 
-// Run simulates what the command line asks for.
+// Run simulates what the command line asks for. The error is Faults where the fleet file is at fault.
 func (a Args) Run(ctx context.Context, prices cost.Prices) (Result, error) {
 	file := Builtin()
 	if a.Fleet != "" {
 		var err error
 		if file, err = os.ReadFile(a.Fleet); err != nil {
-			return Result{}, err
+			return Result{}, Faults{fmt.Sprintf("%s: cannot be read: %v", a.Fleet, errors.Unwrap(err))}
 		}
 	}
 	return Run(ctx, file, Options{Weeks: a.Weeks, Prices: prices})
