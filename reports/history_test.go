@@ -3,8 +3,6 @@ package reports_test
 import (
 	"bytes"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -63,16 +61,7 @@ func TestHistoryGolden(t *testing.T) {
 		if err := reports.HistoryText(&got, c.entries, c.of); err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join("testdata", c.file)
-		if *update {
-			if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil || got.String() != string(want) {
-			t.Errorf("%s differs (%v); go test -update rewrites it. Got:\n%s", file, err, got.String())
-		}
+		golden(t, c.file, got.String())
 		for l := range strings.Lines(got.String()) {
 			if l = strings.TrimSuffix(l, "\n"); len([]rune(l)) > 100 || strings.TrimRight(l, " ") != l {
 				t.Errorf("%s: %q is wider than 100 columns or ends in spaces", c.file, l)

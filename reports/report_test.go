@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,19 +37,7 @@ func TestReportGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, got := range map[string]string{"report.golden": text, "report.golden.html": html, "report.golden.json": string(value) + "\n"} {
-		file = filepath.Join("testdata", file)
-		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got)
-		}
+		golden(t, file, got)
 	}
 }
 

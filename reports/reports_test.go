@@ -22,6 +22,24 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+// golden compares got with a file of testdata, or makes that of it.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	file = filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got)
+	}
+}
+
 func at(hour int) time.Time { return time.Date(2026, 6, 29, hour, 0, 0, 0, time.UTC) }
 
 func dollars(d float64) cost.Line { return cost.Line{Amount: cost.Money(d * float64(cost.Dollar))} }
@@ -121,19 +139,7 @@ func TestGolden(t *testing.T) {
 		if err := c.write(&got); err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join("testdata", c.file)
-		if *update {
-			if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.String() != string(want) {
-			t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got.String())
-		}
+		golden(t, c.file, got.String())
 	}
 }
 
