@@ -121,14 +121,7 @@ func turned[T any](all []T, by int) []T {
 
 // medianSample takes the median of each figure by itself.
 func medianSample(all []sample) sample {
-	of := func(get func(sample) float64) float64 {
-		var x []float64
-		for _, s := range all {
-			x = append(x, get(s))
-		}
-		m, _ := summary(x)
-		return m
-	}
+	of := func(get func(sample) float64) float64 { return medianOf(all, get) }
 	return sample{
 		rps: of(func(s sample) float64 { return s.rps }), cpu: of(func(s sample) float64 { return s.cpu }), cores: of(func(s sample) float64 { return s.cores }),
 		p50: of(func(s sample) float64 { return s.p50 }), p99: of(func(s sample) float64 { return s.p99 }), bad: of(func(s sample) float64 { return s.bad }),

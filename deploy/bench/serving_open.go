@@ -146,14 +146,7 @@ func (t *trial) openWindow(s *server, rate int, arrivals string, repeat int) (ou
 }
 
 func medianOpen(outs []openOutput) openCell {
-	of := func(get func(openOutput) float64) float64 {
-		var x []float64
-		for _, o := range outs {
-			x = append(x, get(o))
-		}
-		m, _ := summary(x)
-		return m
-	}
+	of := func(get func(openOutput) float64) float64 { return medianOf(outs, get) }
 	return openCell{
 		cores: of(func(o openOutput) float64 { return o.Cores }), p99: of(func(o openOutput) float64 { return o.P99 }),
 		batch: of(func(o openOutput) float64 { return o.MeanBatch }), bad: of(func(o openOutput) float64 { return float64(o.bad()) / float64(o.Requests) }),

@@ -20,3 +20,13 @@ func rounded(x float64) float64 {
 	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(x))))
 	return math.Round(x*scale) / scale
 }
+
+// medianOf is the median of one figure of each.
+func medianOf[T any](all []T, get func(T) float64) float64 {
+	var x []float64
+	for _, one := range all {
+		x = append(x, get(one))
+	}
+	m, _ := summary(x)
+	return m
+}
