@@ -50,6 +50,7 @@ func (g Group) at(pods map[string]Pod, t int) (duty, slice float64, over bool) {
 	return duty, duty, limit > 0 && memory > limit
 }
 
+// Profile is the card's MIG profile of that name; false: it has none such.
 func (c Card) Profile(name string) (Profile, bool) {
 	for _, p := range c.Profiles {
 		if p.Name == name {
