@@ -34,9 +34,9 @@ func verbs() []verb {
 		{"revert", "ID", "take one change of the history back", revertVerb},
 		{"report", "[flags]", "the cost report: as text, as files, or mailed now", reportVerb},
 		{"replay", "FILE | DIR | NAMESPACE/NAME", "how other request rules would have sized recorded use, scored alike", replayVerb},
-		{"validate", "FILE...", "check policy files: every fault with its line", validateVerb},
+		{"validate", "FILE...", "check policy files, - for standard input: every fault with its line", validateVerb},
 		{"simulate", "[flags]", "a simulated fleet in seconds, without a cluster", simulateVerb},
-		{"reference", "", "every policy field with type, default and meaning", referenceVerb},
+		{"reference", "", "every field of every kind of document, with type, default and meaning", referenceVerb},
 		{"version", "", "the version of this program", versionVerb},
 	}
 }

@@ -5,12 +5,11 @@ import "time"
 // tellEvery is how long a person waits for a word of a replay.
 const tellEvery = 10 * time.Second
 
-// replayProgress tells how far a replay is, where it takes long.
+// replayProgress tells how far a replay is, where it takes long. How much longer it does not say: rules differ by far.
 type replayProgress struct {
 	say      func(format string, args ...any)
 	now      func() time.Time
 	of, done int // lines of requests: one for each rule and series
-	begun    time.Time
 	told     time.Time
 }
 
@@ -18,13 +17,10 @@ type replayProgress struct {
 func (p *replayProgress) one(rule string) {
 	now := p.now()
 	if p.done == 0 {
-		p.begun, p.told = now, now
+		p.told = now
 	}
-	p.done++
-	if now.Sub(p.told) < tellEvery {
-		return
+	if p.done++; now.Sub(p.told) >= tellEvery {
+		p.told = now
+		p.say("replayed %d of %d (a series by a rule, now %s)", p.done, p.of, rule)
 	}
-	p.told = now
-	left := time.Duration(float64(now.Sub(p.begun)) / float64(p.done-1) * float64(p.of-p.done))
-	p.say("replayed %d of %d (a series by a rule, now %s), about %s left", p.done, p.of, rule, left.Round(time.Second))
 }

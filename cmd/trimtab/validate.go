@@ -14,8 +14,7 @@ import (
 
 // validateVerb checks files as the daemon would read them, all of them together.
 func validateVerb(_ context.Context, args []string, out io.Writer) error {
-	const form = "validate FILE...    (- is standard input; exit code 0 without a fault, else 2)"
-	args, done, err := parseUpTo(flag.NewFlagSet("validate", flag.ContinueOnError), args, 1, math.MaxInt, form, out)
+	args, done, err := parseUpTo(flag.NewFlagSet("validate", flag.ContinueOnError), args, 1, math.MaxInt, "validate FILE...", out)
 	if done {
 		return err
 	}
