@@ -78,9 +78,12 @@ func NewPlanner(o Options) *Planner {
 	return &Planner{o: o}
 }
 
-// Add records use, and answers an excess of the request that the planner holds to be in force.
+// Add records use, and answers an excess of the request that the planner holds to be in force. With the first use of
+// an hour the request falls, where the plan has it so, but not below that use: a peak may last longer than it did.
 func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
 	p.pass(t.view(at), at)
+	slot, _ := slotOf(at)
+	first := t.slots.at(slot) == 0
 	if !t.Record(at, used, limited) {
 		return
 	}
@@ -88,9 +91,12 @@ func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
 		used *= headroom
 	}
 	v := t.view(at)
-	if r, ok := p.value(v); ok && used > r {
+	switch r, ok := p.value(v); {
+	case ok && used > r:
 		p.react(v, used)
 		v.held = at + holdAfter
+	case ok && first:
+		p.renew(v, slot, at, p.still(v, at, levelOf(used)))
 	}
 }
 
@@ -114,7 +120,8 @@ func (p *Planner) value(t view) (float64, bool) {
 	return worth[t.level], true
 }
 
-// pass lets time go on: at the turn of an hour a new plan is made, and before it one for the hour to come.
+// pass lets time go on: before the turn of an hour a plan for the hour to come is made, or else at its turn. Requests
+// only grow by it.
 func (p *Planner) pass(t view, at int64) {
 	slot, into := slotOf(at)
 	if t.first == 0 {
@@ -122,7 +129,9 @@ func (p *Planner) pass(t view, at int64) {
 	}
 	if slot > t.turned {
 		p.turn(t, slot)
-		p.renew(t, slot, at, 0)
+		if t.level == 0 || t.ahead < slot {
+			p.renew(t, slot, at, t.level)
+		}
 	}
 	if lead := int64(p.o.Lead / time.Second); into >= slotSeconds-lead && t.ahead <= slot && t.level != 0 {
 		t.ahead = slot + 1
