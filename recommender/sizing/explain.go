@@ -105,7 +105,7 @@ func (p *Planner) advise(t view, at int64, live, peak uint8) (e Explanation, bou
 	trial, slot := view{t.Profile, &s, t.now}, s.turned
 	trial.ahead, trial.reason = slot, Settled
 	if bound = peak > live; bound {
-		p.react(trial, worth[peak])
+		p.react(trial, at, worth[peak])
 	} else {
 		must := p.still(trial, at, peak)
 		bound = p.plan(trial, slot, 0) != p.plan(trial, slot, must)

@@ -34,7 +34,7 @@ const (
 )
 
 const (
-	headroom  = 1.15       // over a use that exceeded the request
+	headroom  = 1.15       // over a use that exceeded the request again, or was cut off
 	nearly    = 0.95       // of such a use: hours that came so far are like it
 	holdAfter = 3600       // seconds after an excess in which nothing shrinks
 	lagging   = 7 * perDay // slots after which a choice's cost counts half
@@ -93,7 +93,7 @@ func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
 	v := t.view(at)
 	switch r, ok := p.value(v); {
 	case ok && used > r:
-		p.react(v, used)
+		p.react(v, at, used)
 		v.held = at + holdAfter
 	case ok && first:
 		p.renew(v, slot, at, p.still(v, at, levelOf(used)))
@@ -182,9 +182,13 @@ func (p *Planner) change(t view, next uint8, why Reason) {
 	t.level, t.reason = next, why
 }
 
-// react answers an excess: the cheapest request for the hours in which use came as far as now.
-func (p *Planner) react(t view, used float64) {
-	least := levelOf(used * headroom)
+// react answers an excess: the cheapest request for the hours in which use came as far as now. Headroom over it is for
+// use that goes on growing, which a second excess within the hour tells.
+func (p *Planner) react(t view, at int64, used float64) {
+	least := levelOf(used)
+	if at < t.held {
+		least = levelOf(used * headroom)
+	}
 	near := levelOf(used * nearly)
 	for age := int64(1); age < kept; age++ {
 		if l := t.peak(t.now - age); l >= near {

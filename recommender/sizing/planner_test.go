@@ -164,14 +164,36 @@ func TestExcessIsAnsweredAtOnceAndLetGo(t *testing.T) {
 	if r := requests[week+600]; r >= 1 {
 		t.Fatalf("the request was %.3f before: nothing to answer", r)
 	}
-	if r := requests[week+601]; r < 1.15 {
-		t.Errorf("a minute after an excess of 1 core the request is %.3f, not 15 %% above", r)
+	if r := requests[week+601]; r < 1 || r > step {
+		t.Errorf("a minute after an excess of 1 core the request is %.3f, not the next level", r)
 	}
 	if r := requests[week+630]; r < 1 {
 		t.Errorf("half an hour after it the request is %.3f", r)
 	}
 	if r := requests[week+600+1440]; r > 0.2 {
 		t.Errorf("a day later the request is still %.3f", r)
+	}
+}
+
+// Use that grows on after an excess is given 15 % more, so that not every step of it is an excess; an hour later none.
+func TestASecondExcessIsGivenHeadroom(t *testing.T) {
+	for _, c := range []struct {
+		after int // minutes from the first excess to the second
+		least float64
+		most  float64
+	}{{1, 1.5 * headroom, 1.5 * headroom * step}, {59, 1.5 * headroom, 1.5 * headroom * step}, {61, 1.5, 1.5 * step}} {
+		grows := func(at int64) float64 {
+			switch m := int(at-monday)/60 - week - 600; {
+			case m < 0:
+				return 0.1
+			case m < c.after:
+				return 1
+			}
+			return 1.5
+		}
+		if r := walk(Options{}, week+700, grows)[week+601+c.after]; r < c.least || r > c.most {
+			t.Errorf("a second excess %d minutes after the first: request %.3f, not from %.3f to %.3f", c.after, r, c.least, c.most)
+		}
 	}
 }
 
