@@ -150,6 +150,7 @@ func (p *Planner) turn(t view, slot int64) {
 	}
 	for ; t.turned < slot; t.turned++ {
 		p.settle(t, t.turned)
+		p.await(t, t.turned)
 		p.choose(t, t.turned+1)
 	}
 }
