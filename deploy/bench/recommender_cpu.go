@@ -29,7 +29,7 @@ func cpuRules() []replay.Maker {
 
 // risen is our rule at the settings of the frontier, without those that it has by itself.
 func risen() []replay.Maker {
-	return append(frontier(2, 0.3, 0.5, 2, 3, 5), frontier(24, 0.3, 0.5, 1, 2, 5, 8)...)
+	return append(frontier(2, 0.3, 0.5, 2, 3, 5), frontier(24, 0.3, 0.5, 1, 2, 3, 5, 8)...)
 }
 
 // cpu compares the rules for CPU, and packs nodes by their requests.

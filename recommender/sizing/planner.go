@@ -22,7 +22,7 @@ type Options struct {
 const (
 	RiskLow    = 0.3
 	RiskNormal = 1.0
-	RiskHigh   = 3.0
+	RiskHigh   = 4.0
 )
 
 // The usual prices. Reserving a core for an hour costs 1.
