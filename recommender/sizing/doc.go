@@ -10,7 +10,8 @@
 //
 // so that a peak that returns is grown for before it comes, noise is not followed, and where the calendar
 // does not pay the plan is flat. An excess is answered at once by the cheapest request for hours in which
-// use has come so far.
+// use has come so far. A peak that only the calendar expects, and that is late, is awaited for six hours; and
+// nothing falls below what an hour used first.
 //
 // Memory is a peak with a margin that the container's own history earns: see Memory.
 //
