@@ -29,7 +29,7 @@ var (
 func (u *Profile) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, profileVersion)
 	b = append(b, u.slots.peak[:]...)
-	for _, v := range [...]int64{u.slots.now, u.first, u.last, u.renewed} {
+	for _, v := range [...]int64{int64(u.slots.now), u.first, u.last, int64(u.renewed)} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(v))
 	}
 	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(u.sum))
@@ -39,21 +39,23 @@ func (u *Profile) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary makes u what AppendBinary wrote, now or in the first version. After an error u is as it was.
 func (u *Profile) UnmarshalBinary(b []byte) error {
 	var n Profile
+	var now, renewed int64
 	r := fixed{rest: b}
 	switch version := r.byte(); {
 	case version == profileVersion && len(b) == profileBytes:
 		r.rest = r.rest[copy(n.slots.peak[:], r.rest):]
-		r.times(&n.slots.now, &n.first, &n.last, &n.renewed)
+		r.times(&now, &n.first, &n.last, &renewed)
 	case version == trackVersion && len(b) == trackBytes:
 		var held, ahead, turned int64
 		r.rest = r.rest[copy(n.slots.peak[:], r.rest):]
-		r.times(&n.slots.now, &n.first, &n.last, &held, &ahead, &n.renewed, &turned)
+		r.times(&now, &n.first, &n.last, &held, &ahead, &renewed, &turned)
 		r.rest = r.rest[outlooks*5:]
 	default:
 		return errProfile
 	}
 	n.sum, n.seconds = r.amount(), r.amount()
-	if r.broken || n.slots.now < 0 || n.slots.now > math.MaxUint32 || n.first < 0 || n.last < n.first || n.last > math.MaxUint32 {
+	n.slots.now, n.renewed = int32(now), int32(renewed)
+	if r.broken || now < 0 || now > math.MaxInt32 || int64(n.renewed) != renewed || n.first < 0 || n.last < n.first || n.last > math.MaxUint32 {
 		return errProfile
 	}
 	*u = n

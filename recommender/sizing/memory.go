@@ -61,7 +61,7 @@ type MemoryProfile struct {
 	news    uint32  // how often something happened by which requests are decided anew
 	leaking bool
 	leak    memoryLeak
-	floors  memoryFloors
+	floors  *memoryFloors // nil: no kills
 	start   memoryStart
 }
 
@@ -145,7 +145,7 @@ func (m *MemoryProfile) OOM(at int64, limit float64, image uint32) {
 	if !(limit >= 0 && limit <= memoryMost) {
 		return
 	}
-	m.floors.add(at, max(limit, float64(m.today.peak)), image)
+	m.floors = m.floors.with(at, max(limit, float64(m.today.peak)), image)
 	m.start.image = image
 	m.news++
 	m.leak, m.leaking = memoryLeak{}, false

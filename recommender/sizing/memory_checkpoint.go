@@ -27,7 +27,7 @@ func (m *MemoryProfile) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary puts what a checkpoint holds in the place of all that was learned; where days begin stays. On an
 // error, which says what is wrong with the checkpoint, m is not changed.
 func (m *MemoryProfile) UnmarshalBinary(data []byte) error {
-	n := MemoryProfile{zone: m.zone}
+	n := MemoryProfile{zone: m.zone, floors: new(memoryFloors)}
 	fields := append([]any{&n.news}, n.fields()...)
 	if len(data) > 0 && data[0] == memoryWithPlan {
 		var old struct {
@@ -45,6 +45,9 @@ func (m *MemoryProfile) UnmarshalBinary(data []byte) error {
 	}
 	if !n.sound() {
 		return fmt.Errorf("restore memory sizing: %w", errMemoryBroken)
+	}
+	if *n.floors == (memoryFloors{}) {
+		n.floors = nil
 	}
 	*m = n
 	return nil
@@ -107,7 +110,10 @@ func memoryOpen(data []byte, fields []any, versions ...byte) error {
 
 // fields are what is written, in their order.
 func (m *MemoryProfile) fields() []any {
-	t, d, l, f, s := &m.today, &m.days, &m.leak, &m.floors, &m.start
+	t, d, l, f, s := &m.today, &m.days, &m.leak, m.floors, &m.start
+	if f == nil {
+		f = new(memoryFloors)
+	}
 	return []any{
 		&m.first, &m.at, &m.dayEnds, &m.before, &m.leaking,
 		&t.starts, &t.sum, &t.count, &t.peak,
@@ -134,17 +140,17 @@ func (s *MemoryStanding) sound() bool {
 
 // sound says whether a state can have come about.
 func (m *MemoryProfile) sound() bool {
-	d := &m.days
+	d, floors := &m.days, m.floors.all()
 	if d.n > memoryRecentDays || d.weeks > memoryOldWeeks || d.filled > 6 || m.leak.n > memoryLows {
 		return false
 	}
-	for _, at := range append([]int64{m.first, m.at, m.dayEnds, m.today.starts, m.start.at}, m.floors.at[:]...) {
+	for _, at := range append([]int64{m.first, m.at, m.dayEnds, m.today.starts, m.start.at}, floors.at[:]...) {
 		if at < -memoryDay || at > math.MaxInt64/2 {
 			return false
 		}
 	}
 	amounts := []float32{m.before, m.today.peak, d.mean, d.weight, m.leak.today, m.start.peak, m.start.earlier}
-	amounts = append(append(amounts, m.floors.bytes[:]...), m.leak.lows[:]...)
+	amounts = append(append(amounts, floors.bytes[:]...), m.leak.lows[:]...)
 	for _, v := range amounts {
 		if !(v >= 0 && v <= 2*memoryMost) {
 			return false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -20,7 +21,7 @@ func TestMemoryCheckpoint(t *testing.T) {
 		if err := errors.Join(twin.MemoryProfile.UnmarshalBinary(data[4:]), twin.MemoryStanding.UnmarshalBinary(stands[4:])); err != nil {
 			t.Fatal(err)
 		}
-		if *twin != *m {
+		if !reflect.DeepEqual(twin, m) {
 			t.Fatalf("after %g days the restored differs:\n%+v\n%+v", days, *twin, *m)
 		}
 		use, same := spiky(8), spiky(8)
@@ -91,7 +92,7 @@ func TestMemoryRefusesTheImpossible(t *testing.T) {
 		"nine lows":               func(m *Memory) { m.leak.n = memoryLows + 1 },
 		"a negative peak":         func(m *Memory) { m.today.peak = -1 },
 		"no number":               func(m *Memory) { m.days.daily[3] = float32(math.NaN()) },
-		"an endless floor":        func(m *Memory) { m.floors.bytes[2] = float32(math.Inf(1)) },
+		"an endless floor":        func(m *Memory) { m.floors = &memoryFloors{bytes: [4]float32{2: float32(math.Inf(1))}} },
 		"a far future":            func(m *Memory) { m.start.at = math.MaxInt64 },
 		"an unknown why":          func(m *Memory) { m.answer.reason = MemoryFloored + 1 },
 		"a negative sum":          func(m *Memory) { m.today.sum = -1 },

@@ -19,14 +19,15 @@ type memoryFloors struct {
 	at    [memoryOOMImages]int64
 }
 
-// add remembers that image was killed when it wanted more than bytes. Where all places are taken, the
-// floor that weighs least by now makes room.
-func (f *memoryFloors) add(at int64, bytes float64, image uint32) {
+// with is f, which may be nil and stays as it is, and that image was killed when it wanted more than bytes. Where all
+// places are taken, the floor that weighs least by now makes room.
+func (f *memoryFloors) with(at int64, bytes float64, image uint32) *memoryFloors {
+	n := f.all()
 	floor := max(bytes*memoryOOMFactor, bytes+memoryOOMAtMost)
 	place, least := 0, math.Inf(1)
-	for i := range f.bytes {
-		stands := f.stands(i, at, f.image[i])
-		if stands > 0 && f.image[i] == image {
+	for i := range n.bytes {
+		stands := n.stands(i, at, n.image[i])
+		if stands > 0 && n.image[i] == image {
 			place, floor = i, max(floor, stands)
 			break
 		}
@@ -34,7 +35,16 @@ func (f *memoryFloors) add(at int64, bytes float64, image uint32) {
 			place, least = i, stands
 		}
 	}
-	f.image[place], f.bytes[place], f.at[place] = image, memoryCeil(floor), at
+	n.image[place], n.bytes[place], n.at[place] = image, memoryCeil(floor), at
+	return &n
+}
+
+// all is the floors; none where f is nil, as it is of most containers.
+func (f *memoryFloors) all() memoryFloors {
+	if f == nil {
+		return memoryFloors{}
+	}
+	return *f
 }
 
 // stands is what is left of floor i at a time while the given image runs, in bytes.
@@ -53,6 +63,9 @@ func (f *memoryFloors) stands(i int, at int64, image uint32) float64 {
 // least is the request below which a kill is known to have happened, in bytes; zero where none did.
 func (f *memoryFloors) least(at int64, image uint32) float64 {
 	floor := 0.0
+	if f == nil {
+		return floor
+	}
 	for i := range f.bytes {
 		floor = max(floor, f.stands(i, at, image))
 	}

@@ -27,8 +27,8 @@ func TestMemoryFloorOfAKill(t *testing.T) {
 		{"another image: half of the 14 days past the 7", gib, 14, 1, 2, 1.2 * gib / math.Sqrt2},
 		{"another image: forgotten after 21", gib, 21, 1, 2, 0},
 	} {
-		var f memoryFloors
-		f.add(1e9, row.killed, row.image)
+		var f *memoryFloors
+		f = f.with(1e9, row.killed, row.image)
 		got := f.least(1e9+int64(row.days*memoryDay), row.runs)
 		if math.Abs(got-row.want) > 1e-6*gib {
 			t.Errorf("%s: %.0f, want %.0f", row.name, got, row.want)
@@ -39,9 +39,9 @@ func TestMemoryFloorOfAKill(t *testing.T) {
 // A second kill at the raised limit raises the floor again: 1 GiB -> 1.2 -> 1.44. One at a smaller
 // limit takes nothing away.
 func TestMemoryFloorRises(t *testing.T) {
-	var f memoryFloors
+	var f *memoryFloors
 	for i, row := range []struct{ killed, want float64 }{{gib, 1.2 * gib}, {1.2 * gib, 1.44 * gib}, {gib, 1.44 * gib}} {
-		f.add(1e9+int64(i), row.killed, 1)
+		f = f.with(1e9+int64(i), row.killed, 1)
 		if got := f.least(1e9+int64(i), 1); math.Abs(got-row.want) > 1e-6*gib {
 			t.Errorf("kill %d: floor %.0f, want %.0f", i, got, row.want)
 		}
@@ -50,9 +50,9 @@ func TestMemoryFloorRises(t *testing.T) {
 
 // Four images are remembered; the fifth takes the place of the lowest floor.
 func TestMemoryFloorsOfManyImages(t *testing.T) {
-	var f memoryFloors
+	var f *memoryFloors
 	for i, bytes := range []float64{3 * gib, gib, 4 * gib, 2 * gib, 5 * gib} {
-		f.add(1e9, bytes, uint32(i))
+		f = f.with(1e9, bytes, uint32(i))
 	}
 	var kept []uint32
 	for i := range f.image {

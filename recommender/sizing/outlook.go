@@ -50,7 +50,7 @@ const margin = 4
 // follow lays out the peaks before a slot.
 func (p *Planner) follow(t view, slot int64) *line {
 	l := &p.line
-	l.base, l.slot, l.renewed, l.clock = slot-int64(len(l.peak))+1, slot, t.renewed, p.wall(slot)
+	l.base, l.slot, l.renewed, l.clock = slot-int64(len(l.peak))+1, slot, int64(t.renewed), p.wall(slot)
 	l.still = *l.clock == clock{}
 	clear(l.peak[:])
 	for n := max(l.base, t.oldest()); n <= slot; {

@@ -16,7 +16,7 @@ const (
 // slots are the peaks of the last four weeks, by hour.
 type slots struct {
 	peak [kept]uint8 // level by slot modulo kept; 0: not measured
-	now  int64       // the newest slot
+	now  int32       // the newest slot
 }
 
 // slotOf is the slot of an instant, and how much of it is over, in seconds.
@@ -58,7 +58,7 @@ func (c *clock) shift(h int, back int64) int64 {
 
 // at is the peak of a slot; 0 where it was not measured or is kept no longer.
 func (s *slots) at(slot int64) uint8 {
-	if slot > s.now || slot <= s.now-kept || slot < 0 {
+	if now := int64(s.now); slot > now || slot <= now-kept || slot < 0 {
 		return 0
 	}
 	return s.peak[slot%kept]
@@ -67,20 +67,20 @@ func (s *slots) at(slot int64) uint8 {
 // run is the peaks of the slots from one that is kept to another, as far as they lie side by side.
 func (s *slots) run(from, to int64) []uint8 {
 	i := from % kept
-	return s.peak[i:max(i, min(kept, i+min(to, s.now)-from+1))]
+	return s.peak[i:max(i, min(kept, i+min(to, int64(s.now))-from+1))]
 }
 
 // advance makes slot the newest one. What is between was not measured.
 func (s *slots) advance(slot int64) {
-	for n := max(s.now+1, slot-kept+1); n <= slot; n++ {
+	for n := max(int64(s.now)+1, slot-kept+1); n <= slot; n++ {
 		s.peak[n%kept] = 0
 	}
-	s.now = max(s.now, slot)
+	s.now = max(s.now, int32(slot))
 }
 
 // raise counts a level into a slot that is kept.
 func (s *slots) raise(slot int64, level uint8) {
-	if slot > s.now-kept && slot <= s.now {
+	if now := int64(s.now); slot > now-kept && slot <= now {
 		s.peak[slot%kept] = max(s.peak[slot%kept], level)
 	}
 }

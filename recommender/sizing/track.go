@@ -14,11 +14,11 @@ const (
 // Profile is what was measured of one container's CPU. Its zero value is of nothing. Planners only read it.
 type Profile struct {
 	slots   slots
+	renewed int32   // the slot in which the newest version began to run
 	sum     float32 // of use, cores x seconds, older use forgotten
 	seconds float32 // that sum is of
 	first   int64   // unix seconds of the first sample, 0: none
 	last    int64   // of the newest
-	renewed int64   // the slot in which the newest version began to run
 }
 
 // Standing is how a planner and a container stand: what is in force, what may be changed, and how far outlooks were
@@ -57,7 +57,7 @@ func viewOf(u *Profile, s *Standing, at int64) view {
 		s.ahead = s.turned
 	}
 	slot, _ := slotOf(at)
-	return view{u, s, max(u.slots.now, slot)}
+	return view{u, s, max(int64(u.slots.now), slot)}
 }
 
 // peak is the level of a slot; 0 where it was not measured or is kept no longer.
@@ -93,7 +93,7 @@ func (u *Profile) Record(at int64, used float64, limited bool) bool {
 	}
 	slot, _ := slotOf(at)
 	if u.first == 0 {
-		u.first, u.slots.now = at, slot
+		u.first, u.slots.now = at, int32(slot)
 	}
 	u.slots.advance(slot)
 	u.slots.raise(slot, levelOf(used))
@@ -103,7 +103,7 @@ func (u *Profile) Record(at int64, used float64, limited bool) bool {
 }
 
 // Renewed tells that another version runs from now on: what was measured before counts little.
-func (u *Profile) Renewed(at int64) { u.renewed, _ = slotOf(at) }
+func (u *Profile) Renewed(at int64) { u.renewed = int32(at / slotSeconds) }
 
 // Last is when use was counted last, unix seconds; 0: never.
 func (u *Profile) Last() int64 { return u.last }
