@@ -157,15 +157,15 @@ func (c *judge) forecast() (r ruling, crowding float64) {
 	}
 	f, hold := c.foresee()
 	if hold != nil {
-		return ruling{holds: []fleet.Hold{*hold}}, 1
+		return ruling{Holds: []fleet.Hold{*hold}}, 1
 	}
 	if f.target == c.w.Replicas {
-		return ruling{fine: &Finding{Reason: fleet.ReplicaForecast, Why: f.evidence(), Steps: f.steps(c), Replicas: f.average}}, 1
+		return finding(&Finding{Reason: fleet.ReplicaForecast, Why: f.evidence(), Steps: f.steps(c), Replicas: f.average}), 1
 	}
-	return ruling{rec: &Recommendation{
+	return recommending(Recommendation{
 		Ref: c.w.Ref, Reason: fleet.ReplicaForecast, Target: fleet.Target{Replicas: f.target}, Replicas: f.average,
 		Confidence: days(f.d.Spent), Evidence: f.evidence(), Steps: f.steps(c),
-	}}, max(1, float64(c.w.Replicas)/float64(f.target))
+	}), max(1, float64(c.w.Replicas)/float64(f.target))
 }
 
 // foreseen is the outcome of a forecast.

@@ -130,7 +130,7 @@ func (c *judge) ruledAutoscaler() ruling {
 	case s.moves(c.w.Autoscaler) != "":
 		return ruling{}
 	}
-	return ruling{fine: &Finding{Reason: fleet.ReplicaForecast, Why: name + " is set as it should be: " + s.evidence(), Steps: s.steps(c.w.Autoscaler)}}
+	return finding(&Finding{Reason: fleet.ReplicaForecast, Why: name + " is set as it should be: " + s.evidence(), Steps: s.steps(c.w.Autoscaler)})
 }
 
 // beforeSetting is what to look at first.

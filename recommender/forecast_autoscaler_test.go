@@ -55,7 +55,8 @@ func TestAutoscalerAdviceByHand(t *testing.T) {
 func TestAutoscalerAdviceOfADay(t *testing.T) {
 	w := underHPA(server(5), 5, 5, 80)
 	h := serving(t, w, day(20, 0), 8, diurnal)
-	s, hold := newJudge(w, h, foreseeing(Forecast{Capacity: 25}), day(20, 0)).setting()
+	c := newJudge(w, h, foreseeing(Forecast{Capacity: 25}), day(20, 0))
+	s, hold := c.setting()
 	if hold != nil || s.want.Min != 1 || s.want.Max < 5 || s.want.Max > 13 || s.Share > replicaFill || s.then < 2.2 || s.then > 2.5 || s.now < 4.9 {
 		t.Errorf("%v: %+v, share %v, %v replicas instead of %v", hold, s.want, s.Share, s.then, s.now)
 	}

@@ -252,7 +252,8 @@ func TestGPUIsNeverJudgedByCPU(t *testing.T) {
 				ways[way]++
 			}
 		}
-		if _, gated := newJudge(w, h, o, noon).gate(); n != 1 && !gated {
+		c := newJudge(w, h, o, noon)
+		if _, gated := c.gate(); n != 1 && !gated {
 			t.Fatalf("%d answers: %+v, %+v, %+v", n, holds, advice, fine)
 		}
 		if len(h.workloads[ref]) == 0 {

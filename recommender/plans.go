@@ -18,6 +18,8 @@ type Plans struct {
 	planners  map[plannerKey]*sizing.Planner
 	last      plannerKey // asked for, and its planner: a policy has many workloads
 	planner   *sizing.Planner
+	policies  map[Options]*Options
+	policy    *Options // asked for last
 }
 
 // standing is what stands of one container.
@@ -55,7 +57,7 @@ type plannerKey struct {
 
 // NewPlans is plans of nothing.
 func NewPlans() *Plans {
-	return &Plans{workloads: map[fleet.Ref][]*standing{}, planners: map[plannerKey]*sizing.Planner{}}
+	return &Plans{workloads: map[fleet.Ref][]*standing{}, planners: map[plannerKey]*sizing.Planner{}, policies: map[Options]*Options{}}
 }
 
 // Forget drops what stands of containers of which the history knows nothing any more.
@@ -100,6 +102,23 @@ func (p *Plans) plannerFor(o sizing.Options) *sizing.Planner {
 	}
 	p.last, p.planner = key, planner
 	return planner
+}
+
+// policyFor is one place for options that are alike, without plans, which have occasions of their own, and without
+// nodes, which come and go.
+func (p *Plans) policyFor(o Options) *Options {
+	o.Priced, o.Forecast, o.SpotNodes = nil, nil, 0
+	if p.policy != nil && *p.policy == o {
+		return p.policy
+	}
+	kept, ok := p.policies[o]
+	if !ok {
+		kept = new(Options)
+		*kept = o
+		p.policies[o] = kept
+	}
+	p.policy = kept
+	return kept
 }
 
 // plan is one container's CPU and what is asked about it.

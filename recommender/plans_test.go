@@ -152,3 +152,17 @@ func TestCheckpointsOfVersion2AreRead(t *testing.T) {
 		t.Errorf("%q", recs[0].Evidence)
 	}
 }
+
+// TestAUsualMinuteTakesNoHeap: what was said stands, and to find that out takes none.
+func TestAUsualMinuteTakesNoHeap(t *testing.T) {
+	h, at := daily(t, "a", day(14, 2)), day(14, 2)
+	for past := at.Add(-26 * time.Hour); !past.After(at); past = past.Add(5 * time.Minute) {
+		feed(t, h, sample(fleet.Memory, "a", past, 300*mib))
+	}
+	p, w := stood(t, h, day(13, 2), at)
+	o := priced()
+	Judge(w, h, p, o, at)
+	if n := testing.AllocsPerRun(100, func() { Judge(w, h, p, o, at) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -3,7 +3,6 @@ package recommender
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,20 +13,28 @@ import (
 // priced sizes containers by a plan in money over the hours of the week, up and down, and memory by the price of
 // an excess. It notes in the plans what is in force, by which the plan's budget of changes is counted.
 func (c *judge) priced() ruling {
-	rec, fine := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUPlan}, &Finding{Reason: fleet.CPUPlan}
-	var holds []fleet.Hold
-	var said []string
-	spent := time.Duration(math.MaxInt64)
+	var few [4]*fit
+	fits, holds := few[:0], []fleet.Hold(nil)
 	for _, k := range c.containers() {
 		f, hold := c.fitPlan(k)
 		if hold != nil {
 			holds = append(holds, *hold)
 		}
-		if rec.Steps == nil {
-			rec.Steps = slices.Clip(f.steps) // most often the only ones
-		} else {
-			rec.Steps = append(rec.Steps, f.steps...)
-		}
+		fits = append(fits, f)
+	}
+	if len(fits) == 1 && len(holds) == 0 {
+		return fits[0].alone
+	}
+	return c.rulePlans(fits, holds)
+}
+
+// rulePlans is what fits by plans come to together.
+func (c *judge) rulePlans(fits []*fit, holds []fleet.Hold) ruling {
+	rec, fine := Recommendation{Ref: c.w.Ref, Reason: fleet.CPUPlan}, Finding{Reason: fleet.CPUPlan}
+	var said []string
+	spent := time.Duration(math.MaxInt64)
+	for _, f := range fits {
+		rec.Steps = joined(rec.Steps, f.steps)
 		if !f.worth {
 			fine.Course = append(fine.Course, f.ask(f.course))
 			fine.Why = sentence(fine.Why, f.evidence)
@@ -41,12 +48,12 @@ func (c *judge) priced() ruling {
 	switch {
 	case len(said) > 0:
 		rec.Evidence, rec.Confidence = strings.Join(said, "; "), days(spent)
-		return ruling{rec: &rec, holds: holds}
+		return recommending(rec, holds...)
 	case len(holds) > 0 || fine.Why == "":
-		return ruling{holds: holds}
+		return ruling{Holds: holds}
 	}
 	fine.Steps = rec.Steps
-	return ruling{fine: fine}
+	return finding(&fine)
 }
 
 // atLimit is the share of a CPU limit from which on use tells nothing of what was wanted.
@@ -57,32 +64,31 @@ type grounds struct {
 	request, limit      int64    // of CPU in force, thousandths of a core
 	memory, memoryLimit int64    // bytes
 	stated              [4]int64 // in the pod template: requests and limits of CPU, then of memory
-	policy              Options  // without its plans, which have occasions of their own
+	policy              *Options // as Plans.policy gives it
 	crowding            float64
 	advice              memoryAdvice
 }
 
-func (c *judge) grounds(k fleet.Container, st *standing) grounds {
+func (c *judge) grounds(k *fleet.Container, st *standing) grounds {
 	t, _ := c.w.Template.Container(k.Name)
-	on := grounds{
-		request: c.request(k), limit: k.Limits.MilliCPU, memory: k.Requests.Memory, memoryLimit: k.Limits.Memory,
+	return grounds{
+		request: c.request(*k), limit: k.Limits.MilliCPU, memory: k.Requests.Memory, memoryLimit: k.Limits.Memory,
 		stated: [4]int64{t.Requests.MilliCPU, t.Limits.MilliCPU, t.Requests.Memory, t.Limits.Memory},
-		policy: c.o, crowding: c.crowding, advice: c.adviseMemory(k, st),
+		policy: c.p.policyFor(c.o), crowding: c.crowding, advice: c.adviseMemory(*k, st),
 	}
-	on.policy.Priced, on.policy.Forecast = nil, nil
-	return on
 }
 
 // fitPlan is what the plan asks for one container now. What it came to last stands until an advice is due or the
 // grounds are others.
-func (c *judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
-	f, request := fit{container: k.Name}, c.request(k)
+func (c *judge) fitPlan(k fleet.Container) (*fit, *fleet.Hold) {
+	request := c.request(k)
 	if request <= 0 {
 		hold := held(fleet.HoldNoRequest, k.Name+" has no CPU request, so nothing of it is reserved; set a request")
-		return f, &hold
+		return &fit{container: k.Name}, &hold
 	}
 	s, hold := c.known(k.Name, fleet.CPU, "cpu of ")
 	if hold != nil {
+		f := &fit{container: k.Name}
 		f.step("cpu", "not judged", string(hold.Reason))
 		return f, hold
 	}
@@ -92,15 +98,14 @@ func (c *judge) fitPlan(k fleet.Container) (fit, *fleet.Hold) {
 	due, ok := plan.due()
 	if !ok {
 		hold := held(fleet.HoldShortHistory, "too little of cpu of "+k.Name+" was measured for a plan")
-		return f, &hold
+		return &fit{container: k.Name}, &hold
 	}
-	on := c.grounds(k, st)
+	on := c.grounds(&k, st)
 	if due || st.fit == nil || st.on != on {
 		e, _ := plan.advise()
-		c.fitAdvice(&f, k, e, on)
-		st.fit, st.on = &f, on
+		st.fit, st.on = c.fitAdvice(k, e, on), on
 	}
-	return *st.fit, nil
+	return st.fit, nil
 }
 
 // standing is what stands of a container, from now on if nothing did.
@@ -113,8 +118,9 @@ func (c *judge) standing(container string) *standing {
 	return st
 }
 
-// fitAdvice fills in what is asked for by the advice on CPU and on memory.
-func (c *judge) fitAdvice(f *fit, k fleet.Container, e sizing.Explanation, on grounds) {
+// fitAdvice is what is asked for by the advice on CPU and on memory.
+func (c *judge) fitAdvice(k fleet.Container, e sizing.Explanation, on grounds) *fit {
+	f := &fit{container: k.Name}
 	f.explain(e, c.o.Priced.Zone)
 	d, _ := c.h.Distribution(c.w.Ref, k.Name, fleet.CPU, c.o.Window, c.now)
 	f.spent = d.Spent
@@ -133,6 +139,8 @@ func (c *judge) fitAdvice(f *fit, k fleet.Container, e sizing.Explanation, on gr
 	}
 	f.evidence = k.Name + " " + inWords(e, target, c.o.Priced.Zone) + f.evidence
 	f.worth = f.moves() || f.target.MilliCPU != on.request || differs(f.target.Memory, k.Requests.Memory)
+	f.alone = c.rulePlans([]*fit{f}, nil)
+	return f
 }
 
 // within is what may be requested of what the plan asks for. Where replicas go, those that stay keep what they

@@ -48,16 +48,23 @@ func Judge(w fleet.Workload, h *History, p *Plans, o Options, now time.Time) (ou
 	}
 	replicas, crowding := c.replicas()
 	c.crowding = crowding
-	for _, r := range []ruling{c.rightSize(), {fine: gpu.finding()}, replicas, c.spot()} {
-		if r.rec != nil {
-			out.Recommendations = append(out.Recommendations, *r.rec)
-		}
-		if r.fine != nil {
-			out.Fine = append(out.Fine, *r.fine)
-		}
-		out.Holds = append(out.Holds, r.holds...)
+	return out.and(c.rightSize()).and(finding(gpu.finding())).and(replicas).and(c.spot())
+}
+
+// and is what was said, and after it what one more rule says.
+func (j Judgement) and(r ruling) Judgement {
+	return Judgement{joined(j.Recommendations, r.Recommendations), joined(j.Fine, r.Fine), joined(j.Holds, r.Holds)}
+}
+
+// joined is a and b. It may be one of them, without room to append to: what is kept is not written to.
+func joined[T any](a, b []T) []T {
+	switch {
+	case len(b) == 0:
+		return a
+	case len(a) == 0:
+		return slices.Clip(b)
 	}
-	return out
+	return append(a, b...)
 }
 
 // judge is one workload under judgement.
@@ -73,8 +80,9 @@ type judge struct {
 	crowding float64 // by how much the use of a pod grows when the replicas rule has done its work
 }
 
-func newJudge(w fleet.Workload, h *History, o Options, now time.Time) *judge {
-	return &judge{w: w, h: h, o: o, now: now, all: h.workloads[w.Ref], gpus: gpus(&w), crowding: 1}
+// newJudge is a judge, who needs no heap.
+func newJudge(w fleet.Workload, h *History, o Options, now time.Time) judge {
+	return judge{w: w, h: h, o: o, now: now, all: h.workloads[w.Ref], gpus: gpus(&w), crowding: 1}
 }
 
 // series is a signal of one of its containers.
@@ -101,14 +109,22 @@ func (c *judge) longEnough(s *series) bool {
 }
 
 // ruling is what one rule says: a recommendation, or why none is needed, or holds.
-type ruling struct {
-	rec   *Recommendation
-	fine  *Finding
-	holds []fleet.Hold
+type ruling = Judgement
+
+func recommending(r Recommendation, holds ...fleet.Hold) ruling {
+	return ruling{Recommendations: []Recommendation{r}, Holds: holds}
+}
+
+// finding is what a rule that asks for nothing says; f may be nil.
+func finding(f *Finding) ruling {
+	if f == nil {
+		return ruling{}
+	}
+	return ruling{Fine: []Finding{*f}}
 }
 
 func holding(r fleet.HoldReason, detail string) ruling {
-	return ruling{holds: []fleet.Hold{held(r, detail)}}
+	return ruling{Holds: []fleet.Hold{held(r, detail)}}
 }
 
 // gate is the hold that stands against every rule.

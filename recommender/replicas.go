@@ -30,24 +30,24 @@ func (c *judge) replicas() (r ruling, crowding float64) {
 	ready := c.w.Ready()
 	switch enough := Enough(d.Total, c.o.PerReplica, floor); {
 	case c.w.Replicas <= floor:
-		return ruling{fine: c.fineReplicas(d, hold == nil)}, 1
+		return finding(c.fineReplicas(d, hold == nil)), 1
 	case !ever:
 		return holding(fleet.HoldNoMetrics, neverAnswered), 1
 	case hold != nil:
-		return ruling{holds: []fleet.Hold{*hold}}, 1
+		return ruling{Holds: []fleet.Hold{*hold}}, 1
 	case ready == 0:
 		return holding(fleet.HoldNoMetrics, "no replica is ready, so none can be judged by its requests"), 1
 	case !below(d.Total/float64(ready), c.o.PerReplica) || enough >= c.w.Replicas:
-		return ruling{fine: c.fineReplicas(d, true)}, 1
+		return finding(c.fineReplicas(d, true)), 1
 	default:
-		return ruling{rec: c.oneFewer(d, ready, enough)}, float64(c.w.Replicas) / float64(enough)
+		return recommending(c.oneFewer(d, ready, enough)), float64(c.w.Replicas) / float64(enough)
 	}
 }
 
 // oneFewer is the recommendation to take one replica away.
-func (c *judge) oneFewer(d Distribution, ready int, enough int32) *Recommendation {
+func (c *judge) oneFewer(d Distribution, ready int, enough int32) Recommendation {
 	target, each := c.w.Replicas-1, d.Total/float64(ready)
-	return &Recommendation{
+	return Recommendation{
 		Ref: c.w.Ref, Reason: fleet.FewRequests, Target: fleet.Target{Replicas: target}, Confidence: days(d.Spent),
 		Evidence: fmt.Sprintf("%s requests/s over %s, %s for each of %s, below %s; %d would be enough, one is taken away at a time",
 			decimal(d.Total), spell(d.To.Sub(d.From)), decimal(each), count(ready, "ready replica"), decimal(c.o.PerReplica), enough),

@@ -54,16 +54,16 @@ func (c *judge) rightSize() ruling {
 	}
 	switch {
 	case len(said) == 0 && len(holds) == 0:
-		return ruling{fine: c.fineCPU()}
+		return finding(c.fineCPU())
 	case len(said) == 0:
-		return ruling{holds: holds}
+		return ruling{Holds: holds}
 	case len(said) > 1:
 		for i, r := range rec.Target.Requests {
 			said[i] = r.Container + " " + said[i]
 		}
 	}
 	rec.Evidence, rec.Confidence = strings.Join(said, "; "), days(spent)
-	return ruling{rec: &rec, holds: holds}
+	return recommending(rec, holds...)
 }
 
 // containers is the main and sidecar containers of the live shape by name.
@@ -104,6 +104,7 @@ type fit struct {
 	evidence             string
 	spent                time.Duration // measured time behind it
 	worth                bool          // it is under-used and the change is large enough
+	alone                ruling        // of a plan: what is said where the workload has no other container
 }
 
 func (f fit) ask(r fleet.Resources) fleet.ContainerRequests {

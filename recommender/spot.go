@@ -20,7 +20,7 @@ func (c *judge) spot() ruling {
 		return holding(fleet.HoldCapacity,
 			"its nodes are of more than one capacity type, or do not say theirs; label them karpenter.sh/capacity-type")
 	}
-	return ruling{rec: &Recommendation{
+	return recommending(Recommendation{
 		Ref: c.w.Ref, Reason: fleet.BatchOnDemand, Target: fleet.Target{Capacity: fleet.Spot}, Confidence: days(c.spent()),
 		Evidence: fmt.Sprintf("class batch on on-demand capacity; one of its pods would fit on %s", count(c.o.SpotNodes, "ready spot node")),
 		Steps: []Step{
@@ -29,5 +29,5 @@ func (c *judge) spot() ruling {
 			{"capacity", "spot nodes", fmt.Sprint(c.o.SpotNodes)},
 			{"capacity", "target", string(fleet.Spot)},
 		},
-	}}
+	})
 }
