@@ -54,6 +54,8 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	if a.Class == "" {
 		a.Class = p.Class
 	}
+	o := j.options(p, a.Class, w)
+	j.history.Follow(w.Ref, o)
 	a.Use = j.history.Use(w.Ref, p.Window, j.now, p.RightSizing.Percentile)
 	if hold, held := refuse(w, a.Class, known); held {
 		return a.hold(hold), true
@@ -61,7 +63,6 @@ func (j judge) assess(w fleet.Workload) (Assessment, bool) {
 	if hold, held := j.underWay(w); held {
 		return a.hold(hold), true
 	}
-	o := j.options(p, a.Class, w)
 	said := recommender.Judge(w, j.history, j.plans, o, j.now)
 	a.Holds, a.Fine, a.Advice = said.Holds, said.Fine, j.advice(w, o)
 	resting := rest(w, j.entries, p.Mode == policies.Enforce, p.Cooldown, j.now)

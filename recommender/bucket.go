@@ -13,6 +13,7 @@ type bucket struct {
 	sum      float64 // hottest replica's mean × weight
 	total    float64 // sum over pods of their means × weight
 	hist     histogram
+	plain    bool // as it was kept: without its histogram
 }
 
 // plus is b and the later o as one, without a histogram.

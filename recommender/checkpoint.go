@@ -12,7 +12,7 @@ import (
 // Numbers are varints, floats their bits in little endian, names length and bytes.
 const (
 	magic   = "TTHY"
-	version = 4 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket, 3 had no loads of requests
+	version = 5 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket, 3 no loads of requests, 4 all histograms
 )
 
 // MarshalBinary is the whole history in a compact form; the same history gives the same bytes.

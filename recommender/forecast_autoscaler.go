@@ -210,8 +210,8 @@ func (c *judge) cpuAtHigh(container string) (use, rate float64, ok bool) {
 			continue
 		}
 		cpu, some := c.h.Distribution(c.w.Ref, k.Name, fleet.CPU, c.o.Window, c.now)
-		if !some {
-			return 0, 0, false
+		if !some || cpu.Spent < min(d.Spent, c.o.MinHistory) {
+			return 0, 0, false // nothing, or too little since percentiles are kept
 		}
 		use += cpu.Percentile(busy)
 	}

@@ -29,6 +29,24 @@ func (h *History) Meet(w fleet.Workload) {
 	}
 }
 
+// Follow keeps of a workload what its rule reads, and drops what it does not: what nobody asks for the percentiles of
+// its containers' use is kept without them. Under a rule that does ask they are kept from then on, and what was measured
+// before counts as not measured.
+func (h *History) Follow(ref fleet.Ref, o Options) {
+	for _, s := range h.workloads[ref] {
+		if s.profile == nil && s.memory == nil || s.plain == o.plain() {
+			continue
+		}
+		if s.plain = o.plain(); s.plain {
+			s.past = s.past.plain(floorOf(s.signal))
+		}
+	}
+}
+
+// plain tells whether no percentile of CPU and memory is looked at: a plan by price has its own account of them, and
+// only what tells how autoscaled replicas answer needs others.
+func (o *Options) plain() bool { return o.Priced != nil && o.Forecast == nil }
+
 // became takes up what a pod is. One that was there long before it was first measured did not start then.
 func (p *seen) became(pod fleet.Pod, s *series) {
 	if made := pod.Created.Unix(); made > 0 && (p.born == 0 || made < int64(p.born)-startUp/int64(time.Second)) {

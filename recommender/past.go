@@ -20,7 +20,7 @@ import (
 //	peak      4 bytes, a float; else 0
 //	mean      3 bytes, a decimal of floors
 //	total     its mean, a decimal of floors; else it is the mean
-//	histogram its length in bytes, and see appendCells; else all of it is the mean
+//	histogram its length in bytes, and see appendCells; else all of it is the mean, or, with both marks, it is not kept
 type past []byte
 
 // The marks of a bucket.
@@ -32,12 +32,13 @@ const (
 	ownPeak
 	ownTotal
 	inValues // its histogram is values
-	inRanges // its histogram is ranges; no bucket has both
+	inRanges // its histogram is ranges
+	noValues = inValues | inRanges
 )
 
 const (
 	pastHead = 4
-	spare    = 48 // bytes of room for the buckets of the next minutes
+	spare    = 16 // bytes of room for the buckets of the next minutes
 )
 
 // append is p and one more bucket, which does not end before the last.
@@ -107,7 +108,7 @@ func (p past) placed(all []placed, floor float64) []placed {
 }
 
 // coarsened joins the buckets of each unit, at a time in unix seconds, and drops what is older than Retention. What
-// stays as it was is copied.
+// stays as it was is copied. What has a histogram and what has none are not joined: half of one is none.
 func (p past) coarsened(now int64, fine widths, floor float64) past {
 	var few [64]placed
 	all := p.placed(few[:0], floor)
@@ -118,7 +119,7 @@ func (p past) coarsened(now int64, fine widths, floor float64) past {
 	var parts []cell
 	for i, j := 0, 0; i < len(all); i = j {
 		unit := unitAt(int64(all[i].bucket.to), now)
-		for j = i + 1; j < len(all) && int64(all[j].bucket.to-1)/unit == int64(all[i].bucket.to-1)/unit; j++ {
+		for j = i + 1; j < len(all) && all[j].plain == all[i].plain && int64(all[j].bucket.to-1)/unit == int64(all[i].bucket.to-1)/unit; j++ {
 		}
 		if now-int64(all[j-1].bucket.to) > int64(Retention/time.Second) {
 			continue
@@ -198,6 +199,7 @@ func (r *pastReader) next(b *bucket, hist bool) bool {
 	r.must(weight > 0)
 	b.from, b.weight = b.to-min(length, b.to), float32(weight)
 	b.sum, b.total = mean*float64(b.weight), total*float64(b.weight)
+	b.plain = marks&noValues == noValues
 	b.hist = r.histogram(marks, mean, b.weight, hist && r.to > r.after)
 	return !r.broken
 }
@@ -263,6 +265,21 @@ func (r *pastReader) decimal() float64 {
 	code := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
 	r.must(code <= decimalMost)
 	return amountOf(min(code, decimalMost)) * r.floor
+}
+
+// plain is p without histograms.
+func (p past) plain(floor float64) past {
+	if len(p) == 0 {
+		return nil
+	}
+	var room [1024]byte
+	out := append(past(room[:0]), make([]byte, pastHead)...)
+	r := p.reader(floor)
+	for b := (bucket{}); r.next(&b, false); {
+		b.hist = nil
+		out = out.append(b, widths{}, floor)
+	}
+	return append(slices.Grow(past(nil), len(out)+spare), out...)
 }
 
 // after is what of p ended after a time in unix seconds.

@@ -14,9 +14,12 @@ var steps = [4]uint16{0, 1, 2, 4}
 // below them, rounded up, as a place in tails. Of few cells the values are the largest of each, a float, and a byte
 // the place, which the last, whose share is 1, has not. Of more they are ranges: of the first cell a uvarint and a
 // byte, of every other by how much range and place are less, two bits and six; or a byte 0, a uvarint and a byte
-// where they do not fit.
+// where they do not fit. Widths of nothing keep nothing.
 func (p past) appendCells(h histogram, fine widths, mean uint32, floor float64) (form byte, _ past) {
-	if len(h) == 0 || len(h) == 1 && decimalOf(float64(h[0].top)/floor) == mean {
+	if len(h) == 0 || fine.common == 0 {
+		return noValues, p
+	}
+	if len(h) == 1 && decimalOf(float64(h[0].top)/floor) == mean {
 		return 0, p
 	}
 	at := len(p)
@@ -74,16 +77,15 @@ func (p past) appendRanges(h histogram) past {
 
 // histogram reads one back, by descending range; where it is not asked for it is passed over.
 func (r *pastReader) histogram(marks byte, mean float64, weight float32, asked bool) histogram {
-	form := marks & (inValues | inRanges)
+	form := marks & noValues
 	if r.cells = r.cells[:0]; form == 0 && asked {
 		r.cells = append(r.cells, cellOf(float32(mean), weight, r.floor))
 	}
-	if form == 0 || r.broken {
+	if form == 0 || form == noValues || r.broken {
 		return r.cells
 	}
 	in := *r
 	in.rest = r.bytes(int(r.byte()))
-	r.must(form != inValues|inRanges)
 	if !asked || r.broken {
 		return nil
 	}

@@ -122,7 +122,10 @@ func (c *judge) standing(container string) *standing {
 func (c *judge) fitAdvice(k fleet.Container, e sizing.Explanation, on grounds) *fit {
 	f := &fit{container: k.Name}
 	f.explain(e, c.o.Priced.Zone)
-	d, _ := c.h.Distribution(c.w.Ref, k.Name, fleet.CPU, c.o.Window, c.now)
+	var d Distribution
+	if s, ok := c.series(k.Name, fleet.CPU); ok {
+		d, _ = s.sums(c.now.Add(-c.o.Window).UnixNano())
+	}
 	f.spent = d.Spent
 	f.tellSkew(d)
 	target := c.within(f, k, e.Request, float64(on.request)/1000, d)

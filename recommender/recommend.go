@@ -176,8 +176,11 @@ func (c *judge) known(container string, signal fleet.Signal, what string) (*seri
 		hold := c.stale(what+container+" ", last)
 		return s, &hold
 	}
-	if !c.longEnough(s) {
+	if !c.longEnough(s) || s.plain && !c.o.plain() {
 		hold := c.short(what+container+" ", s.measuredFor(c.now.Add(-c.lookback()).UnixNano()))
+		if s.partlyPlain() {
+			hold.Detail += "; what was kept under rule priced tells no percentiles"
+		}
 		return s, &hold
 	}
 	return s, c.missing(s, what, container)

@@ -170,7 +170,7 @@ func (d *decoder) series() *series {
 	if d.version <= bucketed {
 		s.past = d.buckets(s)
 	} else {
-		s.past = d.past(floorOf(s.signal))
+		s.past, s.plain = d.past(floorOf(s.signal))
 	}
 	if d.version > trackless && s.profile != nil {
 		d.must(s.profile.UnmarshalBinary([]byte(d.name())) == nil)
@@ -197,19 +197,19 @@ func (d *decoder) reading(s *series) reading {
 	return r
 }
 
-// past is one as it is kept, and checked.
-func (d *decoder) past(floor float64) past {
-	p := past(d.name())
-	if len(p) == 0 {
-		return nil
+// past is one as it is kept, and checked; plain where its newest bucket is.
+func (d *decoder) past(floor float64) (p past, plain bool) {
+	if p = past(d.name()); len(p) == 0 {
+		return nil, false
 	}
 	d.must(len(p) > pastHead)
 	if d.broken {
-		return nil
+		return nil, false
 	}
 	r := p.reader(floor)
 	for b := (bucket{}); r.next(&b, true); {
+		plain = b.plain
 	}
 	d.must(!r.broken && binary.LittleEndian.Uint32(p) == r.to)
-	return p
+	return p, plain
 }

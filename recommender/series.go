@@ -30,6 +30,7 @@ type series struct {
 	memory    *sizing.MemoryProfile // of memory: its peaks and kills; nil for other signals
 	images    images                // of CPU, what ran lately
 	image     uint32                // of memory, a hash of what the newest sample ran
+	plain     bool                  // nobody asks for its percentiles: what is closed is kept without histograms
 	load      *load                 // of requests: their course, and what one replica answers; nil for other signals
 	pace      Pace                  // by which minutes and hours pass
 }
@@ -51,6 +52,9 @@ func newSeries(container string, signal fleet.Signal) *series {
 // widths is how finely values are told apart: CPU and what is like it are asked for their percentiles, memory for its
 // peak.
 func (s *series) widths() widths {
+	if s.plain {
+		return widths{}
+	}
 	if s.signal == fleet.Memory || s.signal == fleet.GPUMemory {
 		return widths{4, 4, 4, 0}
 	}
@@ -122,6 +126,9 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	j, _ := slices.BinarySearchFunc(s.open, r, func(a, b reading) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.pod, b.pod))
 	})
+	if len(s.open) == cap(s.open) { // slices.Insert would double it
+		s.open = append(make([]reading, 0, len(s.open)+1+len(s.open)/4), s.open...)
+	}
 	s.open = slices.Insert(s.open, j, r)
 	if r.at > s.newest {
 		before := s.newest

@@ -24,8 +24,13 @@ type Distribution struct {
 	values  histogram
 }
 
+// counts tells whether a bucket says what the series is asked for: where percentiles are, one that is kept without
+// them says too little.
+func (s *series) counts(b *bucket) bool { return s.plain || !b.plain }
+
 // Percentile is the value that a share q of the time was not above: not less than the exact one by more than 0.01 %, and
-// at most 5 % above that of a share nearer to 1 by an eighth of the rest; 22 % where values are common (see widths).
+// at most 5 % above that of a share nearer to 1 by an eighth of the rest; 22 % where values are common (see widths). It is 0
+// where none are kept (see Follow).
 func (d Distribution) Percentile(q float64) float64 { return d.values.percentile(q) }
 
 // Distribution is what a container's signal (container "" for a pod's) was in the window that ends
@@ -40,8 +45,20 @@ func (h *History) Distribution(ref fleet.Ref, container string, signal fleet.Sig
 
 // distribution is what ended after from, in unix nanoseconds.
 func (s *series) distribution(from int64) (Distribution, bool) {
+	if s.plain {
+		return s.sums(from)
+	}
 	var values dense
 	all, even := s.each(from, &values)
+	d, ok := s.summed(all, even)
+	d.values = values.histogram(all.peak)
+	return d, ok
+}
+
+// sums is a distribution without percentiles.
+func (s *series) sums(from int64) (Distribution, bool) { return s.summed(s.each(from, nil)) }
+
+func (s *series) summed(all bucket, even float64) (Distribution, bool) {
 	if all.weight == 0 {
 		return Distribution{}, false
 	}
@@ -49,7 +66,6 @@ func (s *series) distribution(from int64) (Distribution, bool) {
 		Mean: all.sum / float64(all.weight), Even: even / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
 		Samples: int(all.samples), Pods: int(all.pods),
 		From: time.Unix(int64(all.from), 0).UTC(), To: time.Unix(0, s.newest).UTC(), Spent: s.spent(all),
-		values: values.histogram(all.peak),
 	}, true
 }
 
@@ -74,7 +90,7 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 	r := s.past.reader(floorOf(s.signal))
 	r.after = uint32(max(from, 0) / int64(time.Minute))
 	for b := (bucket{}); r.next(&b, values != nil); {
-		if int64(b.to)*int64(time.Second) <= from {
+		if int64(b.to)*int64(time.Second) <= from || !s.counts(&b) {
 			continue
 		}
 		all, even = all.plus(b), even+b.total/float64(max(b.pods, 1))
@@ -100,7 +116,7 @@ func (s *series) measuredAtLeast(need time.Duration, from int64) bool {
 	all := bucket{from: math.MaxUint32}
 	r := s.past.reader(floorOf(s.signal))
 	for b := (bucket{}); r.next(&b, false); {
-		if int64(b.to)*int64(time.Second) <= from {
+		if int64(b.to)*int64(time.Second) <= from || !s.counts(&b) {
 			continue
 		}
 		if all = all.plus(b); s.spent(all) >= need {
@@ -108,6 +124,17 @@ func (s *series) measuredAtLeast(need time.Duration, from int64) bool {
 		}
 	}
 	return s.measuredFor(from) >= need
+}
+
+// partlyPlain tells whether something was kept without percentiles.
+func (s *series) partlyPlain() bool {
+	r := s.past.reader(floorOf(s.signal))
+	for b := (bucket{}); r.next(&b, false); {
+		if b.plain {
+			return true
+		}
+	}
+	return false
 }
 
 // measured tells whether a pod's last sample ended after t, unix nanoseconds.
@@ -121,9 +148,10 @@ func (s *series) measured(pod string, t int64) bool {
 type Use struct {
 	Container  string       `json:"container,omitempty"` // empty: a signal of pods
 	Signal     fleet.Signal `json:"signal"`
-	Mean       float64      `json:"mean"` // this and the next four in the signal's unit
-	P50        float64      `json:"p50"`
-	Percentile float64      `json:"percentile"` // the one that was asked for
+	Mean       float64      `json:"mean"`            // this and the next four in the signal's unit
+	Plain      bool         `json:"plain,omitempty"` // the workload's rule reads no percentiles, so the next two are not known
+	P50        float64      `json:"p50,omitempty"`
+	Percentile float64      `json:"percentile,omitempty"` // the one that was asked for
 	Peak       float64      `json:"peak"`
 	Total      float64      `json:"total"` // over all pods, mean over time
 	Samples    int          `json:"samples"`
@@ -144,7 +172,7 @@ func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percen
 		}
 		out = append(out, Use{
 			Container: s.container, Signal: s.signal,
-			Mean: d.Mean, P50: d.Percentile(0.5), Percentile: d.Percentile(percentile), Peak: d.Peak, Total: d.Total,
+			Plain: s.plain, Mean: d.Mean, P50: d.Percentile(0.5), Percentile: d.Percentile(percentile), Peak: d.Peak, Total: d.Total,
 			Samples: d.Samples, From: d.From, To: d.To, Pods: d.Pods,
 			Coverage: min(1, d.Spent.Seconds()/window.Seconds()),
 		})

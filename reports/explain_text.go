@@ -63,7 +63,11 @@ func useRow(u recommender.Use) []string {
 		of = "pod"
 	}
 	in := func(v float64) string { return amount(u.Signal, v) }
-	return []string{of, string(u.Signal), in(u.Mean), in(u.P50), in(u.Percentile), in(u.Peak), in(u.Total),
+	half, high := in(u.P50), in(u.Percentile)
+	if u.Plain {
+		half, high = "-", "-"
+	}
+	return []string{of, string(u.Signal), in(u.Mean), half, high, in(u.Peak), in(u.Total),
 		fmt.Sprint(u.Samples), fmt.Sprint(u.Pods), percent(u.Coverage)}
 }
 

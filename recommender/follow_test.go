@@ -1,0 +1,116 @@
+package recommender
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// noisy is so long until noon of CPU and memory of two pods, a minute apart.
+func noisy(t testing.TB, h *History, long time.Duration) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for at := noon.Add(-long); at.Before(noon); at = at.Add(time.Minute) {
+		minute(t, h, at, 0.1+r.Float64())
+	}
+}
+
+func minute(t testing.TB, h *History, at time.Time, cpu float64) {
+	for _, pod := range []string{"a", "b"} {
+		feed(t, h, sample(fleet.CPU, pod, at, cpu), sample(fleet.Memory, pod, at, cpu*300*mib))
+	}
+}
+
+// TestFollowedHistoryTellsTheSame: without percentiles every other number is what it is with them, and the bytes are
+// fewer by a third or more.
+func TestFollowedHistoryTellsTheSame(t *testing.T) {
+	whole, plain := NewHistory(), NewHistory()
+	for _, h := range []*History{whole, plain} {
+		noisy(t, h, 30*time.Hour)
+	}
+	plain.Follow(ref, priced())
+	for i := range 90 {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		minute(t, whole, at, 0.3+float64(i%9)/10)
+		minute(t, plain, at, 0.3+float64(i%9)/10)
+		for _, window := range []time.Duration{time.Minute, 20 * time.Minute, 5 * time.Hour, 7 * 24 * time.Hour} {
+			want, got := whole.Use(ref, window, at, 0.95), plain.Use(ref, window, at, 0.95)
+			for i := range want {
+				if want[i].Percentile == 0 {
+					t.Fatalf("%+v", want[i])
+				}
+				want[i].P50, want[i].Percentile, want[i].Plain = 0, 0, true
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s: %+v, want %+v", window, got, want)
+			}
+		}
+	}
+	if n, of := len(plain.workloads[ref][0].past), len(whole.workloads[ref][0].past); 3*n > 2*of {
+		t.Errorf("%d bytes of %d", n, of)
+	}
+}
+
+// TestRestoredPlainHistoryIsTheSame: bytes, and those after more samples, by the minute and at a tick.
+func TestRestoredPlainHistoryIsTheSame(t *testing.T) {
+	h := NewHistory()
+	noisy(t, h, 30*time.Hour)
+	h.Follow(ref, priced())
+	back := NewHistory()
+	if err := back.Restore(h.Checkpoint(ref)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 15 {
+		if !slices.Equal(h.Checkpoint(ref), back.Checkpoint(ref)) {
+			t.Fatalf("other bytes after %d minutes", i)
+		}
+		minute(t, h, noon.Add(time.Duration(i)*time.Minute), 0.5)
+		minute(t, back, noon.Add(time.Duration(i)*time.Minute), 0.5)
+	}
+}
+
+// TestPercentilesAreMeasuredAnew: a rule that reads percentiles, after one that does not, waits until there are
+// enough again, and then knows only those.
+func TestPercentilesAreMeasuredAnew(t *testing.T) {
+	h, w, o := NewHistory(), server(2), only(options(), fleet.CPUUnderused)
+	o.MinHistory, o.Window = time.Hour, 24*time.Hour
+	noisy(t, h, 30*time.Hour)
+	h.Follow(ref, priced())
+	if _, holds := Recommend(w, h, o, noon); len(holds) != 1 || holds[0].Reason != fleet.HoldShortHistory {
+		t.Fatalf("without any: %+v", holds)
+	}
+	h.Follow(ref, o)
+	at := noon
+	for ; at.Before(noon.Add(50 * time.Minute)); at = at.Add(time.Minute) {
+		minute(t, h, at, 0.02)
+	}
+	_, holds := Recommend(w, h, o, at)
+	if len(holds) != 1 || holds[0].Reason != fleet.HoldShortHistory {
+		t.Fatalf("after 50 minutes: %+v", holds)
+	}
+	for ; at.Before(noon.Add(80 * time.Minute)); at = at.Add(time.Minute) {
+		minute(t, h, at, 0.02)
+	}
+	recs, holds := Recommend(w, h, o, at)
+	if len(recs) != 1 || len(holds) != 0 {
+		t.Fatalf("after 80 minutes: %+v, %v", recs, holds)
+	}
+	// p95 of 20m and 15 % more is 23m, rounded up 25m; before noon it was a core.
+	if got := recs[0].Target.Requests[0].Requests.MilliCPU; got != 25 {
+		t.Errorf("%dm", got)
+	}
+}
+
+// TestShortOfPercentilesSaysSo: of one signal that is long enough and one whose percentiles are not.
+func TestShortOfPercentilesSaysSo(t *testing.T) {
+	h, w, o := NewHistory(), server(1), only(options(), fleet.CPUUnderused)
+	feed(t, h, merged(steady(fleet.CPU, "a", noon, time.Hour, 0.02), steady(fleet.Requests, "a", noon, time.Hour, 1))...)
+	h.Follow(ref, priced())
+	_, holds := Recommend(w, h, o, noon)
+	if len(holds) != 1 || !strings.HasSuffix(holds[0].Detail, "what was kept under rule priced tells no percentiles") {
+		t.Errorf("%+v", holds)
+	}
+}
