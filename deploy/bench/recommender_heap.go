@@ -14,17 +14,18 @@ import (
 const heapContainers = 20 // real histories of five weeks of minutes, of which heap is measured
 
 // historyHeap is the KB, of 1,000 bytes, that a whole History holds for one container of so many pods: names, pods,
-// what is still open, the past of CPU and of memory, and the tracks by which they are planned. CPU has a day's rhythm
+// what is still open, the past of CPU and of memory, and the tracks by which they are planned, as much of it as the rule
+// of the options reads. CPU has a day's rhythm
 // and noise of 30 %, memory noise of 2 %; each container is a workload of its own, and names are made anew for each
 // sample, as a reader of series makes them.
-func historyHeap(containers, pods int) (float64, error) {
+func historyHeap(containers, pods int, o recommender.Options) (float64, error) {
 	h := recommender.NewHistory()
-	if err := fiveWeeks(h, containers, pods); err != nil { // what is made once is no container's
+	if err := fiveWeeks(h, containers, pods, o); err != nil { // what is made once is no container's
 		return 0, err
 	}
 	before := liveHeap()
 	for i := range containers {
-		if err := fiveWeeks(h, i, pods); err != nil {
+		if err := fiveWeeks(h, i, pods, o); err != nil {
 			return 0, err
 		}
 	}
@@ -33,11 +34,15 @@ func historyHeap(containers, pods int) (float64, error) {
 	return kb, nil
 }
 
-// fiveWeeks adds container i's samples, one a minute of each pod.
-func fiveWeeks(h *recommender.History, i, pods int) error {
+// fiveWeeks adds container i's samples, one a minute of each pod, of a workload that has a policy since its first hour.
+func fiveWeeks(h *recommender.History, i, pods int, o recommender.Options) error {
 	r := rand.New(rand.NewPCG(uint64(i), 4))
+	ref := fleet.Deployment("namespace", fmt.Sprintf("deployment-%06d", i))
 	end := calendarStart()
 	for at := end.Add(-recommender.Retention); !at.After(end); at = at.Add(time.Minute) {
+		if at.Minute() == 0 {
+			h.Follow(ref, o)
+		}
 		day := 1 + 0.5*math.Sin(float64(at.Unix()%86400)/86400*2*math.Pi)
 		for p := range pods {
 			cpu := 0.2 * day * math.Exp(r.NormFloat64()*0.3)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"trimtab.dev/trimtab/recommender"
 	"trimtab.dev/trimtab/recommender/sizing"
 )
 
@@ -82,11 +83,7 @@ func (a *advised) speed() error {
 	}
 	warm, now := warmContainers(speedKinds)
 	tracks := heapOf(10_000, warm, now)
-	whole, err := historyHeap(heapContainers, 1)
-	if err != nil {
-		return err
-	}
-	two, err := historyHeap(heapContainers, 2)
+	heap, err := a.heaps()
 	if err != nil {
 		return err
 	}
@@ -103,11 +100,31 @@ func (a *advised) speed() error {
 		a.beside("recommend_us", p.usual, "us a recommendation for CPU and memory from warm history, texts included, in a minute like any other, of 10,000", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
 		a.beside("recommend_turn_us", p.turn, "us the same in the first pass of an hour, when every plan is made anew"),
 		a.beside("recommend_hour_us", p.hour, "us the same, mean of the 60 passes of an hour", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs })...),
+		a.beside("use_us", p.use, "us for what a plan shows as measured of one container, in each pass"),
 		a.beside("plans_b", p.bytes, fmt.Sprintf("B a container of plans beside its history; %.0f with the texts that the newest plan of the fleet shows", p.texts)),
-		a.beside("heap_kb", whole, fmt.Sprintf("KB a container, its whole history with one pod; %.2f with two, %.2f of it what is planned by", two, tracks), vpa.figures(func(m genuineSpeed) float64 { return m.HeapKB })...),
+		a.beside("heap_kb", heap.priced, fmt.Sprintf("KB a container sized by price, its whole history with one pod; %.2f with two, %.2f where percentiles are read; what is planned by would take %.2f by itself", heap.two, heap.valued, tracks), vpa.figures(func(m genuineSpeed) float64 { return m.HeapKB })...),
 		a.beside("pass_10k_s", p.tenth, "s over 10,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 10_000 / 1e6 })...),
 		a.beside("pass_100k_s", p.hundred, "s over 100,000 containers at the turn of an hour, one core", vpa.figures(func(m genuineSpeed) float64 { return m.RecommendUs * 100_000 / 1e6 })...),
 	)
+}
+
+// heapFigures are the KB of a container's history, with one pod but for two.
+type heapFigures struct{ priced, two, valued float64 }
+
+func (a *advised) heaps() (out heapFigures, err error) {
+	percentiles := pricedOptions()
+	percentiles.Priced = nil
+	for _, of := range []struct {
+		kb   *float64
+		pods int
+		o    recommender.Options
+	}{{&out.priced, 1, pricedOptions()}, {&out.two, 2, pricedOptions()}, {&out.valued, 1, percentiles}} {
+		if *of.kb, err = historyHeap(heapContainers, of.pods, of.o); err != nil {
+			return out, err
+		}
+	}
+	a.say("heap of a history: %.2f KB, two pods %.2f, with percentiles %.2f", out.priced, out.two, out.valued)
+	return out, nil
 }
 
 // add is the fastest of some rounds, in ns a sample: to one container, and going round all.

@@ -24,6 +24,7 @@ const (
 // passFigures are what a pass over a fleet takes.
 type passFigures struct {
 	usual, turn, hour float64 // us a container
+	use               float64 // us a container, of what is shown as measured
 	tenth, hundred    float64 // seconds
 	bytes, texts      float64 // of plans, a container
 }
@@ -60,11 +61,12 @@ func (a *advised) passes() (out passFigures, err error) {
 		if out.hundred += turn; part == 0 {
 			out.tenth, out.turn = turn, turn/passFleet*1e6
 			out.usual, out.hour = f.hour()
+			out.use = f.uses()
 			out.bytes, out.texts = f.heap()
 		}
 		a.say("pass %d over 10,000 containers at the turn of an hour: %.2f s", part+1, turn)
 	}
-	a.say("recommend: %.2f us at a usual minute, %.2f us at the turn of an hour, %.2f us mean of an hour", out.usual, out.turn, out.hour)
+	a.say("recommend: %.2f us at a usual minute, %.2f us at the turn of an hour, %.2f us mean of an hour; use: %.2f us", out.usual, out.turn, out.hour, out.use)
 	return out, nil
 }
 
@@ -102,16 +104,22 @@ func addUse(h *recommender.History, i, k int, at time.Time, window time.Duration
 	return h.Add(s, at)
 }
 
-// newJudged is so many workloads with copies of warm histories.
-func newJudged(n int, warm [][]byte, now time.Time) (*pricedFleet, error) {
-	f := &pricedFleet{history: recommender.NewHistory(), plans: recommender.NewPlans(), now: now, options: recommender.Options{
+// pricedOptions are those of a policy with rule: priced.
+func pricedOptions() recommender.Options {
+	return recommender.Options{
 		Class: fleet.Online, Window: 7 * 24 * time.Hour, MinHistory: 24 * time.Hour, StaleAfter: time.Hour,
 		RightSize: true, Percentile: 0.95, MinMilliCPU: 10, MinMemory: 32 << 20, Priced: &sizing.Options{Risk: 1, Changes: 24},
-	}}
+	}
+}
+
+// newJudged is so many workloads with copies of warm histories.
+func newJudged(n int, warm [][]byte, now time.Time) (*pricedFleet, error) {
+	f := &pricedFleet{history: recommender.NewHistory(), plans: recommender.NewPlans(), now: now, options: pricedOptions()}
 	for i := range n {
 		if err := f.history.Restore(renamed(warm[i%len(warm)], passRef(i%len(warm)), passRef(i))); err != nil {
 			return nil, err
 		}
+		f.history.Follow(passRef(i), f.options)
 		shape := fleet.PodShape{Containers: []fleet.Container{{Name: "server", Requests: fleet.Resources{MilliCPU: 1000, Memory: 4 << 30}}}}
 		f.workloads = append(f.workloads, fleet.Workload{Ref: passRef(i), Template: shape, Replicas: 1,
 			Pods: []fleet.Pod{{Name: "pod", Ready: true, Shape: shape, Created: calendarStart()}}})
@@ -163,6 +171,13 @@ func (f *pricedFleet) hour() (usual, mean float64) {
 		usual, mean = min(usual, took), mean+took/60
 	}
 	return usual, mean
+}
+
+// uses is the us a container of what a plan shows as measured, of the fastest of some rounds.
+func (f *pricedFleet) uses() float64 {
+	return fastestOf(speedRounds, len(f.workloads), func(k int) {
+		f.history.Use(f.workloads[k].Ref, f.options.Window, f.now, f.options.Percentile)
+	}) / 1000
 }
 
 // heap is the bytes that plans hold of a container as they are read back, and with what they last came to.

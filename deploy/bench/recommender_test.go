@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/recommender"
 	"trimtab.dev/trimtab/recommender/replay"
 	"trimtab.dev/trimtab/recommender/sharing"
 )
@@ -281,12 +282,20 @@ func TestBetterOn(t *testing.T) {
 	}
 }
 
-// TestHistoryHeap: a container with a past holds more than its tracks alone, 1.2 KB, and less than the autoscaler's
-// 4.39 KB.
+// TestHistoryHeap: a container with a past holds more than its tracks alone, 1.1 KB; sized by price less than the
+// autoscaler's 3.39 KB, and where percentiles are read less than its 4.39 KB.
 func TestHistoryHeap(t *testing.T) {
-	kb, err := historyHeap(4, 1)
-	if err != nil || kb < 1.2 || kb > 4.39 {
-		t.Errorf("%.2f KB, %v", kb, err)
+	percentiles := pricedOptions()
+	percentiles.Priced = nil
+	for _, c := range []struct {
+		name string
+		o    recommender.Options
+		most float64
+	}{{"priced", pricedOptions(), 3.39}, {"percentiles", percentiles, 4.39}} {
+		kb, err := historyHeap(heapContainers, 1, c.o)
+		if err != nil || kb < 1.1 || kb > c.most {
+			t.Errorf("%s: %.2f KB, %v", c.name, kb, err)
+		}
+		t.Logf("%s: %.2f KB", c.name, kb)
 	}
-	t.Logf("%.2f KB", kb)
 }
