@@ -16,14 +16,12 @@ type bucket struct {
 	plain    bool // as it was kept: without its histogram
 }
 
-// plus is b and the later o as one, without a histogram.
-func (b bucket) plus(o bucket) bucket {
-	return bucket{
-		from: min(b.from, o.from), to: max(b.to, o.to),
-		span: b.span + o.span, samples: b.samples + o.samples, pods: max(b.pods, o.pods),
-		weight: b.weight + o.weight, peak: max(b.peak, o.peak),
-		sum: b.sum + o.sum, total: b.total + o.total,
-	}
+// add makes b and the later o one, without a histogram of o.
+func (b *bucket) add(o *bucket) {
+	b.from, b.to = min(b.from, o.from), max(b.to, o.to)
+	b.span, b.samples, b.pods = b.span+o.span, b.samples+o.samples, max(b.pods, o.pods)
+	b.weight, b.peak = b.weight+o.weight, max(b.peak, o.peak)
+	b.sum, b.total = b.sum+o.sum, b.total+o.total
 }
 
 // Retention is how long a History keeps anything, counted back from the newest sample of each series.

@@ -1,6 +1,8 @@
 package recommender
 
 import (
+	"encoding/binary"
+	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -72,6 +74,21 @@ func TestRestoredPlainHistoryIsTheSame(t *testing.T) {
 	}
 }
 
+// TestCheckpointOfVersion4IsRead: it is as those of today are where all percentiles are kept.
+func TestCheckpointOfVersion4IsRead(t *testing.T) {
+	h, back := NewHistory(), NewHistory()
+	noisy(t, h, 30*time.Hour)
+	data := h.Checkpoint(ref)
+	older := slices.Clone(data[:len(data)-crc32.Size])
+	older[len(magic)] = 4
+	if err := back.Restore(binary.LittleEndian.AppendUint32(older, crc32.ChecksumIEEE(older))); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(back.Checkpoint(ref), data) {
+		t.Error("other bytes")
+	}
+}
+
 // TestPercentilesAreMeasuredAnew: a rule that reads percentiles, after one that does not, waits until there are
 // enough again, and then knows only those.
 func TestPercentilesAreMeasuredAnew(t *testing.T) {
@@ -101,6 +118,16 @@ func TestPercentilesAreMeasuredAnew(t *testing.T) {
 	// p95 of 20m and 15 % more is 23m, rounded up 25m; before noon it was a core.
 	if got := recs[0].Target.Requests[0].Requests.MilliCPU; got != 25 {
 		t.Errorf("%dm", got)
+	}
+}
+
+// TestMeasuredTakesNoHeap: but for the list of what was measured.
+func TestMeasuredTakesNoHeap(t *testing.T) {
+	h := NewHistory()
+	noisy(t, h, 30*time.Hour)
+	h.Follow(ref, priced())
+	if n := testing.AllocsPerRun(100, func() { h.Use(ref, 24*time.Hour, noon, 0.95) }); n > 1 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -92,13 +92,13 @@ func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
 		load := slices.DeleteFunc(slices.Clone(in), func(r reading) bool { return !s.starting(r) })
 		in = slices.DeleteFunc(in, s.starting)
 		if s.memory != nil {
-			s.memory.Load(end, float64(summary(load, at, floorOf(s.signal)).peak), s.image)
+			s.memory.Load(end, float64(peakOf(load)), s.image)
 		}
 		if len(in) == 0 {
 			s.begunAnew(end)
 			return
 		}
-		b = summary(in, at, floorOf(s.signal))
+		b, _ = summary(in, at)
 	}
 	if s.memory != nil {
 		s.memory.Add(end, float64(b.peak))

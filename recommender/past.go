@@ -133,7 +133,7 @@ func (p past) coarsened(now int64, fine widths, floor float64) past {
 		parts = parts[:0]
 		for k := i; k < j; k++ {
 			if k > i {
-				sum = sum.plus(all[k].bucket)
+				sum.add(&all[k].bucket)
 			}
 			parts = append(parts, r.histogramAt(p, all[k])...)
 		}

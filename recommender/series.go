@@ -183,14 +183,18 @@ func (s *series) part() {
 // settle closes the slots that no sample is expected for any more, and lets the past grow coarser when a tick has
 // begun since.
 func (s *series) settle(before int64, others []*series) {
+	var few [16]reading
+	in := few[:0]
 	for len(s.open) > 0 {
 		next := earliest(s.open, s.pace)
 		if next.end+s.pace.lateness() > s.newest {
 			break
 		}
-		var b bucket
-		var in []reading
-		b, in, s.open = take(s.open, next, s.pace, floorOf(s.signal))
+		in, s.open = take(in[:0], s.open, next, s.pace)
+		b, hot := summary(in, next)
+		if !s.plain {
+			b.hist = cellsOf(hot, float64(b.weight), floorOf(s.signal))
+		}
 		s.learn(in, b, next, others)
 		s.past = s.past.append(b, s.widths(), floorOf(s.signal))
 	}
@@ -234,8 +238,8 @@ func earliest(open []reading, p Pace) slot {
 	return first
 }
 
-// take parts the readings into those of slot s, with their bucket, and the rest. It reuses open.
-func take(open []reading, s slot, p Pace, floor float64) (b bucket, in, rest []reading) {
+// take parts the readings into those of slot s, appended to in, and the rest. It reuses open.
+func take(in, open []reading, s slot, p Pace) (taken, rest []reading) {
 	rest = open[:0]
 	for _, r := range open {
 		if r.slot(p) == s {
@@ -245,17 +249,25 @@ func take(open []reading, s slot, p Pace, floor float64) (b bucket, in, rest []r
 		rest = append(rest, r)
 	}
 	clear(open[len(rest):])
-	return summary(in, s, floor), in, rest
+	return in, rest
 }
 
-// summary is the bucket of one slot's readings. It may reorder them.
-func summary(in []reading, s slot, floor float64) bucket {
+// peakOf is the largest reading.
+func peakOf(rs []reading) (peak float32) {
+	for _, r := range rs {
+		peak = max(peak, r.peak)
+	}
+	return peak
+}
+
+// summary is the bucket of one slot's readings without its histogram, and the readings of the hottest pod, of which
+// that is made. It may reorder them.
+func summary(in []reading, s slot) (b bucket, hot []reading) {
 	slices.SortFunc(in, func(a, b reading) int {
 		return cmp.Or(cmp.Compare(a.pod, b.pod), cmp.Compare(a.at, b.at))
 	})
-	b := bucket{span: uint32(s.length / int64(time.Second))}
+	b = bucket{span: uint32(s.length / int64(time.Second))}
 	first, last, hottest := in[0].at-in[0].lasted(), in[0].at, math.Inf(-1)
-	var hot []reading
 	for i, j := 0, 0; i < len(in); i = j {
 		for j = i; j < len(in) && in[j].pod == in[i].pod; j++ {
 			first, last = min(first, in[j].at-in[j].lasted()), max(last, in[j].at)
@@ -272,10 +284,9 @@ func summary(in []reading, s slot, floor float64) bucket {
 	weight := float64(min(last-first, s.length)) / float64(time.Second)
 	b.weight = float32(max(weight, 1))
 	b.sum, b.total = hottest*float64(b.weight), b.total*float64(b.weight)
-	b.hist = cellsOf(hot, float64(b.weight), floor)
 	b.from = uint32(first / int64(time.Second))
 	b.to = uint32(s.end / int64(time.Second))
-	return b
+	return b, hot
 }
 
 // share is the reading's part in its pod's slot; an instant counts as a second.

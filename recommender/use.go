@@ -93,18 +93,23 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 		if int64(b.to)*int64(time.Second) <= from || !s.counts(&b) {
 			continue
 		}
-		all, even = all.plus(b), even+b.total/float64(max(b.pods, 1))
+		all.add(&b)
+		even += b.total / float64(max(b.pods, 1))
 		if values != nil {
 			values.add(b.hist)
 		}
 	}
-	open := slices.DeleteFunc(slices.Clone(s.open), func(r reading) bool { return r.at <= from })
+	var few, some [16]reading
+	open, in := append(few[:0], s.open...), some[:0]
+	open = slices.DeleteFunc(open, func(r reading) bool { return r.at <= from })
 	for len(open) > 0 {
-		var b bucket
-		b, _, open = take(open, earliest(open, s.pace), s.pace, floorOf(s.signal))
-		all, even = all.plus(b), even+b.total/float64(max(b.pods, 1))
+		at := earliest(open, s.pace)
+		in, open = take(in[:0], open, at, s.pace)
+		b, hot := summary(in, at)
+		all.add(&b)
+		even += b.total / float64(max(b.pods, 1))
 		if values != nil {
-			values.add(b.hist)
+			values.add(cellsOf(hot, float64(b.weight), floorOf(s.signal)))
 		}
 	}
 	return all, even
@@ -119,7 +124,7 @@ func (s *series) measuredAtLeast(need time.Duration, from int64) bool {
 		if int64(b.to)*int64(time.Second) <= from || !s.counts(&b) {
 			continue
 		}
-		if all = all.plus(b); s.spent(all) >= need {
+		if all.add(&b); s.spent(all) >= need {
 			return true
 		}
 	}
@@ -164,7 +169,7 @@ type Use struct {
 // Use is everything measured of a workload in the window that ends now, sorted by container and
 // signal. The percentile is a share, 0.95 for p95.
 func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percentile float64) []Use {
-	var out []Use
+	out := slices.Grow([]Use(nil), len(h.workloads[ref]))
 	for _, s := range h.workloads[ref] {
 		d, ok := s.distribution(now.Add(-window).UnixNano())
 		if !ok {

@@ -60,7 +60,7 @@ type diurnalRun struct {
 
 func runDiurnal(t *testing.T, text string) (r diurnalRun) {
 	t.Helper()
-	r.entries = fortnight(t, text, func(c *Cluster, _ time.Time) { r.count(c, workload(t, c)) })
+	r.entries = fortnight(t, text, func(c *Cluster, _ time.Time, _ optimizer.Plan) { r.count(c, workload(t, c)) })
 	return r
 }
 

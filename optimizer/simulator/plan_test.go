@@ -48,8 +48,8 @@ workloads:
 `
 
 // fortnight runs enforcing passes for two weeks, every half hour and in the second week every ten minutes: what is
-// learnt from the first is the same. It shows the cluster after each pass of the second, and when all began.
-func fortnight(t *testing.T, text string, show func(c *Cluster, begin time.Time)) []optimizer.Entry {
+// learnt from the first is the same. It shows the cluster after each pass of the second, when all began, and its plan.
+func fortnight(t *testing.T, text string, show func(c *Cluster, begin time.Time, plan optimizer.Plan)) []optimizer.Entry {
 	t.Helper()
 	c, err := New([]byte(text))
 	if err != nil {
@@ -64,11 +64,12 @@ func fortnight(t *testing.T, text string, show func(c *Cluster, begin time.Time)
 		if c.Now().Sub(begin) < week {
 			c.Advance(2 * every)
 		}
-		if _, err := cycle.Run(ctx, c.Now(), true); err != nil {
+		plan, err := cycle.Run(ctx, c.Now(), true)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if c.Now().Sub(begin) > week {
-			show(c, begin)
+			show(c, begin, plan)
 		}
 	}
 	entries, _ := book.Entries(ctx)
@@ -79,7 +80,12 @@ func fortnight(t *testing.T, text string, show func(c *Cluster, begin time.Time)
 // not paid for at its peak.
 func TestPlanFollowsTheDay(t *testing.T) {
 	var held, missed, passes float64
-	entries := fortnight(t, calendarFleet, func(c *Cluster, begin time.Time) {
+	entries := fortnight(t, calendarFleet, func(c *Cluster, begin time.Time, plan optimizer.Plan) {
+		for _, u := range plan.Assessments[0].Use {
+			if u.Plain != (u.Signal == fleet.CPU || u.Signal == fleet.Memory) {
+				t.Fatalf("a plan by price reads no percentiles of CPU and memory; kept without them: %t of %s", u.Plain, u.Signal)
+			}
+		}
 		w := workload(t, c)
 		request := float64(w.Pods[0].Shape.Containers[0].Requests.MilliCPU) / 1000
 		if use := c.models[0].work.level(c.Now(), begin) + 0.01; use > request {
