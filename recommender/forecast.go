@@ -54,6 +54,8 @@ type outset struct {
 	floor      int            // never fewer replicas
 	most       int            // never more
 	track      *scaling.Track // under the policy's options
+	pace       Pace           // of the track's time
+	now        int64          // in that time, unix seconds
 }
 
 // outset gathers it, or says what is missing.
@@ -79,10 +81,9 @@ func (c *judge) outset() (outset, *fleet.Hold) {
 		hold := held(fleet.HoldShortHistory, "requests were not measured for five whole minutes yet")
 		return outset{}, &hold
 	}
-	o := outset{d: d, capacity: k, floor: int(max(c.o.Floor, c.w.Budgeted, 1)), most: c.most(d, k)}
-	now, _ := c.h.Distribution(c.w.Ref, "", fleet.Requests, loadWindow, c.now)
-	o.newest = now.Total
+	o := outset{d: d, newest: s.lately(c.now), capacity: k, floor: int(max(c.o.Floor, c.w.Budgeted, 1)), most: c.most(d, k)}
 	o.track, o.redundancy = s.load.track, c.o.Forecast.Redundancy
+	o.pace, o.now = s.pace, s.pace.planned(c.now.Unix())
 	return o.filled(1), nil
 }
 
@@ -131,19 +132,19 @@ func (c *judge) most(d Distribution, k capacity) int {
 
 // ahead is the advice of the window that asks for most of those that begin from now until a while ahead, the end of
 // that window, and the most that the hours which begin by then usually ask for.
-func (o outset) ahead(now time.Time, while time.Duration) (a scaling.Advice, until time.Time, usual float64) {
+func (o outset) ahead(while time.Duration) (a scaling.Advice, until time.Time, usual float64) {
 	const step, hour = int64(loadWindow / time.Second), 3600
-	first := now.Unix() - now.Unix()%step
+	first := o.now - o.now%step
 	best, end := o.track.Replicas(first), first+step
-	for at := first + step; at <= now.Add(while).Unix(); at += step {
+	for at := first + step; at <= o.now+int64(while/time.Second); at += step {
 		if a := o.track.Replicas(at); a.Replicas > best.Replicas {
 			best, end = a, at+step
 		}
-		if rate, ok := o.track.Usual(at); ok && at-at%hour+int64(newHour/time.Second) > now.Unix() {
+		if rate, ok := o.track.Usual(at); ok && at-at%hour+int64(newHour/time.Second) > o.now {
 			usual = max(usual, rate)
 		}
 	}
-	return best, time.Unix(end, 0).UTC(), usual
+	return best, o.pace.real(time.Unix(end, 0)), usual
 }
 
 // forecast is how many replicas a workload should have now: as many as the window that asks for most needs before
@@ -188,11 +189,11 @@ func (c *judge) foresee() (foreseen, *fleet.Hold) {
 		return foreseen{}, hold
 	}
 	f := foreseen{outset: o}
-	f.look(c, c.o.Forecast.Lead)
+	f.look(c.o.Forecast.Lead)
 	if f.target < c.w.Replicas {
 		f.calm(c)
 	}
-	f.average = o.average(c.now)
+	f.average = o.average()
 	return f, nil
 }
 
@@ -200,7 +201,7 @@ func (c *judge) foresee() (foreseen, *fleet.Hold) {
 // are filled less, so that what is stopped is not started again for a little more; and at most half go at once.
 func (f *foreseen) calm(c *judge) {
 	less := foreseen{outset: f.outset.filled(keepFill)}
-	less.look(c, max(c.o.Forecast.Lead, keepAhead))
+	less.look(max(c.o.Forecast.Lead, keepAhead))
 	target := max(less.target, int32(less.needed(f.track.High()/replicaFill)))
 	f.advice, f.until, f.usual = less.advice, less.until, less.usual
 	f.target = max(min(target, c.w.Replicas), c.w.Replicas-c.w.Replicas/goAtMost)
@@ -208,8 +209,8 @@ func (f *foreseen) calm(c *judge) {
 
 // look is the target for a stretch of time: what is foreseen, but enough for what the hours that begin in it usually
 // bring and for what came in the last five minutes.
-func (f *foreseen) look(c *judge, while time.Duration) {
-	f.advice, f.until, f.usual = f.ahead(c.now, while)
+func (f *foreseen) look(while time.Duration) {
+	f.advice, f.until, f.usual = f.ahead(while)
 	f.target = int32(max(f.advice.Replicas, f.needed(max(f.usual, f.newest))))
 }
 
@@ -219,20 +220,21 @@ func (o outset) needed(rate float64) int {
 	return max(int(min(n, float64(o.most))), o.floor)
 }
 
-// rate is the requests per second of an hour to come: what is usual in it, else what is foreseen.
-func (o outset) rate(at time.Time) float64 {
-	if rate, ok := o.track.Usual(at.Unix()); ok {
+// rate is the requests per second so many hours from now: what is usual then, else what is foreseen.
+func (o outset) rate(hours int) float64 {
+	at := o.now + int64(hours)*hourSeconds
+	if rate, ok := o.track.Usual(at); ok {
 		return rate
 	}
-	return o.track.Replicas(at.Unix()).Forecast
+	return o.track.Replicas(at).Forecast
 }
 
 // average is the replicas of the next 24 hours by the hour, on average, rounded: what the forecast costs.
-func (o outset) average(now time.Time) int32 {
+func (o outset) average() int32 {
 	const hours = 24
 	sum := 0
 	for h := range hours {
-		sum += o.needed(o.rate(now.Add(time.Duration(h)*time.Hour)) / replicaFill)
+		sum += o.needed(o.rate(h) / replicaFill)
 	}
 	return int32((sum + hours/2) / hours)
 }

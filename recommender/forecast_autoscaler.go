@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/recommender/scaling"
@@ -34,10 +33,10 @@ func (c *judge) setting() (setting, *fleet.Hold) {
 		return setting{}, hold
 	}
 	s := setting{outset: o, want: c.w.Autoscaler, low: math.Inf(1)}
-	s.Autoscaler, _ = o.track.Autoscaler(c.now.Unix())
+	s.Autoscaler, _ = o.track.Autoscaler(o.now)
 	var rates [hoursAWeek]float64
 	for h := range rates {
-		rates[h] = o.rate(c.now.Add(time.Duration(h) * time.Hour))
+		rates[h] = o.rate(h)
 		s.low, s.high = min(s.low, rates[h]), max(s.high, rates[h])
 	}
 	s.want.Min = int32(o.needed(s.low))

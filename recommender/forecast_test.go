@@ -14,7 +14,14 @@ import (
 // of 10 ms up to 30 requests/s a pod, of 200 ms above.
 func serving(t testing.TB, w fleet.Workload, at time.Time, days int, total func(time.Time) float64) *History {
 	t.Helper()
+	return servingAt(t, 0, w, at, days, total)
+}
+
+// servingAt is serving at a pace: at and total go by the plan's time.
+func servingAt(t testing.TB, pace Pace, w fleet.Workload, at time.Time, days int, total func(time.Time) float64) *History {
+	t.Helper()
 	h := NewHistory()
+	h.Hurry(pace)
 	const window = 5 * time.Minute
 	for end := at.Truncate(window).AddDate(0, 0, -days); !end.After(at); end = end.Add(window) {
 		each := total(end.Add(-window)) / float64(len(w.Pods))
@@ -23,7 +30,7 @@ func serving(t testing.TB, w fleet.Workload, at time.Time, days int, total func(
 			latency = 0.2
 		}
 		for _, p := range w.Pods {
-			s := fleet.Sample{Ref: ref, Pod: p.Name, Signal: fleet.Latency, At: end, Window: window, Mean: latency, Max: latency, N: 5}
+			s := fleet.Sample{Ref: ref, Pod: p.Name, Signal: fleet.Latency, At: pace.real(end), Window: time.Duration(pace.shortened(int64(window))), Mean: latency, Max: latency, N: 5}
 			feed(t, h, s)
 			s.Signal, s.Mean, s.Max = fleet.Requests, each, each
 			feed(t, h, s)
@@ -244,7 +251,7 @@ func TestLoadCheckpoint(t *testing.T) {
 func TestSlotsBecomeWindows(t *testing.T) {
 	l := newLoad()
 	slot := func(to uint32, span uint32, rate float64) {
-		l.add(bucket{to: to, span: span, weight: 60, total: 60 * rate})
+		l.add(bucket{to: to, span: span, weight: 60, total: 60 * rate}, 0)
 	}
 	for m := range uint32(5) {
 		slot(60*(m+1), 60, float64(10*(m+1))) // 10 to 50: 30

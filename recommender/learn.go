@@ -81,7 +81,7 @@ func (s *series) starting(r reading) bool {
 // the same workload. Replicas that start are no part of what serving takes.
 func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
 	if s.load != nil {
-		s.load.add(b)
+		s.load.add(b, s.pace)
 	}
 	if s.profile == nil && s.memory == nil {
 		return

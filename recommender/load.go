@@ -20,20 +20,20 @@ const (
 type load struct {
 	track  *scaling.Track
 	served scaling.Served
-	from   int64   // of the window that is open, unix seconds
+	from   int64   // of the window that is open, unix seconds of the plan
 	sum    float64 // requests in it
-	weight int64   // seconds of it that were measured
+	weight int64   // seconds of the plan of it that were measured
 }
 
 func newLoad() *load {
 	return &load{track: scaling.New(scaling.Options{Window: loadWindow, Lead: loadLead})}
 }
 
-// add counts a closed slot in, split where windows begin. The rate of a slot is the sum over its pods.
-func (l *load) add(b bucket) {
+// add counts a closed slot in, split where windows of the plan begin. The rate of a slot is the sum over its pods.
+func (l *load) add(b bucket, p Pace) {
 	const step = int64(loadWindow / time.Second)
-	rate, end := b.total/float64(b.weight), int64(b.to)
-	for t := end - int64(b.span); t < end; {
+	rate, end := b.total/float64(b.weight), p.planned(int64(b.to))
+	for t := p.planned(int64(b.to) - int64(b.span)); t < end; {
 		from := t - t%step
 		until := min(end, from+step)
 		l.count(from, rate, until-t)
@@ -53,7 +53,8 @@ func (l *load) count(from int64, rate float64, seconds int64) {
 	l.sum, l.weight = l.sum+rate*float64(seconds), l.weight+seconds
 }
 
-// answered notes how fast a pod answered the requests of a window, where its latency came before them.
+// answered notes how fast a pod answered the requests of a window, where its latency came before them. What a replica
+// can do is no plan: it ages by real days.
 func (h *History) answered(l *load, s fleet.Sample) {
 	times, ok := h.series(s.Ref, s.Container, fleet.Latency)
 	if !ok || s.Window <= 0 || s.Window > longestAnswer {

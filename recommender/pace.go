@@ -9,9 +9,10 @@ import (
 )
 
 // Pace is how long an hour of a plan takes. Zero is an hour, as it is in earnest; less is for trials, in which a
-// day passes in minutes. The plan, its lead and its changes a day and the days of memory go by it, and so do the
-// minutes that samples are told apart by until they are counted; the past that percentiles and minHistory look at is
-// kept by real minutes. A policy's window, minHistory, staleAfter and cooldown are real time.
+// day passes in minutes. The plan, its lead and its changes a day, the replicas foreseen with theirs, and the days of
+// memory go by it, and so do the minutes that samples are told apart by until they are counted; the past that
+// percentiles and minHistory look at is kept by real minutes. A policy's window, minHistory, staleAfter and cooldown
+// are real time.
 type Pace time.Duration
 
 // Quickest is the shortest hour.

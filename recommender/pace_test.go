@@ -146,3 +146,45 @@ func TestPaceOfMemory(t *testing.T) {
 		t.Errorf("%+v, not %+v", advice[1], advice[0])
 	}
 }
+
+// TestPaceForeseesTheSame: a day's requests in hours of a minute ask for the same replicas at the same times, and an
+// autoscaler is advised the same.
+func TestPaceForeseesTheSame(t *testing.T) {
+	const pace = Pace(time.Minute)
+	for _, c := range []struct {
+		at   time.Time
+		live int
+	}{{day(3, 0), 5}, {day(3, 0), 1}, {day(8, 40), 1}, {day(8, 52), 1}, {day(9, 30), 1}, {day(12, 0), 4}, {day(16, 30), 4}, {day(18, 30), 4}} {
+		w, o, at := server(c.live), foreseeing(Forecast{Capacity: 30, Redundancy: 1, Ceiling: 9}), pace.real(c.at)
+		usual, fast := serving(t, w, c.at, 8, diurnal), servingAt(t, pace, w, c.at, 8, diurnal)
+		want, wantHolds := Recommend(w, usual, o, c.at)
+		advised := Advise(underHPA(w, 1, 20, 80), usual, o, c.at)
+		o.MinHistory /= 60
+		got, holds := Recommend(w, fast, o, at)
+		if len(wantHolds)+len(holds) != 0 || len(got) != len(want) || len(got) == 1 && (got[0].Target.Replicas != want[0].Target.Replicas || got[0].Replicas != want[0].Replicas) {
+			t.Errorf("%s with %d: %+v, not %+v; %v", c.at.Format("15:04"), c.live, got, want, holds)
+		}
+		if a := Advise(underHPA(w, 1, 20, 80), fast, o, at); len(a) != 1 || len(advised) != 1 || a[0].Text != advised[0].Text {
+			t.Errorf("%s with %d: %+v, not %+v", c.at.Format("15:04"), c.live, a, advised)
+		}
+	}
+}
+
+// TestPaceKnowsWhatComesNow: at a quick pace minutes of the past are hours of the plan, and do not count as now.
+func TestPaceKnowsWhatComesNow(t *testing.T) {
+	const pace = Pace(10 * time.Second)
+	h := NewHistory()
+	h.Hurry(pace)
+	end := day(12, 0)
+	for n := range 30 { // 2 s each
+		rate := map[bool]float64{true: 50, false: 6}[n < 24]
+		feed(t, h, fleet.Sample{Ref: ref, Pod: "a", Signal: fleet.Requests, At: end.Add(time.Duration(n-29) * 2 * time.Second), Window: 2 * time.Second, Mean: rate, N: 2})
+	}
+	s, _ := h.series(ref, "", fleet.Requests)
+	if got := s.lately(end); got != 6 {
+		t.Errorf("%g requests/s", got)
+	}
+	if s.pace = 0; s.lately(end) <= 6 {
+		t.Error("in earnest five minutes count")
+	}
+}

@@ -69,6 +69,17 @@ func (s *series) summed(all bucket, even float64) (Distribution, bool) {
 	}, true
 }
 
+// lately is the requests per second of the last five minutes of real time. The past tells no less than minutes apart,
+// which are hours at a quick pace: there what is open counts alone.
+func (s *series) lately(now time.Time) float64 {
+	recent := *s
+	if s.pace.hour() < hourSeconds {
+		recent.past = nil
+	}
+	d, _ := recent.distribution(now.Add(-loadWindow).UnixNano())
+	return d.Total
+}
+
 // measuredFor is the measured time after from, in unix nanoseconds.
 func (s *series) measuredFor(from int64) time.Duration {
 	all, _ := s.each(from, nil)
