@@ -229,14 +229,26 @@ func (o outset) rate(hours int) float64 {
 	return o.track.Replicas(at).Forecast
 }
 
+const hoursADay = 24
+
+// seen is how many hours of the day are known, the open one among them.
+func (o outset) seen() int {
+	n := 1
+	for h := 1; h < hoursADay; h++ {
+		if _, ok := o.track.Usual(o.now + int64(h)*hourSeconds); ok {
+			n++
+		}
+	}
+	return n
+}
+
 // average is the replicas of the next 24 hours by the hour, on average, rounded: what the forecast costs.
 func (o outset) average() int32 {
-	const hours = 24
 	sum := 0
-	for h := range hours {
+	for h := range hoursADay {
 		sum += o.needed(o.rate(h) / replicaFill)
 	}
-	return int32((sum + hours/2) / hours)
+	return int32((sum + hoursADay/2) / hoursADay)
 }
 
 // words is how a capacity is known.
@@ -270,9 +282,11 @@ func (f foreseen) steps(c *judge) []Step {
 		step("foreseen", short(f.advice.Forecast)),
 		step("with 90 %", short(f.advice.Low)+" to "+short(f.advice.High)),
 		step("calendar", f.advice.Season.String()),
-		step("usual in hours about to begin", short(f.usual)),
-		step("a replica answers", f.capacity.words()),
 	}
+	if f.usual > 0 {
+		out = append(out, step("usual in hours about to begin", short(f.usual)))
+	}
+	out = append(out, step("a replica answers", f.capacity.words()))
 	if rate, ok := c.cpuEnd(); ok && !f.capacity.given {
 		out = append(out, step("its CPU limit ends at", short(rate)+" requests/s if CPU goes on as it went: not seen, not reckoned with"))
 	}

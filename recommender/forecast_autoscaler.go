@@ -26,11 +26,16 @@ type setting struct {
 }
 
 // setting is for an autoscaler that holds all week: min for its quietest hour, max for its busiest with the errors
-// of an autoscaler on top, and a target that leaves room for the rises within the lead time.
+// of an autoscaler on top, and a target that leaves room for the rises within the lead time. A busiest hour is none
+// before a day was seen.
 func (c *judge) setting() (setting, *fleet.Hold) {
 	o, hold := c.outset()
 	if hold != nil {
 		return setting{}, hold
+	}
+	if n := o.seen(); n < hoursADay-1 { // the last hour may not be closed yet
+		hold := held(fleet.HoldShortHistory, fmt.Sprintf("requests were seen in %d of the %d hours of a day (UTC); min and max are told after a whole one", n, hoursADay))
+		return setting{}, &hold
 	}
 	s := setting{outset: o, want: c.w.Autoscaler, low: math.Inf(1)}
 	s.Autoscaler, _ = o.track.Autoscaler(o.now)

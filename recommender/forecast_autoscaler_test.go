@@ -62,6 +62,26 @@ func TestAutoscalerAdviceOfADay(t *testing.T) {
 	}
 }
 
+// TestAutoscalerAdviceWantsADay: twelve hours of the night say nothing of the most that comes by day.
+func TestAutoscalerAdviceWantsADay(t *testing.T) {
+	w, o := underHPA(server(5), 1, 5, 80), foreseeing(Forecast{Capacity: 25})
+	o.MinHistory = time.Hour
+	all := serving(t, w, day(6, 0), 1, diurnal)
+	half := NewHistory()
+	for m := range 12 * 12 { // from 18:00 on
+		for _, p := range w.Pods {
+			feed(t, half, fleet.Sample{Ref: ref, Pod: p.Name, Signal: fleet.Requests, At: day(-6, 5*(m+1)), Window: 5 * time.Minute, Mean: 4, N: 5})
+		}
+	}
+	_, holds := Recommend(w, half, o, day(6, 0))
+	if len(Advise(w, half, o, day(6, 0))) != 0 || !hasHold(holds, fleet.HoldShortHistory) || !strings.Contains(holds[0].Detail, "12 of the 24 hours") {
+		t.Errorf("after half a day: %v", holds)
+	}
+	if len(Advise(w, all, o, day(6, 0))) != 1 {
+		t.Error("no advice after a day")
+	}
+}
+
 func TestAutoscalerAdviceSays(t *testing.T) {
 	w := underHPA(server(3), 3, 9, 25)
 	w.Owners = append(w.Owners, fleet.Owner{Field: "replicas", Kind: "ScaledObject", Name: "so"})

@@ -39,8 +39,8 @@ func TestRealNodes(t *testing.T) {
 		{"AnswersAgree", agree}, {"Onboarding", onboarding},
 		{"BadPolicy", badPolicy}, {"Held", held}, {"MetricsServerStops", metricsStop}, {"DaemonIsKilled", killed},
 		{"PodIsDeleted", deleted}, {"StartTwice", twice}, {"Silent", silent},
-		{"Acts", acts}, {"Trials", trials}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused}, {"Limits", limitsFollow},
-		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"Tuning", tuning}, {"KilledAtEveryWrite", killedAtEveryWrite},
+		{"Acts", acts}, {"Trials", trials}, {"CalendarBegins", calendarBegins}, {"NewerPod", newerPod}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused}, {"RevertRefused", revertRefused}, {"Limits", limitsFollow},
+		{"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried}, {"Forecast", forecast}, {"Tuning", tuning}, {"KilledAtEveryWrite", killedAtEveryWrite},
 		{"TakesOver", takesOver}, {"SwitchedOff", switchedOff}, {"ModelServer", modelServer},
 	}
 	for _, s := range steps {
