@@ -188,3 +188,35 @@ func TestPaceKnowsWhatComesNow(t *testing.T) {
 		t.Error("in earnest five minutes count")
 	}
 }
+
+// TestPaceIsAheadOfARise: hours of ten seconds, samples of two that come twelve late, and a rise on the second
+// day: 60 requests/s are three of 25 and one to lose, 6 are one and one.
+func TestPaceIsAheadOfARise(t *testing.T) {
+	const pace, late = Pace(10 * time.Second), 12 * time.Second
+	w, o := server(2), foreseeing(Forecast{Capacity: 25, Redundancy: 1, Lead: time.Hour, Ceiling: 4})
+	o.MinHistory = 30 * time.Second
+	h := NewHistory()
+	h.Hurry(pace)
+	midnight := time.Unix(noon.Unix()/240*240, 0)
+	rise := midnight.Add((24 + 16) * 10 * time.Second)
+	end := midnight.Add(14 * 10 * time.Second)
+	for now := end; now.Before(rise.Add(5 * time.Second)); now = now.Add(time.Second) {
+		for ; !end.After(now.Add(-late)); end = end.Add(2 * time.Second) {
+			rate := 6.
+			if hour := end.Add(-time.Second).Unix() / 10 % 12; hour >= 4 && hour < 7 {
+				rate = 60
+			}
+			for _, p := range w.Pods {
+				feed(t, h, fleet.Sample{Ref: ref, Pod: p.Name, Signal: fleet.Requests, At: end, Window: 2 * time.Second, Mean: rate / 2, Max: rate / 2, N: 2})
+			}
+		}
+		n := w.Replicas
+		if recs, _ := Recommend(w, h, o, now); len(recs) == 1 {
+			n = recs[0].Target.Replicas
+		}
+		ahead := rise.Sub(now)
+		if ahead <= 10*time.Second && n != 4 || ahead > 20*time.Second && ahead < time.Minute && n != 2 {
+			t.Errorf("%s before the rise: %d replicas", ahead, n)
+		}
+	}
+}
