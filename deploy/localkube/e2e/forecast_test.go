@@ -62,8 +62,7 @@ func (r *rig) calendarLoad(name string) {
 	r.t.Helper()
 	ip := r.kubectl("-n", calendarSpace, "get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
 	var rows strings.Builder
-	now := time.Now()
-	hour := now.Truncate(calendarHour)
+	hour := time.Now().Truncate(calendarHour).Add(calendarHour) // with which the load begins
 	fmt.Fprintln(&rows, "t,req_per_s")
 	for h := range int64(24) {
 		at := hour.Add(time.Duration(h) * calendarHour)
@@ -76,8 +75,8 @@ func (r *rig) calendarLoad(name string) {
 	trace := write(r.t, r.calendarTrace(name), rows.String())
 	line := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", "recommendation",
 		"--trace", trace, "--repeat", "--every", "10s", "--report", r.calendarReport(name)}
-	time.Sleep(time.Until(hour.Add(calendarHour))) // an hour of the load begins with one of the calendar
-	go r.run("localkube", line...)
+	time.Sleep(time.Until(hour))
+	go func() { r.run("localkube", line...) }() // until it is ended, in another step
 }
 
 func (r *rig) calendarReport(name string) string {
