@@ -25,18 +25,20 @@ type tuner struct {
 	warm     time.Duration // requests before each window
 	sweep    []scenario
 	groups   [2]group               // of the servers, for their limits, and of the client
+	servers  map[string]*server     // by model
+	survey   survey                 // all that was measured
+	usual    []pace                 // of the server's core, beside the calibration of the newest repeat
 	lessons  [][]capacity.Service   // of each scenario: what each repeat's calibration showed
-	classes  map[string]*class      // by model
 	records  []capacity.Calibration // of each scenario: how the calibration's own windows were predicted
 	before   []capacity.Calibration // the same, before the sweep
-	rest     seen                   // a server without load
 	visions  [][]vision             // of each repeat of the sweep, by combination
 	outcomes []outcome              // of the sweep, once it was run
-	air      air
-	out      *os.File // a JSON line for every combination; nil: none
-	traces   string   // for the step live
-	minutes  int      // of an arm there
-	arms     string   // to run there; empty: all
+	windows  string                 // file for what was measured; empty: none
+	from     string                 // such a file, instead of measuring
+	out      *os.File               // a JSON line for every combination; nil: none
+	traces   string                 // for the step live
+	minutes  int                    // of an arm there
+	arms     string                 // to run there; empty: all
 }
 
 // tunerStep is one part of the family.
@@ -54,20 +56,23 @@ func tunerSteps() []tunerStep {
 	}
 }
 
-const liveStep = "live"
+const (
+	liveStep = "live"
+	surveyed = "prediction,optimum" // the steps that a survey is made for
+)
 
 // tune measures the tuner. Its first argument may be the name of its client, which is a process of its own.
 func tune(b bench) error {
 	if len(b.args) == 2 && b.args[0] == windowName {
 		return window(b.args[1])
 	}
-	t := &tuner{trial: &trial{bench: b, begun: time.Now(), port: firstPort}, warm: 500 * time.Millisecond, classes: map[string]*class{}}
+	t := &tuner{trial: &trial{bench: b, begun: time.Now(), port: firstPort}, warm: 500 * time.Millisecond, servers: map[string]*server{}}
 	only, out, err := t.flags(b.args)
 	if err != nil {
 		return errUsage
 	}
-	if t.quick {
-		t.repeats = 1
+	if t.quick || t.from != "" {
+		// Not measured, or not now: no figures to keep.
 		if t.file, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
 			return err
 		}
@@ -84,6 +89,9 @@ func tune(b bench) error {
 	}
 	defer os.RemoveAll(t.dir)
 	defer t.stopAll()
+	if t.quick {
+		t.repeats = 1
+	}
 	t.sweep = scenarios(t.quick)
 	return t.walkSteps(only)
 }
@@ -94,6 +102,8 @@ func (t *tuner) flags(args []string) (only, out string, err error) {
 	fs.IntVar(&t.repeats, "repeats", 5, "windows of each combination, of which the median counts")
 	fs.StringVar(&t.binary, "modelserver", "", "measure this `file` instead of building modelserver")
 	fs.StringVar(&out, "out", "", "write a JSON line for every combination to this `file`")
+	fs.StringVar(&t.windows, "windows", "", "write all that is measured for "+surveyed+" to this `file`")
+	fs.StringVar(&t.from, "from", "", "predict and judge again what such a `file` has, without running anything; the figures are not kept")
 	var names []string
 	for _, s := range tunerSteps() {
 		names = append(names, s.name)
@@ -103,6 +113,9 @@ func (t *tuner) flags(args []string) (only, out string, err error) {
 	fs.IntVar(&t.minutes, "minutes", 0, "for "+liveStep+": length of an arm; 0 is 8, and 2 with --quick")
 	fs.StringVar(&only, "only", "", "steps to run, separated by commas; all if empty: "+strings.Join(names, ", "))
 	err = fs.Parse(args)
+	if only == "" && t.from != "" {
+		only = surveyed
+	}
 	if err == nil && (t.repeats < 1 || fs.NArg() > 0) {
 		err = errors.New("give at least one repeat, and no other arguments")
 		fmt.Fprintln(os.Stderr, err)

@@ -25,14 +25,13 @@ var weatherRule = fmt.Sprintf("a window is discarded and run again, at most %d t
 
 // air is how undisturbed the tuner's windows were.
 type air struct {
-	windows   int
-	discarded [faults]int // by why, the first of several
-	kept      int         // disturbed, and measured as often as a window is
-	usual     []pace      // beside the calibration of the newest repeat
+	Windows   int         `json:"windows"`
+	Discarded [faults]int `json:"discarded"` // by why, the first of several
+	Kept      int         `json:"kept"`      // disturbed, and measured as often as a window is
 }
 
 // again is how many windows were discarded.
-func (a air) again() int { return a.discarded[stolen] + a.discarded[foreign] + a.discarded[uneven] }
+func (a air) again() int { return a.Discarded[stolen] + a.Discarded[foreign] + a.Discarded[uneven] }
 
 // fault is why a window is worthless.
 type fault uint8
@@ -49,6 +48,8 @@ type conditions struct {
 	Stolen  float64 `json:"stolen"`  // share of all CPU time
 	Foreign float64 `json:"foreign"` // share of the window that others ran, on the core where it is more
 	Uneven  float64 `json:"uneven"`  // by how much the core was quicker or slower than usual
+	Paces   [2]pace `json:"paces"`   // of the server's core, before and after the window
+	During  pace    `json:"during"`  // in the window; Stream is 0
 }
 
 // why tells what is wrong with the conditions; false: nothing.
@@ -71,66 +72,68 @@ func (c conditions) String() string {
 // observe does an order, again where it was disturbed. Its windows teach what is usual if they calibrate.
 func (t *tuner) observe(s *server, o order, what string, calibrates bool) (saw seen, err error) {
 	for try := 1; ; try++ {
-		var paces [2]pace
-		if saw, paces, err = t.attempt(s, o); err != nil {
+		if saw, err = t.attempt(s, o); err != nil {
 			return saw, fmt.Errorf("%s: %w", what, err)
 		}
-		t.air.windows++
-		usual := t.air.usual
+		air := &t.survey.Air
+		air.Windows++
+		usual := t.usual
 		if calibrates {
-			usual = paces[:1]
+			usual = saw.Air.Paces[:1]
 		}
-		saw.Air.Uneven = unevenness(usual, paces)
+		saw.Air.Uneven = unevenness(usual, saw.Air.Paces)
 		why, bad := saw.Air.why()
-		if bad && !t.quick && try < mostTries && t.air.again() < mostDiscarded {
-			t.air.discarded[why]++
+		if bad && !t.quick && try < mostTries && air.again() < mostDiscarded {
+			air.Discarded[why]++
 			t.say("%s: discarded, %s", what, saw.Air)
 			continue
 		}
 		if bad {
-			t.air.kept++
+			air.Kept++
 		}
 		if calibrates {
-			t.air.usual = append(t.air.usual, paces[:]...)
+			t.usual = append(t.usual, saw.Air.Paces[:]...)
 		}
 		return saw, nil
 	}
 }
 
 // attempt does an order once.
-func (t *tuner) attempt(s *server, o order) (saw seen, paces [2]pace, err error) {
-	paces[0] = paceOf(serverCore)
+func (t *tuner) attempt(s *server, o order) (saw seen, err error) {
+	before := paceOf(serverCore)
 	machine, err := machineNow()
 	if err != nil {
-		return saw, paces, err
+		return saw, err
 	}
 	began := time.Now()
 	used, err := exactCPU(s.pids()[0])
 	if err != nil {
-		return saw, paces, err
+		return saw, err
 	}
 	cores, err := coresNow()
 	if err != nil {
-		return saw, paces, err
+		return saw, err
 	}
+	during := paceDuring(serverCore)
 	saw, client, err := t.ask(s, o)
+	saw.Air.During = during()
 	if err != nil {
-		return saw, paces, err
+		return saw, err
 	}
 	coresAfter, err := coresNow()
 	if err != nil {
-		return saw, paces, err
+		return saw, err
 	}
 	usedAfter, err := exactCPU(s.pids()[0])
 	if err != nil {
-		return saw, paces, err
+		return saw, err
 	}
 	seconds := time.Since(began).Seconds()
 	machineAfter, err := machineNow()
 	saw.Air.Stolen, _ = disturbance(machine, machineAfter, 0, seconds)
 	saw.Air.Foreign = foreignShare(cores, coresAfter, usedAfter-used, client) / seconds
-	paces[1] = paceOf(serverCore)
-	return saw, paces, err
+	saw.Air.Paces = [2]pace{before, paceOf(serverCore)}
+	return saw, err
 }
 
 // foreignShare is the seconds that others than the server ran on its core, or others than the client on all the
@@ -193,16 +196,21 @@ func parseTicks(text string) ([]float64, error) {
 	return all, nil
 }
 
-// pace is the CPU seconds that fixed computations take on a core: one in registers, one that streams memory. CPU time
-// does not count while others run, so that it tells of the core and its caches alone.
-type pace struct{ compute, stream float64 }
+// pace is the CPU seconds that fixed computations take on a core: one in registers whose steps wait for each other,
+// which the clock bounds; one whose steps do not, which a neighbour on the same physical core slows too; and one that
+// streams memory. CPU time does not count while others run, so that it tells of the core and its caches alone.
+type pace struct {
+	Compute float64 `json:"compute"`
+	Crowd   float64 `json:"crowd"`
+	Stream  float64 `json:"stream"`
+}
 
 // unevenness is by how much, as a share, the slowest or quickest of paces differs from what is usual.
 func unevenness(usual []pace, paces [2]pace) (worst float64) {
 	if len(usual) == 0 {
 		return 0
 	}
-	for _, of := range []func(pace) float64{func(p pace) float64 { return p.compute }, func(p pace) float64 { return p.stream }} {
+	for _, of := range []func(pace) float64{func(p pace) float64 { return p.Compute }, func(p pace) float64 { return p.Stream }} {
 		var all []float64
 		for _, u := range usual {
 			all = append(all, of(u))
@@ -227,25 +235,75 @@ const (
 func paceOf(core int) pace {
 	done := make(chan pace)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and its binding with it
-		var mask [16]uint64
-		mask[core/64] = 1 << (core % 64)
-		syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
+		bindTo(core)
 		values := make([]float32, paceValues)
 		for i := range values {
 			values[i] = float32(i & 7)
 		}
-		var compute, stream []float64
+		var all []pace
 		for range paceTurns {
-			compute = append(compute, threadTook(func() float64 { return spin(paceSteps) }))
-			stream = append(stream, threadTook(func() float64 { return sweepOver(values) }))
+			p := turn(paceSteps)
+			p.Stream = threadTook(func() float64 { return sweepOver(values) })
+			all = append(all, p)
 		}
-		var p pace
-		p.compute, _ = summary(compute)
-		p.stream, _ = summary(stream)
-		done <- p
+		done <- middlePace(all)
 	}()
 	return <-done
+}
+
+// bindTo binds the calling goroutine to a thread on a core. The thread ends with the goroutine, and its binding with it.
+func bindTo(core int) {
+	runtime.LockOSThread()
+	var mask [16]uint64
+	mask[core/64] = 1 << (core % 64)
+	syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
+}
+
+// turn does the computations in registers once.
+func turn(steps int) pace {
+	return pace{
+		Compute: threadTook(func() float64 { return spin(steps) }) * (paceSteps / float64(steps)),
+		Crowd:   threadTook(func() float64 { return spinMany(steps) }) * (paceSteps / float64(steps)),
+	}
+}
+
+// paceDuring measures a core until the returned function is called, which tells the middle. It computes for 0.3 ms
+// of each pauseOfPace, only while nobody else wants the core, and in registers, so that no cache is disturbed.
+func paceDuring(core int) func() pace {
+	stop, done := make(chan struct{}), make(chan pace)
+	go func() {
+		bindTo(core)
+		const idle = 5 // SCHED_IDLE
+		var priority int32
+		syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, idle, uintptr(unsafe.Pointer(&priority)))
+		var all []pace
+		for {
+			all = append(all, turn(paceSteps/8))
+			select {
+			case <-stop:
+				done <- middlePace(all)
+				return
+			case <-time.After(pauseOfPace):
+			}
+		}
+	}()
+	return func() pace { close(stop); return <-done }
+}
+
+// pauseOfPace is how often a core's pace is looked at in a window.
+const pauseOfPace = 50 * time.Millisecond
+
+// middlePace is the median of each number.
+func middlePace(all []pace) pace {
+	of := func(get func(pace) float64) float64 {
+		var x []float64
+		for _, p := range all {
+			x = append(x, get(p))
+		}
+		m, _ := summary(x)
+		return m
+	}
+	return pace{of(func(p pace) float64 { return p.Compute }), of(func(p pace) float64 { return p.Crowd }), of(func(p pace) float64 { return p.Stream })}
 }
 
 // spin is a chain of multiplications of which none can begin before the one before it has ended.
@@ -255,6 +313,17 @@ func spin(steps int) float64 {
 		x = x*0.999999 + 1e-6
 	}
 	return x
+}
+
+// spinMany is eight such chains, which do not wait for each other.
+func spinMany(steps int) float64 {
+	const x, y = 0.999999, 1e-6
+	a, b, c, d, e, f, g, h := 1., 2., 3., 4., 5., 6., 7., 8.
+	for range steps {
+		a, b, c, d = a*x+y, b*x+y, c*x+y, d*x+y
+		e, f, g, h = e*x+y, f*x+y, g*x+y, h*x+y
+	}
+	return a + b + c + d + e + f + g + h
 }
 
 // sweepOver reads all values once.
@@ -285,9 +354,9 @@ func threadCPU() float64 {
 
 // disturbed records how many windows were measured again.
 func (t *tuner) disturbed() error {
-	a := t.air
+	a := t.survey.Air
 	t.say("done: %d windows, discarded %d for stolen time, %d for others on their cores, %d for the core's pace; %d disturbed ones kept",
-		a.windows, a.discarded[stolen], a.discarded[foreign], a.discarded[uneven], a.kept)
+		a.Windows, a.Discarded[stolen], a.Discarded[foreign], a.Discarded[uneven], a.Kept)
 	return t.tuned("discarded_windows", float64(a.again()), fmt.Sprintf("of %d windows: %d for stolen time, %d for others on their cores, %d for the core's pace; %d disturbed ones kept; %s",
-		a.windows, a.discarded[stolen], a.discarded[foreign], a.discarded[uneven], a.kept, t.setting()))
+		a.Windows, a.Discarded[stolen], a.Discarded[foreign], a.Discarded[uneven], a.Kept, t.survey.Machine))
 }

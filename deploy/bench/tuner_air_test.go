@@ -12,10 +12,10 @@ func TestConditions(t *testing.T) {
 		want fault
 		bad  bool
 	}{
-		{"quiet", conditions{mostStolen, mostForeign, mostPace}, faults, false},
-		{"stolen", conditions{0.031, 0, 0}, stolen, true},
-		{"others on a core", conditions{0, 0.021, 0}, foreign, true},
-		{"another pace", conditions{0, 0, 0.11}, uneven, true},
+		{"quiet", conditions{Stolen: mostStolen, Foreign: mostForeign, Uneven: mostPace}, faults, false},
+		{"stolen", conditions{Stolen: 0.031, Foreign: 0, Uneven: 0}, stolen, true},
+		{"others on a core", conditions{Stolen: 0, Foreign: 0.021, Uneven: 0}, foreign, true},
+		{"another pace", conditions{Stolen: 0, Foreign: 0, Uneven: 0.11}, uneven, true},
 	} {
 		if why, bad := tt.c.why(); why != tt.want || bad != tt.bad {
 			t.Errorf("%s: %d, %v", tt.name, why, bad)
@@ -55,28 +55,31 @@ func TestParseTicks(t *testing.T) {
 }
 
 func TestUnevenness(t *testing.T) {
-	usual := []pace{{1, 4}, {1.2, 5}, {9, 6}} // the middle is 1.2 and 5
+	usual := []pace{{Compute: 1, Stream: 4}, {Compute: 1.2, Stream: 5}, {Compute: 9, Stream: 6}} // the middle is 1.2 and 5
 	for _, tt := range []struct {
 		name  string
 		paces [2]pace
 		want  float64
 	}{
-		{"as usual", [2]pace{{1.2, 5}, {1.2, 5}}, 0},
-		{"slower after", [2]pace{{1.2, 5}, {1.8, 5}}, 0.5},
-		{"quicker before, in memory", [2]pace{{1.2, 4}, {1.2, 5}}, 0.25},
+		{"as usual", [2]pace{{Compute: 1.2, Stream: 5}, {Compute: 1.2, Stream: 5}}, 0},
+		{"slower after", [2]pace{{Compute: 1.2, Stream: 5}, {Compute: 1.8, Stream: 5}}, 0.5},
+		{"quicker before, in memory", [2]pace{{Compute: 1.2, Stream: 4}, {Compute: 1.2, Stream: 5}}, 0.25},
 	} {
 		if got := unevenness(usual, tt.paces); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%s: %g, want %g", tt.name, got, tt.want)
 		}
 	}
-	if got := unevenness(nil, [2]pace{{1, 1}, {1, 1}}); got != 0 {
+	if got := unevenness(nil, [2]pace{{Compute: 1, Stream: 1}, {Compute: 1, Stream: 1}}); got != 0 {
 		t.Errorf("%g, though nothing is usual", got)
 	}
 }
 
 // TestPaceOf: the computations take some time, streaming and in registers.
 func TestPaceOf(t *testing.T) {
-	if p := paceOf(serverCore); !(p.compute > 0) || !(p.stream > 0) {
+	if p := paceOf(serverCore); !(p.Compute > 0) || !(p.Crowd > 0) || !(p.Stream > 0) {
 		t.Errorf("%+v", p)
+	}
+	if p := paceDuring(serverCore)(); !(p.Compute > 0) || !(p.Crowd > 0) || p.Stream != 0 {
+		t.Errorf("in a window: %+v", p)
 	}
 }

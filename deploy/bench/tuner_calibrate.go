@@ -14,11 +14,10 @@ import (
 	"trimtab.dev/trimtab/serving/curve"
 )
 
-// class is a model with its server.
+// class is what was seen of a model before any load was judged.
 type class struct {
-	server  *server
-	profile capacity.Service // by its curve alone, as it was published when the server had started
-	light   seen             // a window of light load, each request by itself
+	Profile capacity.Service `json:"profile"` // by its curve alone, as it was published when the server had started
+	Light   seen             `json:"light"`   // a window of light load, each request by itself
 }
 
 // config is the file of a server's settings.
@@ -26,19 +25,19 @@ func (t *tuner) config(s *server) string { return filepath.Join(t.dir, s.name+".
 
 // start starts a class's server and looks at it for the first time.
 func (t *tuner) start(s scenario) error {
-	if t.classes[s.Model] != nil {
+	if t.servers[s.Model] != nil {
 		return nil
 	}
-	c := &class{}
-	t.classes[s.Model] = c
-	if err := t.boot(s.Model, c); err != nil {
+	if err := t.boot(s.Model); err != nil {
 		return err
 	}
-	return t.first(s, c)
+	c, err := t.first(s)
+	t.survey.Classes[s.Model] = c
+	return err
 }
 
 // boot starts a class's server. The others sleep, so that it profiles itself alone.
-func (t *tuner) boot(model string, c *class) error {
+func (t *tuner) boot(model string) error {
 	file, err := t.model(model)
 	if err != nil {
 		return err
@@ -47,14 +46,14 @@ func (t *tuner) boot(model string, c *class) error {
 	if err != nil {
 		return err
 	}
-	c.server = &server{name: model}
-	if err := os.WriteFile(t.config(c.server), settingsText(place{Batch: largest}), 0o644); err != nil {
+	config := t.config(&server{name: model})
+	if err := os.WriteFile(config, settingsText(place{Batch: largest}), 0o644); err != nil {
 		return err
 	}
-	if err := errors.Join(t.wake(c.server), t.groups[0].free()); err != nil {
+	if err := errors.Join(t.wake(&server{}), t.groups[0].free()); err != nil {
 		return err
 	}
-	c.server, err = t.serve(model, file, append(t.groups[0].enter(), before...), "--config", t.config(c.server), "--slo", "0s")
+	t.servers[model], err = t.serve(model, file, append(t.groups[0].enter(), before...), "--config", config, "--slo", "0s")
 	return err
 }
 
@@ -68,7 +67,7 @@ func (t *tuner) anew() error {
 			continue
 		}
 		booted[s.Model] = true
-		if err := t.boot(s.Model, t.classes[s.Model]); err != nil {
+		if err := t.boot(s.Model); err != nil {
 			return err
 		}
 	}
@@ -101,51 +100,62 @@ func about(s *server) (k known, err error) {
 
 // first looks at a class: the curve of its self-profile, and a window of light load, about a seventh of what one core
 // answers unbatched. The first class is looked at without load too: what a server does then does not depend on its model.
-func (t *tuner) first(s scenario, c *class) error {
-	if err := t.change(c.server, place{Batch: 1, Cores: 1}); err != nil {
-		return err
+func (t *tuner) first(s scenario) (c class, err error) {
+	server := t.servers[s.Model]
+	if err := t.change(server, place{Batch: 1, Cores: 1}); err != nil {
+		return c, err
 	}
-	k, err := about(c.server)
+	k, err := about(server)
 	if err != nil {
-		return err
+		return c, err
 	}
 	if !k.Curve.Known() {
-		return fmt.Errorf("%s published no curve; is the machine very busy?", s.Model)
+		return c, fmt.Errorf("%s published no curve; is the machine very busy?", s.Model)
 	}
-	c.profile = capacity.Service{Curve: k.Curve, MaxBatch: k.MaxBatch}
+	c.Profile = capacity.Service{Curve: k.Curve, MaxBatch: k.MaxBatch}
 	rate := 0.15 / (k.Curve.Wall.At(1) + 150e-6)
 	o := order{JSON: s.JSON, Rate: rate, Seed: 99, Window: calibrationWindow}
-	if c.light, err = t.observe(c.server, o, s.Model+", light load", true); err != nil || t.rest.Seconds > 0 {
-		return err
+	if c.Light, err = t.observe(server, o, s.Model+", light load", true); err != nil || t.survey.Rest.Seconds > 0 {
+		return c, err
 	}
 	// Not before: a server that has just loaded a model still tidies its memory.
-	t.rest, err = t.observe(c.server, order{Window: calibrationWindow}, s.Model+", no load", true)
-	return err
+	t.survey.Rest, err = t.observe(server, order{Window: calibrationWindow}, s.Model+", no load", true)
+	return c, err
 }
 
 // calibrationWindow is the length of the windows that the tuner learns from.
 const calibrationWindow = 2500 * time.Millisecond
 
-// learn looks at every scenario once more: what its server costs, and how predictions of what was looked at come true.
-func (t *tuner) learn(repeat int) error {
-	t.air.usual = nil
+// look looks at every scenario once more.
+func (t *tuner) look(repeat int) (all []lesson, err error) {
+	t.usual = nil
 	if repeat > 0 {
 		if err := t.anew(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for i, s := range t.sweep {
+	for _, s := range t.sweep {
 		one, err := t.calibrate(s, repeat)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		t.lessons[i] = append(t.lessons[i], one.service)
+		t.say("  %s: %s", s, aboutService(t.survey.service(s, one)))
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// learn takes from a look at every scenario what its server costs, and how predictions of what was looked at came true.
+func (t *tuner) learn(looks []lesson) {
+	for i, s := range t.sweep {
+		known := t.survey.service(s, looks[i])
+		t.lessons[i] = append(t.lessons[i], known)
 		for k, p := range lessonPlaces() {
-			said := capacity.Predict(onCore(one.service), s.load(), p.setting(), s.promise())
-			t.records[i] = t.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: s.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * one.p99[k])})
+			said := capacity.Predict(onCore(known), s.load(), p.setting(), s.promise())
+			realised := time.Duration(1e9 * looks[i].Windows[k].P99)
+			t.records[i] = t.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: s.Rate, Predicted: said.P99.Value, Realised: realised})
 		}
 	}
-	return nil
 }
 
 // learnt is what all calibrations until now say together: the curve of the one whose curve is in the middle, and the
@@ -196,36 +206,38 @@ func lessonPlaces() [2]place {
 
 // lesson is what a look at a scenario shows.
 type lesson struct {
-	service capacity.Service
-	p99     [2]float64 // seconds, under each of the settings
+	Windows [2]seen     `json:"windows"` // under each of the settings
+	Curve   curve.Curve `json:"curve"`   // that the server publishes then
+	Memory  float64     `json:"memory"`  // bytes that it holds
 }
 
 // calibrate looks at a scenario under two settings, and takes the curve that the server publishes then.
-func (t *tuner) calibrate(s scenario, repeat int) (lesson, error) {
-	c := t.classes[s.Model]
-	var windows [2]seen
-	var one lesson
+func (t *tuner) calibrate(s scenario, repeat int) (one lesson, err error) {
+	server := t.servers[s.Model]
 	for i, p := range lessonPlaces() {
-		if err := t.change(c.server, p); err != nil {
+		if err := t.change(server, p); err != nil {
 			return one, err
 		}
 		o := order{JSON: s.JSON, Rate: s.Rate, Burst: s.Burst, SLO: s.SLO, Seed: uint64(98 + repeat), Window: calibrationWindow}
-		var err error
-		if windows[i], err = t.observe(c.server, o, s.String()+", calibration", true); err != nil {
+		if one.Windows[i], err = t.observe(server, o, s.String()+", calibration", true); err != nil {
 			return one, err
 		}
-		one.p99[i] = windows[i].P99
 	}
-	k, err := about(c.server)
+	k, err := about(server)
 	if err != nil {
 		return one, err
 	}
-	memory, err := c.server.memory()
-	known := c.profile
-	known.Curve, known.Memory = k.Curve, int64(memory*1e6)
-	one.service = calibrated(known, t.rest, c.light, windows)
-	t.say("  %s: %s", s, aboutService(one.service))
+	memory, err := server.memory()
+	one.Curve, one.Memory = k.Curve, memory*1e6
 	return one, err
+}
+
+// service is what a look at a scenario says of its server.
+func (s survey) service(of scenario, one lesson) capacity.Service {
+	c := s.Classes[of.Model]
+	known := c.Profile
+	known.Curve, known.Memory = one.Curve, int64(one.Memory)
+	return calibrated(known, s.Rest, c.Light, one.Windows)
 }
 
 // aboutService is what is known of a service, for people.

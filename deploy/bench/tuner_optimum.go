@@ -298,15 +298,15 @@ func (t *tuner) optimumFigures(all []searched) error {
 	median, worst := summary(finites(ours))
 	hillMedian, hillWorst := summary(finites(hill))
 	hillShare, _ := summary(climbed)
-	windows := 1 + len(t.classes) + 2*len(t.sweep) // without load; of light load; of each scenario's, twice
-	share := 100 * float64(windows) / float64(t.repeats*len(t.outcomes))
+	windows := 1 + len(t.survey.Classes) + 2*len(t.sweep) // without load; of light load; of each scenario's, twice
+	share := 100 * float64(windows) / float64(len(t.survey.Rounds)*len(t.outcomes))
 	const rival = "hill climbing as in Model Analyzer"
 	return errors.Join(
 		t.beside("cost_over_optimum_pct", median, fmt.Sprintf("%% over the sweep's best, median of %d scenarios", len(ours)), rival, hillMedian),
 		t.beside("cost_over_optimum_worst_pct", worst, fmt.Sprintf("%%, worst of %d scenarios", len(ours)), rival, hillWorst),
 		t.tuned("cost_over_optimum_told_pct", min(told, 900), fmt.Sprintf("%%, worst of the scenarios in which the repeats tell the plan's choice from the sweep's best: the 90 %% interval of its cost over that is above 0; of %d scenarios", len(ours))),
 		t.tuned("plan_broken_slo", float64(broken), fmt.Sprintf("scenarios of %d in which the plan's choice was measured over the SLO though another keeps it", len(ours))),
-		t.beside("measurements_share_pct", share, fmt.Sprintf("%% of the sweep's %d windows", t.repeats*len(t.outcomes)), rival, hillShare),
+		t.beside("measurements_share_pct", share, fmt.Sprintf("%% of the sweep's %d windows", len(t.survey.Rounds)*len(t.outcomes)), rival, hillShare),
 	)
 }
 

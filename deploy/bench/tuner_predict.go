@@ -22,7 +22,7 @@ type vision struct {
 	MeanValue rivalAnswer         `json:"-"`
 }
 
-// foresee predicts every combination for the repeat that begins, from what was learnt until now.
+// foresee predicts every combination for the repeat whose calibration was learnt last, from what was learnt until then.
 func (t *tuner) foresee() {
 	if t.before == nil {
 		t.before = slices.Clone(t.records)
@@ -47,7 +47,7 @@ func (t *tuner) alone(c combination) capacity.Prediction {
 	if len(t.visions) > 0 {
 		return t.visions[0][c.index].Alone
 	}
-	return capacity.Predict(onCore(t.classes[c.Model].profile), c.load(), c.place.setting(), c.promise())
+	return capacity.Predict(onCore(t.survey.Classes[c.Model].Profile), c.load(), c.place.setting(), c.promise())
 }
 
 // onCore is a service on a core of its own: no more than one of its threads runs at once.

@@ -120,36 +120,48 @@ func (t *tuner) combinations() []combination {
 	return all
 }
 
-// run runs every combination, in turns, repeats times. Each repeat begins with the windows that the tuner learns
-// from; what it then knows predicts the windows of the repeat before they are run.
-func (t *tuner) run() error {
+// run measures what there is to measure, or reads what was measured before, and judges it.
+func (t *tuner) run() (err error) {
 	if t.outcomes != nil {
 		return nil
 	}
+	if t.from != "" {
+		err = t.resume()
+	} else {
+		err = t.measure()
+	}
+	if err != nil {
+		return err
+	}
+	t.judge()
+	return t.disturbed()
+}
+
+// measure runs every combination, in turns, repeats times. Each repeat begins with the windows that the tuner learns
+// from.
+func (t *tuner) measure() error {
 	defer t.finish()
 	if err := t.prepare(); err != nil {
 		return err
 	}
-	windows := make([][]seen, len(t.combinations()))
 	for repeat := range t.repeats {
 		t.say("  repeat %d of %d", repeat+1, t.repeats)
-		if err := t.learn(repeat); err != nil {
+		looks, err := t.look(repeat)
+		if err != nil {
 			return err
 		}
-		t.foresee()
+		windows := make([]seen, len(t.combinations()))
 		for _, c := range turned(t.combinations(), 7*repeat) {
-			saw, err := t.combine(c, repeat)
-			if err != nil {
+			if windows[c.index], err = t.combine(c, repeat); err != nil {
 				return err
 			}
-			windows[c.index] = append(windows[c.index], saw)
+		}
+		t.survey.Rounds = append(t.survey.Rounds, round{looks, windows})
+		if err := t.keep(); err != nil {
+			return err
 		}
 	}
-	t.outcomes = make([]outcome, len(windows))
-	for _, c := range t.combinations() {
-		t.outcomes[c.index] = outcomeOf(c, windows[c.index])
-	}
-	return t.disturbed()
+	return nil
 }
 
 // prepare makes the control groups and starts a server of each model.
@@ -167,10 +179,10 @@ func (t *tuner) prepare() error {
 			return err
 		}
 	}
-	t.say("%s", t.setting())
+	t.survey = survey{Machine: t.setting(), Sweep: t.sweep, Grid: grid(), Classes: map[string]class{}}
+	t.say("%s", t.survey.Machine)
 	t.say("%d combinations, %d repeats in turns, medians; each server on core 0 alone, limits by CFS quota, its client on the others", len(t.sweep)*len(grid()), t.repeats)
 	t.say("%s", weatherRule)
-	t.lessons, t.records = make([][]capacity.Service, len(t.sweep)), make([]capacity.Calibration, len(t.sweep))
 	for _, s := range t.sweep {
 		if err := t.start(s); err != nil {
 			return err
@@ -194,7 +206,7 @@ func (t *tuner) finish() {
 
 // combine runs one window of a combination.
 func (t *tuner) combine(c combination, repeat int) (seen, error) {
-	s := t.classes[c.Model].server
+	s := t.servers[c.Model]
 	if err := t.change(s, c.place); err != nil {
 		return seen{}, err
 	}
