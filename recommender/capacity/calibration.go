@@ -10,7 +10,7 @@ import (
 // curve. It is a value: what is learnt makes a new one.
 type Calibration struct {
 	Pairs []Pair  `json:"pairs,omitempty"` // the newest, oldest first
-	Bias  float64 `json:"bias"`            // mean of ln(realised/predicted), recent ones weigh more
+	Bias  float64 `json:"bias"`            // mean of ln(realised/predicted), recent ones weigh more; shrunk as far as they are few or apart
 	Width float64 `json:"width"`           // its standard deviation
 }
 
@@ -28,6 +28,7 @@ const (
 	pairsKept     = 32
 	pairsHalfLife = 8    // pairs after which one weighs half
 	priorWidth    = 0.10 // of what nothing is known of
+	priorBias     = 0.10 // usual size of a bias
 	leastWidth    = 0.01
 	sureBelow     = 1.645 // a normal number is between this and its negative with a probability of 90 %
 )

@@ -11,8 +11,12 @@ type ratio struct{ log, weight float64 }
 
 type ratios []ratio
 
+// fewRatios is how many it takes to tell what is usual from what is not.
+const fewRatios = 8
+
 // ratiosOf are the pairs' ratios: the newest counts 1, one that is pairsHalfLife pairs older half of that. What is far
-// from the others counts as the farthest that is not: four times the usual distance from the median.
+// from the others counts as the farthest that is not: four times the usual distance from the median. Of few none is
+// far from the others: where two of four agree, the other two may be right.
 func ratiosOf(pairs []Pair) ratios {
 	all := make(ratios, len(pairs))
 	for i, p := range pairs {
@@ -20,7 +24,7 @@ func ratiosOf(pairs []Pair) ratios {
 		log := math.Log(float64(p.Realised) / float64(p.Predicted))
 		all[i] = ratio{min(max(log, -1), 1), math.Exp2(-age / pairsHalfLife)}
 	}
-	if len(all) < 3 {
+	if len(all) < fewRatios {
 		return all
 	}
 	middle := all.median(func(r ratio) float64 { return r.log })
@@ -62,17 +66,29 @@ func (all ratios) count() float64 {
 	return all.total() * all.total() / squares
 }
 
-// bias is the weighted mean, as if some pairs without any bias had been seen before: 2 with one pair, fewer with more.
+// bias is the weighted mean, shrunk by how well it is known: to the share that a bias has of what both a bias and
+// chance make of such a mean. Chance is its variance; the bias is what the mean's square has beyond that, but no more
+// than priorBias says, for the model is rarely far off, and windows that lie alike. So windows that agree move it
+// the more the more there are, and windows that contradict each other do not move it.
+//
+//	ratios      mean  deviation, of the mean       bias
+//	0.3         0.3   2 x 0.1                      0.3 x 0.01/(0.01 + 0.04) = 0.06
+//	0.3, 0.3    0.3   1.5 x 0.082 ÷ 1.41 = 0.087   0.3 x 0.01/(0.01 + 0.0076) = 0.17
+//	0.3, -0.1   0.1   1.5 x 0.18 ÷ 1.41 = 0.19     0
 func (all ratios) bias() float64 {
 	sum := 0.0
 	for _, r := range all {
 		sum += r.weight * r.log
 	}
-	return sum / (all.total() + 2/float64(len(all)))
+	mean := sum / all.total()
+	width := all.width(mean) * (1 + 1/all.count()) // a width from few is itself uncertain
+	chance := width * width / all.count()
+	own := min(priorBias*priorBias, max(0, mean*mean-chance))
+	return mean * own / (own + chance)
 }
 
-// width is the weighted standard deviation, as if some pairs with the width of no knowledge had been seen before: 4
-// with one pair, fewer with more.
+// width is the weighted standard deviation about a bias, as if some pairs with the width of no knowledge had been seen
+// before: 4 with one pair, fewer with more.
 func (all ratios) width(bias float64) float64 {
 	const width2 = priorWidth * priorWidth
 	sum := 0.0

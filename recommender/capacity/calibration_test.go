@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -40,12 +41,48 @@ func TestCalibrationOfNothing(t *testing.T) {
 	}
 }
 
-// TestCalibrationByHand. One pair of 0.3: the bias is 0.3/(1+2) = 0.1, the width sqrt((0.2² + 4*0.01)/(0+4)) = 0.1414.
-// Two of 0.3: weights 0.917 and 1, 0.5751/(1.917+1) = 0.1972.
+// TestCalibrationByHand. One pair of 0.3: the variance about it is (0 + 4*0.01)/(0 + 4) = 0.01, and four times that as it
+// is from one pair; a bias usually has 0.01, so that a fifth is believed, 0.06. The width is sqrt((0.24² + 4*0.01)/4) =
+// 0.1562. Two of 0.3 have weights of 0.917 and 1, which count as 1.9963 pairs: (0 + 2*0.01)/(1.917*(1 - 1/1.9963) + 2) =
+// 0.006764; times 1.5009² and of the mean, 0.007634; 0.3*0.01/0.017634 = 0.1701. 0.3 and -0.1 have a mean of 0.0913 and
+// a chance of 0.0369, more than its square.
 func TestCalibrationByHand(t *testing.T) {
-	one, two := learnt(0.3), learnt(0.3, 0.3)
-	if math.Abs(one.Bias-0.1) > 1e-6 || math.Abs(one.Width-0.1414) > 1e-4 || math.Abs(two.Bias-0.1972) > 1e-4 {
-		t.Errorf("bias %v, width %v, then bias %v; want 0.1, 0.1414 and 0.1972", one.Bias, one.Width, two.Bias)
+	for _, tt := range []struct {
+		logs        []float64
+		bias, width float64
+	}{
+		{[]float64{0.3}, 0.06, 0.1562},
+		{[]float64{0.3, 0.3}, 0.1701, 0.1330},
+		{[]float64{0.3, -0.1}, 0, 0.1951},
+		{[]float64{-0.1, 0.3}, 0, 0.2008},
+		{[]float64{0.1}, 0, 0.1118}, // no more than chance makes of nothing
+	} {
+		if c := learnt(tt.logs...); math.Abs(c.Bias-tt.bias) > 1e-4 || math.Abs(c.Width-tt.width) > 1e-4 {
+			t.Errorf("%v: bias %.4f, width %.4f; want %.4f and %.4f", tt.logs, c.Bias, c.Width, tt.bias, tt.width)
+		}
+	}
+}
+
+// TestCalibrationIsShrunk: a bias is between 0 and the mean; more windows that agree move it more, windows that are
+// farther apart about the same mean move it less, and where they are farther apart than it is large, not at all.
+func TestCalibrationIsShrunk(t *testing.T) {
+	for _, mean := range []float64{-0.4, -0.1, 0.05, 0.2, 0.5} {
+		before := 0.0
+		for n := 1; n <= 12; n++ {
+			bias := learnt(slices.Repeat([]float64{mean}, n)...).Bias / mean
+			if bias < before || bias > 1 || n == 12 && bias < 0.9 {
+				t.Errorf("%d windows of %g: %g of it, with one fewer %g", n, mean, bias, before)
+			}
+			before = bias
+		}
+		for apart := 0.0; apart < 0.5; apart += 0.02 {
+			// Four in such an order that their weights do not favour a side much.
+			bias := learnt(mean+apart, mean-apart, mean-apart, mean+apart).Bias / mean
+			if bias < 0 || bias > before+1e-3 || apart > 2.5*math.Abs(mean) && bias != 0 {
+				t.Errorf("four windows %g about %g: %g of it, nearer %g", apart, mean, bias, before)
+			}
+			before = bias
+		}
 	}
 }
 
