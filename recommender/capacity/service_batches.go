@@ -1,0 +1,67 @@
+package capacity
+
+import "trimtab.dev/trimtab/serving/curve"
+
+// Batches is what the batches of a window were and used together.
+type Batches struct {
+	Count float64 `json:"count"`
+	Rows  float64 `json:"rows"`
+	CPU   float64 `json:"cpu"` // seconds
+}
+
+// mean is the rows and the CPU seconds of a batch.
+func (b Batches) mean() (rows, cpu float64) { return b.Rows / b.Count, b.CPU / b.Count }
+
+// Under is a curve as batches under one load follow it, by windows of that load at different settings. What a server
+// publishes is the middle of all batches that it ran, its self-profile's among them, which ran one after the other. Under
+// a load a batch begins when the caches have gone cold, the colder the longer the server was idle, which it is where
+// batches are large; and some batches take far longer than the middle. So the lines go through the windows' means. Where
+// these are of one size they tell only by how much the published lines are off there; without windows those stay.
+//
+//	published       windows: rows, CPU      becomes
+//	100 us + 10 us  1, 220 us; 11, 420 us   200 us + 20 us
+//	100 us + 10 us  1, 220 us               200 us + 20 us: both are twice what is published
+//	100 us + 10 us  1, 220 us; 11, 200 us   210 us: larger batches take no less
+func Under(c curve.Curve, windows []Batches) curve.Curve {
+	var cpu, wall batchCosts
+	for _, w := range windows {
+		if rows, seconds := w.mean(); rows > 0 && seconds > 0 && c.CPU.At(rows) > 0 {
+			cpu = append(cpu, batchCost{rows, seconds})
+			wall = append(wall, batchCost{rows, seconds * max(1, c.Wall.At(rows)/c.CPU.At(rows)) / meanSpread(c.Spread)})
+		}
+	}
+	if len(cpu) > 0 {
+		c.CPU, c.Wall = cpu.line(c.CPU), wall.line(c.Wall)
+	}
+	return c
+}
+
+// batchCost is what batches of a size take.
+type batchCost struct{ rows, seconds float64 }
+
+type batchCosts []batchCost
+
+// line is the line nearest to the points by relative error, neither of whose parts is below 0. Sizes that hardly
+// differ only scale the line that is known.
+func (all batchCosts) line(known curve.Line) curve.Line {
+	const apart = 1.3 // the largest size over the smallest
+	least, most := all[0].rows, all[0].rows
+	var n, x, xx, y, xy, ratios float64 // sums over 1/seconds²
+	for _, p := range all {
+		least, most = min(least, p.rows), max(most, p.rows)
+		w := 1 / (p.seconds * p.seconds)
+		n, x, xx, y, xy = n+w, x+w*p.rows, xx+w*p.rows*p.rows, y+w*p.seconds, xy+w*p.rows*p.seconds
+		ratios += p.seconds / known.At(p.rows) / float64(len(all))
+	}
+	if most < apart*least {
+		return curve.Line{Form: known.Form, Fixed: known.Fixed * ratios, PerRow: known.PerRow * ratios}
+	}
+	fixed, perRow := (xx*y-x*xy)/(n*xx-x*x), (n*xy-x*y)/(n*xx-x*x)
+	switch {
+	case perRow < 0:
+		return curve.Line{Fixed: y / n}
+	case fixed < 0:
+		return curve.Line{PerRow: xy / xx}
+	}
+	return curve.Line{Fixed: fixed, PerRow: perRow}
+}
