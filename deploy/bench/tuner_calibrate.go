@@ -201,7 +201,7 @@ func middleCurve(all []capacity.Service) int {
 // lessonPlaces are the settings under which a scenario is looked at: such as make small batches, and such as make
 // large ones. None is on the grid.
 func lessonPlaces() [2]place {
-	return [2]place{{2, time.Millisecond, 1}, {32, 5 * time.Millisecond, 1}}
+	return [2]place{{2, time.Millisecond, 1}, {32, 10 * time.Millisecond, 1}}
 }
 
 // lesson is what a look at a scenario shows.
@@ -236,7 +236,11 @@ func (t *tuner) calibrate(s scenario, repeat int) (one lesson, err error) {
 func (s survey) service(of scenario, one lesson) capacity.Service {
 	c := s.Classes[of.Model]
 	known := c.Profile
-	known.Curve, known.Memory = one.Curve, int64(one.Memory)
+	var batches []capacity.Batches
+	for _, w := range one.Windows {
+		batches = append(batches, capacity.Batches{Count: w.Batches, Rows: w.Rows, CPU: w.Compute})
+	}
+	known.Curve, known.Memory = capacity.Under(one.Curve, batches), int64(one.Memory)
 	return calibrated(known, s.Rest, c.Light, one.Windows)
 }
 
