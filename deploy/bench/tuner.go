@@ -27,8 +27,9 @@ type tuner struct {
 	groups   [2]group               // of the servers, for their limits, and of the client
 	servers  map[string]*server     // by model
 	survey   survey                 // all that was measured
-	usual    []pace                 // of the server's core, beside the calibration of the newest repeat
+	usual    []pace                 // of the server's core, in the calibration of the newest repeat
 	lessons  [][]capacity.Service   // of each scenario: what each repeat's calibration showed
+	even     [][]capacity.Service   // the same, as if each look's pace had been one second of everything
 	records  []capacity.Calibration // of each scenario: how the calibration's own windows were predicted
 	before   []capacity.Calibration // the same, before the sweep
 	visions  [][]vision             // of each repeat of the sweep, by combination

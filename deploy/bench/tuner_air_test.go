@@ -55,31 +55,28 @@ func TestParseTicks(t *testing.T) {
 }
 
 func TestUnevenness(t *testing.T) {
-	usual := []pace{{Compute: 1, Stream: 4}, {Compute: 1.2, Stream: 5}, {Compute: 9, Stream: 6}} // the middle is 1.2 and 5
+	usual := []pace{{1, 4}, {1.2, 5}, {1.4, 6}} // 1.2 and 5 on average
 	for _, tt := range []struct {
-		name  string
-		paces [2]pace
-		want  float64
+		name string
+		now  pace
+		want float64
 	}{
-		{"as usual", [2]pace{{Compute: 1.2, Stream: 5}, {Compute: 1.2, Stream: 5}}, 0},
-		{"slower after", [2]pace{{Compute: 1.2, Stream: 5}, {Compute: 1.8, Stream: 5}}, 0.5},
-		{"quicker before, in memory", [2]pace{{Compute: 1.2, Stream: 4}, {Compute: 1.2, Stream: 5}}, 0.25},
+		{"as usual", pace{1.2, 5}, 0},
+		{"a slower model", pace{1.8, 5}, 0.5},
+		{"quicker text", pace{1.2, 4}, 0.25},
 	} {
-		if got := unevenness(usual, tt.paces); math.Abs(got-tt.want) > 1e-9 {
+		if got := unevenness(usual, tt.now); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%s: %g, want %g", tt.name, got, tt.want)
 		}
 	}
-	if got := unevenness(nil, [2]pace{{Compute: 1, Stream: 1}, {Compute: 1, Stream: 1}}); got != 0 {
+	if got := unevenness(nil, pace{1, 1}); got != 0 {
 		t.Errorf("%g, though nothing is usual", got)
 	}
 }
 
-// TestPaceOf: the computations take some time, streaming and in registers.
-func TestPaceOf(t *testing.T) {
-	if p := paceOf(serverCore); !(p.Compute > 0) || !(p.Crowd > 0) || !(p.Stream > 0) {
-		t.Errorf("%+v", p)
-	}
-	if p := paceDuring(serverCore)(); !(p.Compute > 0) || !(p.Crowd > 0) || p.Stream != 0 {
-		t.Errorf("in a window: %+v", p)
+// TestPace: the computations take some time, and all of it together more.
+func TestPace(t *testing.T) {
+	if p, took := paceDuring(serverCore)(); !(p.Model > 0) || !(p.Text > 0) || !(took > p.Model) {
+		t.Errorf("%+v, %g s of CPU", p, took)
 	}
 }

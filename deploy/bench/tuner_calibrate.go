@@ -150,6 +150,7 @@ func (t *tuner) learn(looks []lesson) {
 	for i, s := range t.sweep {
 		known := t.survey.service(s, looks[i])
 		t.lessons[i] = append(t.lessons[i], known)
+		t.even[i] = append(t.even[i], slowed(known, looks[i].pace().inverse()))
 		for k, p := range lessonPlaces() {
 			said := capacity.Predict(onCore(known), s.load(), p.setting(), s.promise())
 			realised := time.Duration(1e9 * looks[i].Windows[k].P99)
@@ -242,6 +243,11 @@ func (s survey) service(of scenario, one lesson) capacity.Service {
 	}
 	known.Curve, known.Memory = capacity.Under(one.Curve, batches), int64(one.Memory)
 	return calibrated(known, s.Rest, c.Light, one.Windows)
+}
+
+// pace is that of the core in the windows of a look.
+func (l lesson) pace() pace {
+	return meanPace([]pace{l.Windows[0].Air.During, l.Windows[1].Air.During})
 }
 
 // aboutService is what is known of a service, for people.

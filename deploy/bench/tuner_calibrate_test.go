@@ -32,6 +32,22 @@ func TestCalibrated(t *testing.T) {
 	}
 }
 
+// TestSlowed: a model on a core that takes twice as long, beside which everything takes thrice as long; and back.
+func TestSlowed(t *testing.T) {
+	line := curve.Line{Fixed: 1, PerRow: 2}
+	s := capacity.Service{Curve: curve.Curve{Wall: line, CPU: line, Error: 0.1}, Path: 1, PerBatch: 2, Reach: 3, Idle: 4, Memory: 5}
+	by := pace{Model: 2, Text: 3}
+	twice := curve.Line{Fixed: 2, PerRow: 4}
+	want := capacity.Service{Curve: curve.Curve{Wall: twice, CPU: twice, Error: 0.1}, Path: 3, PerBatch: 6, Reach: 9, Idle: 12, Memory: 5}
+	got := slowed(s, by)
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if back := slowed(got, by.inverse()); math.Abs(back.Path-1) > 1e-12 || math.Abs(back.Curve.Wall.At(1)-3) > 1e-12 {
+		t.Errorf("back at %+v", back)
+	}
+}
+
 // TestForeseen: of three repeats' predictions the one in the middle, as corrected; of two the lower, so that one says it.
 func TestForeseen(t *testing.T) {
 	says := func(ms int, full bool) []vision {

@@ -17,13 +17,15 @@ import (
 type vision struct {
 	Ours      capacity.Prediction `json:"ours"`
 	P99       capacity.Estimate   `json:"p99"`   // of ours, corrected by how the calibration's own windows were predicted
+	Paced     capacity.Prediction `json:"paced"` // as ours, for the pace that the core had in the window
 	Alone     capacity.Prediction `json:"alone"` // by the self-profile alone, without a window
 	MD1       rivalAnswer         `json:"-"`
 	MeanValue rivalAnswer         `json:"-"`
 }
 
 // foresee predicts every combination for the repeat whose calibration was learnt last, from what was learnt until then.
-func (t *tuner) foresee() {
+// Of its windows only the pace of the core is looked at, and only for Paced.
+func (t *tuner) foresee(windows []seen) {
 	if t.before == nil {
 		t.before = slices.Clone(t.records)
 	}
@@ -34,12 +36,24 @@ func (t *tuner) foresee() {
 		visions[c.index] = vision{
 			Ours:      ours,
 			P99:       t.records[c.of].Correct(ours.P99.Value),
+			Paced:     capacity.Predict(onCore(slowed(learnt(t.even[c.of]), windows[c.index].Air.During)), load, at, c.promise()),
 			Alone:     t.alone(c),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
 		}
 	}
 	t.visions = append(t.visions, visions)
+}
+
+// slowed is a service on a core on which its model, and what is beside the model, take so many times as long.
+func slowed(s capacity.Service, by pace) capacity.Service {
+	for _, x := range []*float64{&s.Curve.Wall.Fixed, &s.Curve.Wall.PerRow, &s.Curve.CPU.Fixed, &s.Curve.CPU.PerRow} {
+		*x *= by.Model
+	}
+	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.Reach, &s.Idle} {
+		*x *= by.Text
+	}
+	return s
 }
 
 // alone is what the self-profile says of a combination, which does not change with what is learnt.
@@ -109,6 +123,7 @@ func (t *tuner) errorsOf() []judged {
 	}{
 		{"capacity model", vision.answer},
 		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }},
+		{"that, for the pace of each window", func(v vision) rivalAnswer { return answer(v.Paced) }},
 		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }},
 		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }},
 		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }},
@@ -152,9 +167,9 @@ func (t *tuner) prediction() error {
 
 func (t *tuner) predictionFigures(all []judged) error {
 	var faults []error
-	ours, raw, alone := all[0], all[1], all[2]
+	ours, raw, paced, alone := all[0], all[1], all[2], all[3]
 	unit := fmt.Sprintf("%% of the measured, %d combinations", len(ours.p99))
-	for _, rival := range all[3:] {
+	for _, rival := range all[4:] {
 		faults = append(faults,
 			t.beside("p99_median_error_pct", 100*share(ours.p99, 0.5), unit, rival.name, 100*share(rival.p99, 0.5)),
 			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
@@ -163,6 +178,10 @@ func (t *tuner) predictionFigures(all []judged) error {
 	covered, of := t.covered()
 	return errors.Join(append(faults,
 		t.tuned("uncalibrated_p99_median_error_pct", 100*share(raw.p99, 0.5), unit),
+		t.tuned("uncalibrated_p99_p90_error_pct", 100*share(raw.p99, 0.9), unit),
+		t.tuned("paced_p99_median_error_pct", 100*share(paced.p99, 0.5), "for the pace that the core had in each window, without the calibration's correction; "+unit),
+		t.tuned("paced_p99_p90_error_pct", 100*share(paced.p99, 0.9), unit),
+		t.tuned("paced_cores_error_pct", 100*share(paced.cores, 0.5), "median, "+unit),
 		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
 		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
 		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),

@@ -29,10 +29,11 @@ type round struct {
 
 // judge predicts each repeat's windows from what was seen before them, and sums up what they were.
 func (t *tuner) judge() {
+	t.even = make([][]capacity.Service, len(t.sweep))
 	t.lessons, t.records = make([][]capacity.Service, len(t.sweep)), make([]capacity.Calibration, len(t.sweep))
 	for _, r := range t.survey.Rounds {
 		t.learn(r.Looks)
-		t.foresee()
+		t.foresee(r.Windows)
 	}
 	t.outcomes = make([]outcome, len(t.combinations()))
 	for _, c := range t.combinations() {
