@@ -266,6 +266,9 @@ func (k capacity) words() string {
 func (f foreseen) evidence() string {
 	text := fmt.Sprintf("%s requests/s foreseen until %s (%s to %s with 90 %%), %s in the last 5 minutes; a replica answers %s",
 		short(f.advice.Forecast), clock(f.until, nil), short(f.advice.Low), short(f.advice.High), short(f.newest), f.capacity.words())
+	if f.redundancy > 0 {
+		text += fmt.Sprintf("; %d may be lost", f.redundancy)
+	}
 	if f.usual > f.advice.Forecast {
 		text += fmt.Sprintf("; %s are usual in an hour about to begin", short(f.usual))
 	}

@@ -74,7 +74,7 @@ func TestForecastByHand(t *testing.T) {
 		says  string
 	}{
 		{"two do, none to lose", 3, 1, 60, Forecast{Capacity: 40}, 2, "a replica answers 40 requests/s, as the policy says"},
-		{"one to lose", 3, 1, 60, Forecast{Capacity: 40, Redundancy: 1}, 3, ""},
+		{"one to lose", 3, 1, 60, Forecast{Capacity: 40, Redundancy: 1}, 3, "; 1 may be lost"},
 		{"up at once", 2, 1, 60, Forecast{Capacity: 20, Redundancy: 1}, 4, ""}, // 5, and twice what served is 4
 		{"up to the ceiling", 2, 1, 60, Forecast{Capacity: 20, Redundancy: 1, Ceiling: 3}, 3, ""},
 		{"with a ceiling more than twice", 2, 1, 60, Forecast{Capacity: 10, Ceiling: 20}, 8, ""}, // 60 / 8.5
