@@ -180,8 +180,12 @@ type Use struct {
 // Use is everything measured of a workload in the window that ends now, sorted by container and
 // signal. The percentile is a share, 0.95 for p95.
 func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percentile float64) []Use {
-	out := slices.Grow([]Use(nil), len(h.workloads[ref]))
-	for _, s := range h.workloads[ref] {
+	list := h.workloads[ref]
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]Use, 0, len(list))
+	for _, s := range list {
 		d, ok := s.distribution(now.Add(-window).UnixNano())
 		if !ok {
 			continue
