@@ -24,7 +24,7 @@ var layers = map[string]string{
 	"cmd/trimtab":                "cmd/simulate/show optimizer optimizer/... policies policies/... recommender recommender/... reports reports/... k8s.io/... github.com/prometheus/... github.com/robfig/cron/v3 gopkg.in/yaml.v3",
 	"cmd/modelserver":            "serving serving/... github.com/prometheus/client_golang/...",
 	"deploy/sizes":               "",
-	"deploy/bench":               "optimizer/fleet optimizer/cost recommender recommender/... serving/batch serving/curve",
+	"deploy/bench":               "optimizer/fleet optimizer/cost recommender recommender/... serving/batch serving/curve serving/runtime/kernel",
 	"deploy/onnxruntime/compare": "serving/runtime serving/runtime/...",
 	// adapters
 	"optimizer/kube":           "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
