@@ -143,12 +143,23 @@ func (t *tuner) errorsOf() []judged {
 }
 
 // followed tells that the server kept up with what came: a queue that grows through the whole window has no
-// p99 of its own, but one of the window's length. Nor is a queue that uses nearly all of its limit at rest within
-// seconds: it takes as long as 1/(1-load)² periods of the quota, 40 s at 0.95, less as more requests are in a period.
-func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.Used < mostUsed*o.Cores }
+// p99 of its own, but one of the window's length.
+func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.Used < o.restful()*o.Cores }
 
-// mostUsed is the share of its limit that a server may use to be compared.
-const mostUsed = 0.95
+// restful is the share of its limit that a server may use to be compared. A queue comes to rest within some 1/(1-share)²
+// times what it waits for: where a quota bounds it, that is the kernel's period, so that a window of 2.5 s shows a server
+// at rest up to 0.8; where only its core does, it is a batch of milliseconds.
+func (o outcome) restful() float64 {
+	if !o.limited() {
+		return mostUsed
+	}
+	return 1 - math.Sqrt(quotaPeriod/o.Window.Seconds())
+}
+
+const (
+	mostUsed    = 0.95
+	quotaPeriod = 0.1 // seconds, the kernel's own
+)
 
 // prediction runs the sweep and compares.
 func (t *tuner) prediction() error {
