@@ -48,7 +48,7 @@ func scenarios(quick bool) []scenario {
 }
 
 // grid is every setting that is run, batches before delays before cores. A server has one core of its own, of which
-// it may use all or a half; no core is shared with the client.
+// it may use all, three quarters or a half; no core is shared with the client.
 func grid() []place {
 	const ms = time.Millisecond
 	var all []place
@@ -57,7 +57,7 @@ func grid() []place {
 			if batch == 1 && delay > 1*ms {
 				continue
 			}
-			for _, cores := range []float64{0.5, 1} {
+			for _, cores := range []float64{0.5, 0.75, 1} {
 				all = append(all, place{batch, delay, cores})
 			}
 		}
