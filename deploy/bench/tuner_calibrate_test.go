@@ -65,6 +65,8 @@ func TestForeseen(t *testing.T) {
 	}
 }
 
+// TestFollowed: a queue at a quota is at rest within 1/(1-share)² periods of 0.1 s: at 0.8 within 2.5 s, the whole window;
+// that of a core within milliseconds.
 func TestFollowed(t *testing.T) {
 	half := place{Cores: 0.5}
 	for _, tt := range []struct {
@@ -72,12 +74,14 @@ func TestFollowed(t *testing.T) {
 		o    outcome
 		want bool
 	}{
-		{"at rest", outcome{place: half, P99: 0.1, Used: 0.4}, true},
-		{"at its limit", outcome{place: half, P99: 0.1, Used: 0.48}, false},
-		{"the same of a whole core", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.48}, true},
-		{"a growing queue", outcome{place: half, P99: 1.1, Used: 0.4}, false},
-		{"refusals", outcome{place: half, P99: 0.1, Used: 0.4, Bad: 0.02}, false},
+		{"at rest", outcome{place: half, P99: 0.1, Used: 0.39}, true},
+		{"not within the window", outcome{place: half, P99: 0.1, Used: 0.41}, false},
+		{"a whole core", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.94}, true},
+		{"at its limit", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.96}, false},
+		{"a growing queue", outcome{place: half, P99: 1.1, Used: 0.39}, false},
+		{"refusals", outcome{place: half, P99: 0.1, Used: 0.39, Bad: 0.02}, false},
 	} {
+		tt.o.Window = 2500 * time.Millisecond
 		if got := tt.o.followed(); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}

@@ -24,13 +24,13 @@ func madeUp(s scenario) []outcome {
 }
 
 func TestCheapest(t *testing.T) {
-	s := scenario{SLO: 10 * time.Millisecond}
+	s := scenario{SLO: 10 * time.Millisecond, Window: 2500 * time.Millisecond}
 	points := madeUp(s)
 	best := cheapest(points, s)
 	if got := points[best].place; got != (place{64, time.Millisecond, 0.5}) {
 		t.Errorf("%v, want batches of 64 on half a core, and the first of equals", got)
 	}
-	if cheapest(points, scenario{SLO: time.Millisecond}) != -1 {
+	if cheapest(points, scenario{SLO: time.Millisecond, Window: s.Window}) != -1 {
 		t.Error("something keeps 1 ms")
 	}
 	free := searched{scenario: s, points: points, best: found{at: best}}
@@ -46,15 +46,15 @@ func TestCheapest(t *testing.T) {
 }
 
 func TestClimb(t *testing.T) {
-	s := scenario{SLO: 10 * time.Millisecond}
+	s := scenario{SLO: 10 * time.Millisecond, Window: 2500 * time.Millisecond}
 	points := madeUp(s)
 	asked := map[int]bool{}
 	f := climb(grid(), func(i int) (float64, bool) { asked[i] = true; return points[i].rank(s) })
 	if got := points[f.at].place; got != (place{64, time.Millisecond, 0.5}) {
 		t.Errorf("it ends at %v", got)
 	}
-	// From batch 1: a whole core, and batch 8 (3 points). From batch 8, 1 ms: a whole core, 4 ms, batch 64 (6). From batch
-	// 64, 1 ms: a whole core, 4 ms (8 points).
+	// From batch 1: three quarters of a core, and batch 8 (3 points). From batch 8, 1 ms: three quarters, 4 ms, batch 64 (6). From batch
+	// 64, 1 ms: three quarters, 4 ms (8 points).
 	if f.measured != 8 || len(asked) != 8 {
 		t.Errorf("%d measured, %d asked for, want 8", f.measured, len(asked))
 	}
