@@ -144,13 +144,14 @@ func later(a, b time.Time) time.Time {
 // the peak takes were asked for when it came. How soon pods are ready then is the machine's affair.
 func (r *rig) watched(rise time.Time) {
 	r.t.Helper()
-	fewest, atRise, up := atPeak, -1, time.Time{}
+	fewest, atRise, down, up := atPeak, -1, false, time.Time{}
 	for now := time.Now(); now.Before(rise.Add(calendarHour)); now = time.Now() {
 		spec, ready := r.replicas("follows")
 		if spec < inValley {
 			r.t.Fatalf("%d replicas: a budget and a loss ask for %d", spec, inValley)
 		}
-		if fewest = min(fewest, spec); fewest < atPeak && ready >= atPeak && up.IsZero() {
+		fewest, down = min(fewest, spec), down || ready <= inValley
+		if down && ready >= atPeak && up.IsZero() {
 			up = now
 		}
 		if now.Before(rise) {
