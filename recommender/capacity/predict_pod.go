@@ -178,7 +178,7 @@ func (p pod) trial() batch.Trial {
 		Limits: batch.Limits{
 			MaxBatchSize: p.batch, MaxQueueDelay: p.delay, MaxQueueRows: max(queueRows, 4*p.batch, int(math.Ceil(p.stream.rows))), Alone: s.MaxBatch == 1,
 		},
-		Instances: p.instances, Curve: s.Curve, Overhead: p.overhead, Grain: timerGrain,
+		Instances: p.instances, Curve: s.Curve, Believed: s.Published, Overhead: p.overhead, Grain: timerGrain,
 		Path:  [2]float64{beforePart * s.Path, (1 - beforePart) * s.Path},
 		Reach: time.Duration((p.beside() - s.Path) * 1e9), Cores: p.cores, Processors: int(p.threads),
 	}

@@ -139,6 +139,19 @@ func TestPredictPerBatch(t *testing.T) {
 	}
 }
 
+// TestPredictPublished: a server decides by what it publishes. Where that says that batches save much, it waits for
+// them, though they save nothing.
+func TestPredictPublished(t *testing.T) {
+	plain := Service{Curve: curve.Curve{Wall: curve.Line{PerRow: 1e-3}, CPU: curve.Line{PerRow: 1e-3}, Samples: 1}}
+	misled := plain
+	misled.Published = curve.Curve{Wall: curve.Line{Fixed: 1e-3, PerRow: 1e-4}, CPU: curve.Line{Fixed: 1e-3, PerRow: 1e-4}, Samples: 1}
+	l, at := Load{Rate: 400, Burst: 1}, Setting{Batch: 16, Delay: 10 * time.Millisecond}
+	knows, waits := Predict(plain, l, at, fleet.SLO{}), Predict(misled, l, at, fleet.SLO{})
+	if knows.MeanBatch > 1.01 || waits.MeanBatch < 2 || waits.P99.Value < knows.P99.Value {
+		t.Errorf("batches of %.2f and p99 %s; misled %.2f and %s", knows.MeanBatch, knows.P99.Value, waits.MeanBatch, waits.P99.Value)
+	}
+}
+
 // TestPredictFixedBatchAxis: such a model never computes two rows at once, and waits for none.
 func TestPredictFixedBatchAxis(t *testing.T) {
 	s := exactly(0.7e-3, 0.085e-3)

@@ -10,6 +10,7 @@ import (
 // is known from the self-profile before the first request, and better after traffic.
 type Service struct {
 	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as the server published it
+	Published  curve.Curve `json:"published,omitzero"`   // by which the server itself decides, where Curve is another one
 	Path       float64     `json:"path"`                 // CPU seconds of one request beside the model: reading, writing, scheduling
 	PerBatch   float64     `json:"perBatch,omitempty"`   // CPU seconds of one batch beside the model and Path; 0: not known, as PerBatch says
 	Reach      float64     `json:"reach"`                // wall seconds of one request beside waiting and model where nothing else runs; Path is a part of it

@@ -18,7 +18,8 @@ type Trial struct {
 	Limits    Limits
 	Instances int
 	Curve     curve.Curve    // what batches take; the batcher knows it too
-	Blind     bool           // the batcher does not know it
+	Believed  curve.Curve    // what the batcher goes by instead, where it knows another one
+	Blind     bool           // the batcher knows none
 	Jitter    func() float64 // what a batch takes of what the curve says; nil: as it says
 
 	Path       [2]float64    // CPU seconds of a request before the queue, and after its last batch

@@ -5,6 +5,8 @@ import (
 	"container/heap"
 	"slices"
 	"time"
+
+	"trimtab.dev/trimtab/serving/curve"
 )
 
 // simulation is a trial under way.
@@ -58,13 +60,21 @@ func newSimulation(t Trial) *simulation {
 	t.Instances = max(1, t.Instances)
 	s := &simulation{Trial: t, machine: newMachine(t), queue: New[int](t.Limits, t.Instances), start: time.Unix(0, 0), due: never, wake: never}
 	if !t.Blind {
-		s.queue.SetCurve(t.Curve)
+		s.queue.SetCurve(t.believed())
 	}
 	for range min(t.Clients, t.Requests) {
 		s.call(0)
 	}
 	s.draw()
 	return s
+}
+
+// believed is the curve that the batcher goes by.
+func (t Trial) believed() curve.Curve {
+	if t.Believed.Known() {
+		return t.Believed
+	}
+	return t.Curve
 }
 
 // draw takes the next request of the open loop.

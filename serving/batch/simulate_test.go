@@ -291,6 +291,25 @@ func TestNoGainNoWait(t *testing.T) {
 	}
 }
 
+// TestBelieved: the batcher goes by what it takes batches for, and they take what they take. One that takes a model of
+// which batches save nothing for one of which they do waits; one that takes it the other way does not.
+func TestBelieved(t *testing.T) {
+	plain, dense := linear(1e-6, 1e-3), largeMLP()
+	sizes := func(takes, believed curve.Curve) float64 {
+		r := Simulate(Trial{Limits: slo(50 * time.Millisecond), Curve: takes, Believed: believed, Next: poisson(random(17), 400, 2000)})
+		if want := takes.Wall.Fixed*float64(r.Batches) + takes.Wall.PerRow*float64(r.Rows); math.Abs(r.Busy.Seconds()-want) > 1e-5 {
+			t.Errorf("busy for %s, want %g s", r.Busy, want)
+		}
+		return r.MeanBatch()
+	}
+	if got := sizes(plain, dense); got < 2 {
+		t.Errorf("mean batch %.2f where batches seem to save something", got)
+	}
+	if got := sizes(dense, plain); got != sizes(plain, curve.Curve{}) {
+		t.Errorf("mean batch %.2f where batches seem to save nothing, want %.2f", got, sizes(plain, curve.Curve{}))
+	}
+}
+
 // TestWithoutSLO: only MaxQueueDelay bounds the wait; without a curve the wait is a part of the SLO.
 func TestWithoutSLO(t *testing.T) {
 	l := slo(0)
