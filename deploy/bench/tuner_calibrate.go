@@ -152,9 +152,10 @@ func (t *tuner) learn(looks []lesson) {
 		t.lessons[i] = append(t.lessons[i], known)
 		t.even[i] = append(t.even[i], slowed(known, looks[i].pace().inverse()))
 		for k, p := range lessonPlaces() {
-			said := capacity.Predict(onCore(known), s.load(), p.setting(), s.promise())
+			of := p.of(s)
+			said := capacity.Predict(onCore(known), of.load(), p.setting(), s.promise())
 			realised := time.Duration(1e9 * looks[i].Windows[k].P99)
-			t.records[i] = t.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: s.Rate, Predicted: said.P99.Value, Realised: realised})
+			t.records[i] = t.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: of.Rate, Predicted: said.P99.Value, Realised: realised})
 		}
 	}
 }
@@ -171,6 +172,7 @@ func learnt(all []capacity.Service) capacity.Service {
 		m, _ := summary(x)
 		return m
 	}
+	s.Published = all[len(all)-1].Published // by the server that runs now
 	s.Path = median(func(s capacity.Service) float64 { return s.Path })
 	s.PerBatch = median(func(s capacity.Service) float64 { return s.PerBatch })
 	s.Reach = median(func(s capacity.Service) float64 { return s.Reach })
@@ -199,30 +201,44 @@ func middleCurve(all []capacity.Service) int {
 	return best
 }
 
-// lessonPlaces are the settings under which a scenario is looked at: such as make small batches, and such as make
-// large ones. None is on the grid.
-func lessonPlaces() [2]place {
-	return [2]place{{2, time.Millisecond, 1}, {32, 10 * time.Millisecond, 1}}
+// lessonPlace is how a scenario is looked at: under a setting, at a part of its rate.
+type lessonPlace struct {
+	place
+	part float64
+}
+
+// of is a scenario at that part of its rate.
+func (p lessonPlace) of(s scenario) scenario {
+	s.Rate *= p.part
+	return s
+}
+
+// lessonPlaces make no batches, small ones and large ones. None is a combination of the sweep: no batches are on its grid,
+// but at the whole rate.
+func lessonPlaces() []lessonPlace {
+	return []lessonPlace{{place{1, time.Millisecond, 1}, 0.8}, {place{2, time.Millisecond, 1}, 1}, {place{32, 10 * time.Millisecond, 1}, 1}}
 }
 
 // lesson is what a look at a scenario shows.
 type lesson struct {
-	Windows [2]seen     `json:"windows"` // under each of the settings
+	Windows []seen      `json:"windows"` // at each of lessonPlaces
 	Curve   curve.Curve `json:"curve"`   // that the server publishes then
 	Memory  float64     `json:"memory"`  // bytes that it holds
 }
 
-// calibrate looks at a scenario under two settings, and takes the curve that the server publishes then.
+// calibrate looks at a scenario, and takes the curve that the server publishes then.
 func (t *tuner) calibrate(s scenario, repeat int) (one lesson, err error) {
 	server := t.servers[s.Model]
-	for i, p := range lessonPlaces() {
-		if err := t.change(server, p); err != nil {
+	for _, p := range lessonPlaces() {
+		if err := t.change(server, p.place); err != nil {
 			return one, err
 		}
-		o := order{JSON: s.JSON, Rate: s.Rate, Burst: s.Burst, SLO: s.SLO, Seed: uint64(98 + repeat), Window: calibrationWindow}
-		if one.Windows[i], err = t.observe(server, o, s.String()+", calibration", true); err != nil {
+		o := order{JSON: s.JSON, Rate: p.of(s).Rate, Burst: s.Burst, SLO: s.SLO, Seed: uint64(98 + repeat), Window: calibrationWindow}
+		w, err := t.observe(server, o, s.String()+", calibration", true)
+		if err != nil {
 			return one, err
 		}
+		one.Windows = append(one.Windows, w)
 	}
 	k, err := about(server)
 	if err != nil {
@@ -241,13 +257,17 @@ func (s survey) service(of scenario, one lesson) capacity.Service {
 	for _, w := range one.Windows {
 		batches = append(batches, capacity.Batches{Count: w.Batches, Rows: w.Rows, CPU: w.Compute})
 	}
-	known.Curve, known.Memory = capacity.Under(one.Curve, batches), int64(one.Memory)
+	known.Curve, known.Published, known.Memory = capacity.Under(one.Curve, batches), one.Curve, int64(one.Memory)
 	return calibrated(known, s.Rest, c.Light, one.Windows)
 }
 
 // pace is that of the core in the windows of a look.
 func (l lesson) pace() pace {
-	return meanPace([]pace{l.Windows[0].Air.During, l.Windows[1].Air.During})
+	var all []pace
+	for _, w := range l.Windows {
+		all = append(all, w.Air.During)
+	}
+	return meanPace(all)
 }
 
 // aboutService is what is known of a service, for people.
@@ -257,11 +277,10 @@ func aboutService(s capacity.Service) string {
 		lineText(c.Wall), lineText(c.CPU), 100*c.Error, c.Spread.P10, c.Spread.P99, 1e6*s.Path, 1e6*s.PerBatch, 1e6*s.Reach, s.Idle)
 }
 
-// calibrated is the service as four windows tell it: without load, of light load, and two of the load itself, with
-// small and with large batches. The last two say what a request and a batch cost beside the model there: under
-// light load it is more, for threads have to be woken. The light one says how much longer an answer takes than what
-// is computed for it.
-func calibrated(s capacity.Service, rest, light seen, load [2]seen) capacity.Service {
+// calibrated is the service as windows tell it: without load, of light load, and of the load itself with batches of
+// several sizes. These say what a request and a batch cost beside the model there: under light load it is more, for
+// threads have to be woken. The light one says how much longer an answer takes than what is computed for it.
+func calibrated(s capacity.Service, rest, light seen, load []seen) capacity.Service {
 	s.Idle = rest.CPU / rest.Seconds
 	s.Path, s.PerBatch = besideOf(load, s.Idle)
 	waits := light.P50 - light.Compute/max(1, light.Batches) - light.beside(s.Idle)
@@ -274,16 +293,22 @@ func (w seen) beside(idle float64) float64 {
 	return max(0, w.CPU-w.Compute-idle*w.Seconds) / max(1, w.Rows)
 }
 
-// besideOf parts the CPU beside the model into that of a request and that of a batch, by two windows with batches of
-// different sizes. Where they hardly differ it is the usual that a batch takes.
-func besideOf(load [2]seen, idle float64) (path, batch float64) {
+// besideOf parts the CPU beside the model into that of a request and that of a batch, by the line through windows with
+// batches of different sizes. Where they hardly differ it is the usual that a batch takes.
+func besideOf(load []seen, idle float64) (path, batch float64) {
 	const apart = 0.1 // batches a request
-	small, large := load[0].Batches/max(1, load[0].Rows), load[1].Batches/max(1, load[1].Rows)
-	batch = capacity.PerBatch
-	if small-large > apart {
-		batch = max(0, load[0].beside(idle)-load[1].beside(idle)) / (small - large)
+	var x, y, xx, xy float64
+	least, most, n := math.Inf(1), 0.0, float64(len(load))
+	for _, w := range load {
+		batches, beside := w.Batches/max(1, w.Rows), w.beside(idle)
+		least, most = min(least, batches), max(most, batches)
+		x, y, xx, xy = x+batches/n, y+beside/n, xx+batches*batches/n, xy+batches*beside/n
 	}
-	return max(0, load[1].beside(idle)-batch*large), batch
+	batch = capacity.PerBatch
+	if most-least > apart {
+		batch = max(0, (xy-x*y)/(xx-x*x))
+	}
+	return max(0, y-batch*x), batch
 }
 
 func lineText(l curve.Line) string {

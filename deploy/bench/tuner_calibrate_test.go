@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,13 +19,21 @@ func TestCalibrated(t *testing.T) {
 	// Under load: 1.14 s, 0.5 in the model, 0.04 idle: 0.6 s for 2000 requests in 2000 batches, 0.3 ms; and 1.04 s, 0.6 in
 	// the model: 0.4 s for 2000 requests in 500 batches, 0.2 ms. So a batch takes 0.1/0.75 = 0.1333 ms, a request the rest
 	// of 0.2 ms, less a quarter of that: 0.1667 ms.
-	load := [2]seen{
+	load := []seen{
 		{CPU: 1.14, Compute: 0.5, Seconds: 4, Rows: 2000, Batches: 2000},
 		{CPU: 1.04, Compute: 0.6, Seconds: 4, Rows: 2000, Batches: 500},
 	}
 	got := calibrated(s, rest, light, load)
 	if math.Abs(got.Idle-0.01) > 1e-12 || math.Abs(got.Path-0.5e-3/3) > 1e-9 || math.Abs(got.PerBatch-0.4e-3/3) > 1e-9 || math.Abs(got.Reach-1e-3-0.5e-3/3) > 1e-9 {
 		t.Errorf("%+v, want 0.01 cores idle, a path of 0.167 ms, 0.133 ms a batch and a reach of 1.167 ms", got)
+	}
+	// A third one between them, 1.04 s, 0.5 in the model, for 2000 requests in 1250 batches: on the line, 0.25 ms, and 0.01 ms above it. The
+	// line through all three is as steep, for 1250 is their mean, and higher by a third of 0.01 ms.
+	for _, above := range []float64{0, 0.01e-3} {
+		three := append(slices.Clone(load), seen{CPU: 1.04 + 2000*above, Compute: 0.5, Seconds: 4, Rows: 2000, Batches: 1250})
+		if path, batch := besideOf(three, 0.01); math.Abs(path-0.5e-3/3-above/3) > 1e-9 || math.Abs(batch-0.4e-3/3) > 1e-9 {
+			t.Errorf("%g s a request and %g s a batch where one is %g s above the line", path, batch, above)
+		}
 	}
 	load[1] = load[0] // batches of one size tell nothing of a batch: 0.3 ms less the usual
 	if path, batch := besideOf(load, 0.01); batch != capacity.PerBatch || math.Abs(path-0.3e-3+capacity.PerBatch) > 1e-9 {

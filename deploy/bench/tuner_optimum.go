@@ -298,7 +298,7 @@ func (t *tuner) optimumFigures(all []searched) error {
 	median, worst := summary(finites(ours))
 	hillMedian, hillWorst := summary(finites(hill))
 	hillShare, _ := summary(climbed)
-	windows := 1 + len(t.survey.Classes) + 2*len(t.sweep) // without load; of light load; of each scenario's, twice
+	windows := 1 + len(t.survey.Classes) + len(lessonPlaces())*len(t.sweep) // without load; of light load; of each scenario's
 	share := 100 * float64(windows) / float64(len(t.survey.Rounds)*len(t.outcomes))
 	const rival = "hill climbing as in Model Analyzer"
 	return errors.Join(

@@ -76,7 +76,8 @@ func (s survey) whole(name string) error {
 		return fmt.Errorf("%s: no repeat, or of other settings than this program judges", name)
 	}
 	for i, r := range s.Rounds {
-		if len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
+		short := func(l lesson) bool { return len(l.Windows) != len(lessonPlaces()) }
+		if slices.ContainsFunc(r.Looks, short) || len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
 			return fmt.Errorf("%s: repeat %d has %d looks and %d windows of %d loads and %d settings", name, i+1, len(r.Looks), len(r.Windows), len(s.Sweep), len(s.Grid))
 		}
 	}

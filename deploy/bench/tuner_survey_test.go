@@ -27,7 +27,7 @@ func madeSurvey(slow ...float64) survey {
 	for _, by := range slow {
 		w := seen{Requests: 50, Seconds: 1, P50: 2e-3, P99: 9e-3 * by, CPU: 0.1 * by, Compute: 0.055 * by, Rows: 50, Batches: 50}
 		w.Air.During = pace{by, by}
-		r := round{Looks: []lesson{{Windows: [2]seen{w, w}, Curve: line(by), Memory: 1e6}}}
+		r := round{Looks: []lesson{{Windows: []seen{w, w, w}, Curve: line(by), Memory: 1e6}}}
 		for range grid() {
 			r.Windows = append(r.Windows, w)
 		}
