@@ -225,33 +225,6 @@ func (s searched) over(f found) float64 {
 	return s.points[f.at].month()/s.points[s.best.at].month() - 1
 }
 
-// apart is the interval, of 90 %, in which a choice's cost over the best is by the repeats, each of which ran both:
-// the mean of their ratios, as far as Student's t lets it be off. Where it reaches down to 0 the repeats cannot tell
-// the two apart, though the best was chosen by these very repeats.
-func (s searched) apart(f found) (low, high float64) {
-	if f.at < 0 || s.best.at < 0 || f.at == s.best.at {
-		return 0, 0
-	}
-	choice, best := s.points[f.at], s.points[s.best.at]
-	n, sum, squares := float64(len(choice.Uses)), 0.0, 0.0
-	for k, used := range choice.Uses {
-		over := choice.costing(used)/best.costing(best.Uses[k]) - 1
-		sum, squares = sum+over, squares+over*over
-	}
-	if n < 2 {
-		return math.Inf(-1), math.Inf(1)
-	}
-	mean := sum / n
-	off := student(int(n)-1) * math.Sqrt(max(0, squares/n-mean*mean)/(n-1))
-	return mean - off, mean + off
-}
-
-// student is Student's t for 90 % on both sides.
-func student(freedom int) float64 {
-	few := []float64{6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833}
-	return few[min(freedom, len(few))-1]
-}
-
 func printSearched(all []searched) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "scenario\tSLO\tsearch\tchoice\tp99 ms\tcores\t$ a month\tover the best\tby repeats\t\n")
@@ -277,7 +250,7 @@ func printSearched(all []searched) {
 
 // optimumFigures records cost over the optimum and the share of the measurements, ours beside hill climbing.
 func (t *tuner) optimumFigures(all []searched) error {
-	var ours, hill, climbed []float64
+	var ours, hill, climbed, anew []float64
 	broken, told := 0, 0.0
 	for _, s := range all {
 		if s.best.at < 0 {
@@ -290,6 +263,7 @@ func (t *tuner) optimumFigures(all []searched) error {
 			told = max(told, 100*s.over(s.plan))
 		}
 		ours, hill = append(ours, 100*s.over(s.plan)), append(hill, 100*s.over(s.hill))
+		anew = append(anew, 100*s.anew(s.plan))
 		climbed = append(climbed, 100*float64(s.hill.measured)/float64(len(s.points)))
 	}
 	if len(ours) == 0 {
@@ -298,6 +272,7 @@ func (t *tuner) optimumFigures(all []searched) error {
 	median, worst := summary(finites(ours))
 	hillMedian, hillWorst := summary(finites(hill))
 	hillShare, _ := summary(climbed)
+	anewMedian, anewWorst := summary(finites(anew))
 	windows := 1 + len(t.survey.Classes) + len(lessonPlaces())*len(t.sweep) // without load; of light load; of each scenario's
 	share := 100 * float64(windows) / float64(len(t.survey.Rounds)*len(t.outcomes))
 	const rival = "hill climbing as in Model Analyzer"
@@ -305,6 +280,8 @@ func (t *tuner) optimumFigures(all []searched) error {
 		t.beside("cost_over_optimum_pct", median, fmt.Sprintf("%% over the sweep's best, median of %d scenarios", len(ours)), rival, hillMedian),
 		t.beside("cost_over_optimum_worst_pct", worst, fmt.Sprintf("%%, worst of %d scenarios", len(ours)), rival, hillWorst),
 		t.tuned("cost_over_optimum_told_pct", min(told, 900), fmt.Sprintf("%%, worst of the scenarios in which the repeats tell the plan's choice from the sweep's best: the 90 %% interval of its cost over that is above 0; of %d scenarios", len(ours))),
+		t.tuned("cost_over_found_pct", anewMedian, fmt.Sprintf("%% over the best of a sweep of all repeats but one, both in that one; median of %d scenarios", len(ours))),
+		t.tuned("cost_over_found_worst_pct", anewWorst, fmt.Sprintf("%%, worst of %d scenarios", len(ours))),
 		t.tuned("plan_broken_slo", float64(broken), fmt.Sprintf("scenarios of %d in which the plan's choice was measured over the SLO though another keeps it", len(ours))),
 		t.beside("measurements_share_pct", share, fmt.Sprintf("%% of the sweep's %d windows", len(t.survey.Rounds)*len(t.outcomes)), rival, hillShare),
 	)

@@ -96,3 +96,28 @@ func TestApart(t *testing.T) {
 		t.Errorf("the best is apart from itself: %g to %g", low, high)
 	}
 }
+
+// TestAnew: the best of each two of three repeats is compared with in the third one.
+func TestAnew(t *testing.T) {
+	one := func(uses ...float64) outcome {
+		return outcome{place: place{Cores: 1}, P99: 1e-3, P99s: []float64{1e-3, 1e-3, 1e-3}, Uses: uses}
+	}
+	steady, choice, lucky := one(0.1, 0.11, 0.1), one(0.09, 0.13, 0.12), one(0.05, 0.14, 0.14)
+	late := one(0.05, 0.05, 0.05)
+	late.P99s = []float64{1, 1, 1}
+	for _, tt := range []struct {
+		points []outcome
+		at     int
+		want   float64
+	}{
+		{[]outcome{steady, choice, late}, 0, 0},
+		{[]outcome{steady, choice, late}, 1, (9./10 + 13./11 + 12./10 - 3) / 3}, // steady is the best of every two
+		// The last two of lucky are the dearest; with its first it is the best of two, which it is not in the third.
+		{[]outcome{steady, choice, lucky, late}, 1, (9./10 + 13./14 + 12./14 - 3) / 3},
+	} {
+		s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, points: tt.points}
+		if got := s.anew(found{at: tt.at}); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%d of %d: %g, want %g", tt.at, len(tt.points), got, tt.want)
+		}
+	}
+}
