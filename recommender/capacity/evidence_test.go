@@ -89,13 +89,13 @@ func TestLies(t *testing.T) {
 }
 
 // TestEvidence by hand: 2 - 0.75 CPU seconds of 1,000 requests and 250 batches are beside the model, of a minute; 1,000 in a
-// minute are 16.67 a second, of which the busiest second would have 35 x 16.67 / 20 = 29.17.
+// minute are 16.67 a second, in 4.17 batches, of which the busiest second would have 35 x 16.67 / 20 = 29.17.
 func TestEvidence(t *testing.T) {
 	e := honest()
-	if b, ok := e.beside(); !ok || math.Abs(b.Cores-(1.25-250*PerBatch)/60) > 1e-12 || math.Abs(b.Rate-16.667) > 0.001 {
+	if b, ok := e.beside(); !ok || math.Abs(b.Cores-1.25/60) > 1e-12 || math.Abs(b.Batches-4.167) > 0.001 || math.Abs(b.Rate-16.667) > 0.001 {
 		t.Errorf("beside the model %+v %v", b, ok)
 	}
-	if s := Begin(goal(), noon).service(e); math.Abs(s.Path-pathUsual)+math.Abs(s.Idle-idleUsual) > 1e-9 || s.Memory != 64<<20 || s.Curve != e.Curve {
+	if s := Begin(goal(), noon).service(e); math.Abs(s.Path-pathUsual)+math.Abs(s.PerBatch-PerBatch)+math.Abs(s.Idle-idleUsual) > 1e-9 || s.Memory != 64<<20 || s.Curve != e.Curve {
 		t.Errorf("service %+v", s)
 	}
 	if l := e.load(); math.Abs(l.Rate-16.667) > 0.001 || math.Abs(l.Peak-29.167) > 0.001 || l.Burst != 1 || l.Rows != 1 {

@@ -35,7 +35,7 @@ func rough(s Service, l Load, at Setting) sketch {
 	if at.Limit > 0 && at.Limit < 1000 {
 		slower = 1000 / float64(at.Limit)
 	}
-	wall := func(batch float64) float64 { return s.Curve.Wall.At(batch) * slower }
+	wall := func(batch float64) float64 { return (s.Curve.Wall.At(batch) + s.perBatch()) * slower }
 	wait := at.Delay.Seconds()
 	if most <= 1 {
 		wait = 0
@@ -50,7 +50,7 @@ func rough(s Service, l Load, at Setting) sketch {
 	large := min(most, mean+2*math.Sqrt(2*bursts*mean))
 	filled := min(wait, (most-1)/rate)
 	return sketch{
-		cores: l.Rate*s.Path + l.Rate*rows/mean*s.Curve.CPU.At(mean) + s.Idle*float64(at.Replicas),
+		cores: l.Rate*s.Path + l.Rate*rows/mean*(s.Curve.CPU.At(mean)+s.perBatch()) + s.Idle*float64(at.Replicas),
 		tail:  s.Reach + filled + wall(large) + queue,
 	}
 }

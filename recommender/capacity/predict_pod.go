@@ -13,6 +13,8 @@ import (
 // handing out. They are not in the curve, and not in Service.Path.
 const PerBatch = 30e-6
 
+func (s Service) perBatch() float64 { return cmp.Or(finite(s.PerBatch), PerBatch) }
+
 const (
 	beforePart    = 0.6 // of Path: reading costs more than writing
 	timerGrain    = time.Millisecond
@@ -43,7 +45,7 @@ func podOf(s Service, l Load, at Setting) pod {
 	p := pod{
 		service: s, batch: max(1, at.Batch), delay: max(0, at.Delay), replicas: max(1, at.Replicas),
 		cores: float64(max(0, at.Limit)) / 1000, threads: float64(max(0, s.Processors)), spread: meanSpread(s.Curve.Spread),
-		overhead: cmp.Or(finite(s.PerBatch), PerBatch),
+		overhead: s.perBatch(),
 	}
 	if s.MaxBatch > 0 {
 		p.batch = min(p.batch, s.MaxBatch)

@@ -89,6 +89,9 @@ func (s Service) beside() string {
 	case s.Path > 0:
 		parts = append(parts, "a request takes "+shortTime(s.Path)+" of CPU")
 	}
+	if s.PerBatch > 0 {
+		parts = append(parts, "a batch "+shortTime(s.PerBatch)+" of CPU")
+	}
 	if s.Idle > 0 {
 		parts = append(parts, "an idle pod uses "+fleet.FormatCPU(int64(math.Round(1000*s.Idle))))
 	}

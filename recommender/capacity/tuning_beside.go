@@ -7,17 +7,20 @@ import (
 
 // Beside is what a pod used beside its model in a window.
 type Beside struct {
-	Rate  float64 `json:"rate"`  // requests a second that came to it
-	Cores float64 `json:"cores"` // used by it, without its batches
+	Rate    float64 `json:"rate"`              // requests a second that came to it
+	Batches float64 `json:"batches,omitempty"` // batches a second that it computed; 0: their usual share is not in Cores
+	Cores   float64 `json:"cores"`             // used by it, without what its batches took in the model
 }
 
-// What is believed of a server before it has shown how its CPU beside the model goes with its rate: the middle
-// and how far off it may be. A window is believed within a tenth.
+// What is believed of a server before it has shown how its CPU beside the model goes with its requests and batches: the
+// middle and how far off it may be. A window is believed within a tenth.
 const (
-	pathUsual, pathOff = 200e-6, 300e-6 // CPU seconds of a request
-	idleUsual, idleOff = 0.005, 0.03    // cores of a pod
-	windowOff          = 0.1            // of what it shows
-	keptBesides        = 16
+	pathUsual, pathOff   = 200e-6, 300e-6  // CPU seconds of a request
+	batchUsual, batchOff = PerBatch, 60e-6 // CPU seconds of a batch
+	idleUsual, idleOff   = 0.005, 0.03     // cores of a pod
+	windowOff            = 0.1             // of what it shows
+	leastPerBatch        = 1e-6
+	keptBesides          = 16
 )
 
 // beside is what a window shows; false: nothing came, or the pods are not known.
@@ -27,8 +30,10 @@ func (e Evidence) beside() (Beside, bool) {
 	if pods < 1 || w.Elapsed <= 0 || w.Requests() == 0 {
 		return Beside{}, false
 	}
-	cpu := max(0, w.CPUSeconds-w.Compute-PerBatch*float64(w.Batches))
-	return Beside{w.Rate() / pods, perSecond(cpu, w.Elapsed) / pods}, true
+	return Beside{
+		Rate: w.Rate() / pods, Batches: perSecond(float64(w.Batches), w.Elapsed) / pods,
+		Cores: perSecond(max(0, w.CPUSeconds-w.Compute), w.Elapsed) / pods,
+	}, true
 }
 
 // noted is a list with one more, the newest last.
@@ -36,40 +41,91 @@ func noted(all []Beside, b Beside) []Beside {
 	return last(append(slices.Clone(all), b), keptBesides)
 }
 
-// split tells what of the CPU beside the model goes with the requests and what a pod uses anyway: probes,
-// scrapes, looking at files. One window cannot tell them apart, so that what is usual decides; windows of other
-// rates do. It is least squares with both beliefs as two more windows, and neither number is below 0.
+// split tells what of the CPU beside the model goes with the requests, what with the batches, and what a pod uses anyway:
+// probes, scrapes, looking at files. One window cannot tell them apart, so that what is usual decides; windows of other
+// rates and sizes of batches do. It is least squares with the beliefs as more windows, and no number is below 0.
 //
-//	windows                                    path     idle
-//	none                                       200 us   5m
-//	25 a second use 37.5m                      263 us   30m: 1.5 ms of each would be unusual
-//	50 a second use 15m, and 200 a second 30m  102 us   9.8m: nearly 100 us of each and 10m
-//	20 a second use 60m, and 40 a second 120m  700 us   54m
-//	and the same again, and 80 a second 240m   1.46 ms  40m: it comes to be believed
-func split(all []Beside) (path, idle float64) {
-	a := [3]float64{1 / (pathOff * pathOff), 0, 1 / (idleOff * idleOff)} // of path², path·idle, idle²
-	b := [2]float64{pathUsual * a[0], idleUsual * a[2]}
+//	windows                                      path     batch   idle
+//	none                                         200 us   30 us   5m
+//	25 a second use 37.5m                        263 us   30 us   30m: 1.5 ms of each would be unusual
+//	50 a second use 15m, and 200 a second 30m    102 us   30 us   9.8m: nearly 100 us of each and 10m
+//	200 a second in 200 batches use 50m, and     142 us   93 us   2.1m: one rate does not tell path from idle
+//	in 20 batches 32m, both four times
+func split(all []Beside) (path, batch, idle float64) {
+	usual, off := [3]float64{pathUsual, batchUsual, idleUsual}, [3]float64{pathOff, batchOff, idleOff}
+	var n normal
+	for k := range usual {
+		var row [3]float64
+		row[k] = 1
+		n.add(row, usual[k], off[k])
+	}
 	for _, w := range all {
-		off := windowOff*w.Cores + 1e-3
-		weight := 1 / (off * off)
-		a[0] += weight * w.Rate * w.Rate
-		a[1] += weight * w.Rate
-		a[2] += weight
-		b[0] += weight * w.Rate * w.Cores
-		b[1] += weight * w.Cores
+		n.add([3]float64{w.Rate, w.Batches, 1}, w.Cores, windowOff*w.Cores+1e-3)
 	}
-	determinant := a[0]*a[2] - a[1]*a[1]
-	path = (b[0]*a[2] - b[1]*a[1]) / determinant
-	idle = (b[1]*a[0] - b[0]*a[1]) / determinant
-	switch {
-	case math.IsNaN(path) || math.IsNaN(idle):
-		return pathUsual, idleUsual
-	case idle < 0:
-		return max(0, b[0]/a[0]), 0
-	case path < 0:
-		return 0, max(0, b[1]/a[2])
+	x := n.atLeastZero()
+	if math.IsNaN(x[0] + x[1] + x[2]) {
+		x = usual
 	}
-	return path, idle
+	return x[0], x[1], x[2]
+}
+
+// normal are the normal equations of least squares with three unknowns.
+type normal struct {
+	a [3][3]float64
+	b [3]float64
+}
+
+// add adds one equation, which is believed within off.
+func (n *normal) add(row [3]float64, sum, off float64) {
+	weight := 1 / (off * off)
+	for i := range row {
+		for j := range row {
+			n.a[i][j] += weight * row[i] * row[j]
+		}
+		n.b[i] += weight * row[i] * sum
+	}
+}
+
+// atLeastZero is the solution; what would be below 0 is 0, the lowest first, and the others are solved anew.
+func (n *normal) atLeastZero() [3]float64 {
+	free := *n
+	for {
+		x := free.solve()
+		k := 0
+		for i := range x {
+			if x[i] < x[k] {
+				k = i
+			}
+		}
+		if !(x[k] < 0) {
+			return x
+		}
+		for i := range x {
+			free.a[i][k], free.a[k][i] = 0, 0
+		}
+		free.a[k][k], free.b[k] = 1, 0
+	}
+}
+
+// solve eliminates without exchanging rows, which a matrix of squares does not need.
+func (n normal) solve() (x [3]float64) {
+	for i := range x {
+		for j := i + 1; j < len(x); j++ {
+			by := n.a[j][i] / n.a[i][i]
+			for k := i; k < len(x); k++ {
+				n.a[j][k] -= by * n.a[i][k]
+			}
+			n.b[j] -= by * n.b[i]
+		}
+	}
+	for i := len(x) - 1; i >= 0; i-- {
+		x[i] = n.b[i]
+		for k := i + 1; k < len(x); k++ {
+			x[i] -= n.a[i][k] * x[k]
+		}
+		x[i] /= n.a[i][i]
+	}
+	return x
 }
 
 // service is what answering costs, by the curve as it is now and what windows have shown.
@@ -78,6 +134,7 @@ func (s State) service(e Evidence) Service {
 	if e.Window.Replicas > 0 {
 		out.Memory = e.Window.Memory / int64(e.Window.Replicas)
 	}
-	out.Path, out.Idle = split(s.Beside)
+	out.Path, out.PerBatch, out.Idle = split(s.Beside)
+	out.PerBatch = max(out.PerBatch, leastPerBatch) // 0 says that it is not known
 	return out
 }

@@ -2,40 +2,53 @@ package capacity
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
-// TestSplit: the numbers are those of the normal equations of the two beliefs and the windows, solved apart.
+// TestSplit: the numbers are those of the normal equations of the beliefs and the windows, solved apart in fractions.
 func TestSplit(t *testing.T) {
-	twice := []Beside{{20, 0.06}, {40, 0.12}}
+	besides := func(all ...float64) (out []Beside) {
+		for x := range slices.Chunk(all, 3) {
+			out = append(out, Beside{x[0], x[1], x[2]})
+		}
+		return out
+	}
+	sizes := besides(200, 200, 0.05, 200, 20, 0.032)
+	cheaper := besides(200, 200, 0.02, 200, 20, 0.032)
 	for _, tt := range []struct {
-		windows    []Beside
-		path, idle float64 // microseconds, thousandths of a core
+		windows           []Beside
+		path, batch, idle float64 // microseconds, microseconds, thousandths of a core
 	}{
-		{nil, 200, 5},
-		{[]Beside{{25, 0.0375}}, 263.2, 30.29},
-		{[]Beside{{50, 0.015}, {200, 0.03}}, 101.6, 9.83},
-		{twice, 700.4, 54.25},
-		{[]Beside{{20, 0.06}, {20, 0.06}, {40, 0.12}, {40, 0.12}, {80, 0.24}}, 1461, 39.51},
-		{[]Beside{{10, 0.2}, {1000, 0.01}}, 0, 11.68}, // more requests, less CPU: none of it is theirs
+		{nil, 200, 30, 5},
+		{besides(25, 0, 0.0375), 263.2, 30, 30.29},
+		{besides(50, 0, 0.015, 200, 0, 0.03), 101.6, 30, 9.83},
+		{besides(20, 0, 0.06, 40, 0, 0.12), 700.4, 30, 54.25},
+		{besides(20, 0, 0.06, 20, 0, 0.06, 40, 0, 0.12, 40, 0, 0.12, 80, 0, 0.24), 1461, 30, 39.51},
+		{besides(10, 0, 0.2, 1000, 0, 0.01), 0, 30, 11.68}, // more requests, less CPU: none of it is theirs
+		{besides(100, 100, 0.033), 224.3, 31.0, 7.43},
+		{slices.Repeat(sizes, 4), 142.4, 92.7, 2.12},
+		{slices.Repeat(cheaper, 4), 116.2, 0, 0.81},            // more batches, less CPU: none of it is theirs
+		{besides(10, 10, 0.2, 1000, 1000, 0.01), 0, 0, 11.678}, // nor the requests'
 	} {
-		path, idle := split(tt.windows)
-		if math.Abs(1e6*path-tt.path) > 0.1 || math.Abs(1e3*idle-tt.idle) > 0.1 {
-			t.Errorf("%v: %.1f us and %.2fm, want %.1f us and %.2fm", tt.windows, 1e6*path, 1e3*idle, tt.path, tt.idle)
+		path, batch, idle := split(tt.windows)
+		if math.Abs(1e6*path-tt.path) > 0.1 || math.Abs(1e6*batch-tt.batch) > 0.1 || math.Abs(1e3*idle-tt.idle) > 0.01 {
+			t.Errorf("%v: %.1f us, %.1f us a batch and %.2fm, want %.1f us, %.1f us and %.2fm", tt.windows, 1e6*path, 1e6*batch, 1e3*idle, tt.path, tt.batch, tt.idle)
 		}
 	}
 }
 
-// TestSplitIsNeverNegative: whatever was seen, both are numbers of 0 or more.
+// TestSplitIsNeverNegative: whatever was seen, all are numbers of 0 or more.
 func TestSplitIsNeverNegative(t *testing.T) {
 	r := &random{state: 5}
 	for range 2000 {
 		var all []Beside
 		for range 1 + int(8*r.uniform()) {
-			all = append(all, Beside{1000 * r.uniform(), 2 * r.uniform() * r.uniform()})
+			rate := 1000 * r.uniform()
+			all = append(all, Beside{rate, rate * r.uniform(), 2 * r.uniform() * r.uniform()})
 		}
-		if path, idle := split(all); !(path >= 0 && path < 1 && idle >= 0 && idle < 10) {
-			t.Fatalf("%v: %v %v", all, path, idle)
+		if path, batch, idle := split(all); !(path >= 0 && path < 1 && batch >= 0 && batch < 1 && idle >= 0 && idle < 10) {
+			t.Fatalf("%v: %v %v %v", all, path, batch, idle)
 		}
 	}
 }
