@@ -188,10 +188,23 @@ func (t *Track) advised(o *outlook) int {
 	return max(o.cheapest(t.capacity(), t.risk(), 1), t.floor())
 }
 
-// floor is what needs no forecast: the newest window at the target share, and the highest of the last
-// eight at full capacity, so that a dip is not taken for the end of a day.
+// floor is what needs no forecast: the newest window at the target share, and what lasted at full
+// capacity, so that a dip is not taken for the end of a day.
 func (t *Track) floor() int {
-	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(t.High(), t.capacity()))
+	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(t.lasting(), t.capacity()))
+}
+
+// lasting is the rate that two of the last eight windows reached. One alone is no evidence: where rates
+// are nearly noise, to hold what each spike needed costs more replicas than it saves windows.
+//
+//	newest first   60 60 60: 60   60 90 60: 60   60 90 80: 80   60: 0
+func (t *Track) lasting() float64 {
+	highest, second := float32(0), float32(0)
+	for _, r := range t.s.Recent {
+		second = max(second, min(highest, r))
+		highest = max(highest, r)
+	}
+	return float64(second)
 }
 
 // Windows is how many windows were added.

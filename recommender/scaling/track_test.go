@@ -161,10 +161,36 @@ func TestADipIsNotBelieved(t *testing.T) {
 	for i := range 500 {
 		tr.Add(int64(i)*window, 60)
 	}
-	for i := 500; i < 507; i++ {
+	for i := 500; i < 506; i++ {
 		tr.Add(int64(i)*window, 0)
 		if a := tr.Replicas(tr.Next().Unix()); a.Replicas < 6 {
 			t.Errorf("%d windows into a dip %d replicas are left; 6 served what came before it", i-499, a.Replicas)
+		}
+	}
+}
+
+// The newest of 18 requests/s asks for 3 replicas at 2/3 of 10 each; the rest is what two windows reached.
+func TestFloorByHand(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		rates []float64 // oldest first
+		want  int
+	}{
+		{"the newest rules", []float64{18, 18, 60}, 9},
+		{"one spike is no evidence", []float64{18, 90, 18}, 3},
+		{"two are", []float64{90, 18, 85, 18}, 9},
+		{"the lower of the two counts", []float64{90, 61, 18}, 7},
+		{"two of eight windows", []float64{60, 60, 18, 18, 18, 18, 18, 18}, 6},
+		{"one of the two is too old", []float64{60, 60, 18, 18, 18, 18, 18, 18, 18}, 3},
+		{"a first window", []float64{18}, 3},
+		{"none came", []float64{0, 0, 0}, 1},
+	} {
+		tr := New(Options{Capacity: 10})
+		for i, r := range c.rates {
+			tr.Add(int64(i)*window, r)
+		}
+		if got := tr.floor(); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
 }
