@@ -25,7 +25,7 @@ type Options struct {
 	// Lead is the time from a decision until a new replica answers requests. It is planned for in
 	// whole windows, 3 at most: with a longer lead use longer windows.
 	Lead time.Duration
-	// Risk is what a window over full capacity costs, in replicas running for a window; 0 means 30.
+	// Risk is what a window over full capacity costs, in replicas running for a window; 0 means 40.
 	// It is for a server of up to 8 replicas and grows with the server above that, so that the
 	// share of windows over capacity does not depend on the size of the server.
 	Risk float64
@@ -34,7 +34,7 @@ type Options struct {
 const (
 	defaultTarget = 2. / 3
 	defaultWindow = 5 * time.Minute
-	defaultRisk   = 30
+	defaultRisk   = 40
 	longestWindow = 24 * time.Hour
 	mostReplicas  = math.MaxUint16 // of any advice
 )
