@@ -77,6 +77,23 @@ func ourReplicas(at []int64, rates []float64, capacity float64, step, lead time.
 	return out
 }
 
+// constantReplicas is the number that, never changed, falls short no oftener than over windows, chosen by all of them.
+//
+//	of needs 1 1 2 5:  over 0 -> 5   1 -> 2   2 -> 1
+func constantReplicas(needs []int, over int) []int {
+	least := slices.Sorted(slices.Values(needs))[max(len(needs)-1-over, 0)]
+	return slices.Repeat([]int{least}, len(needs))
+}
+
+// neededReplicas is what each window needs, known before it comes.
+func neededReplicas(rates []float64, capacity float64) []int {
+	out := make([]int, len(rates))
+	for i, rate := range rates {
+		out[i] = max(1, int(math.Ceil(rate/capacity)))
+	}
+	return out
+}
+
 // late is the replicas that are ready when each number is followed so many windows later.
 func late(replicas []int, windows int) []int {
 	out := slices.Clone(replicas)
@@ -90,9 +107,9 @@ var oneOfPool = regexp.MustCompile(`-d\d+$`)
 // replicas compares our rule for replicas with a reactive one.
 func (a *advised) replicas() error {
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "requests\twindows\ttrimtab replica-windows\tover %\treactive\tover %\tone window late: trimtab\tover %\treactive\tover %\t")
+	fmt.Fprintln(t, "requests\twindows\ttrimtab replica-windows\tover %\treactive\tover %\tone window late: trimtab\tover %\treactive\tover %\tknown afterwards: a constant\tover %\teach need\tover %\t")
 	var faults []error
-	var parts [4]ratesScore
+	var parts ratesScores
 	idle := 0
 	for _, e := range a.of("requests") {
 		if !strings.HasSuffix(strings.TrimSuffix(e.Path, ".gz"), ".csv") {
@@ -118,9 +135,12 @@ func (a *advised) replicas() error {
 	return errors.Join(faults...)
 }
 
-// ratesOf is the scores of ours and of the reactive rule, then of both with replicas that are ready a window late;
-// false where the 99th percentile of the rates is 0, so that no capacity can be made up, or there is one rate only.
-func (a *advised) ratesOf(e replay.Entry) (out [4]ratesScore, some bool, err error) {
+// ratesScores are of ours and of the reactive rule, of both with replicas that are ready a window late, and of what could
+// only be chosen afterwards: a constant that is over no oftener than ours, and what each window needs.
+type ratesScores [6]ratesScore
+
+// ratesOf is the scores of one series; false where the 99th percentile of the rates is 0, so that no capacity can be made up, or there is one rate only.
+func (a *advised) ratesOf(e replay.Entry) (out ratesScores, some bool, err error) {
 	var at []int64
 	var values [][]float64
 	err = a.folder.Open(e.Path, func(r io.Reader) (err error) {
@@ -136,17 +156,18 @@ func (a *advised) ratesOf(e replay.Entry) (out [4]ratesScore, some bool, err err
 	if !(capacity > 0) || step <= 0 {
 		return out, false, nil
 	}
-	reactive := reactiveReplicas(rates, capacity)
+	ours, reactive := ourReplicas(at, rates, capacity, step, 0), reactiveReplicas(rates, capacity)
+	needs := neededReplicas(rates, capacity)
 	for k, replicas := range [][]int{
-		ourReplicas(at, rates, capacity, step, 0), reactive,
-		ourReplicas(at, rates, capacity, step, step), late(reactive, 1),
+		ours, reactive, ourReplicas(at, rates, capacity, step, step), late(reactive, 1),
+		constantReplicas(needs, scoreReplicas(rates, capacity, ours).over), needs,
 	} {
 		out[k] = scoreReplicas(rates, capacity, replicas)
 	}
 	return out, true, nil
 }
 
-func ratesRow(w io.Writer, name string, s [4]ratesScore) {
+func ratesRow(w io.Writer, name string, s ratesScores) {
 	fmt.Fprintf(w, "%s\t%d\t", name, s[0].measured)
 	for _, one := range s {
 		fmt.Fprintf(w, "%d\t%.2f\t", one.windows, one.overPercent())
@@ -155,7 +176,7 @@ func ratesRow(w io.Writer, name string, s [4]ratesScore) {
 }
 
 // ratesFigures records a series; the one of a load balancer, the hardest, has names of its own.
-func (a *advised) ratesFigures(id string, s [4]ratesScore) error {
+func (a *advised) ratesFigures(id string, s ratesScores) error {
 	suffix := ""
 	if strings.Contains(id, "elb") {
 		suffix = "_elb"

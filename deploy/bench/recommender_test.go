@@ -134,6 +134,18 @@ func TestScoreReplicas(t *testing.T) {
 	}
 }
 
+func TestReplicasKnownAfterwards(t *testing.T) {
+	needs := neededReplicas([]float64{0, 10, 41, 10.1}, 10)
+	if want := []int{1, 1, 5, 2}; !slices.Equal(needs, want) {
+		t.Errorf("needs %v, want %v", needs, want)
+	}
+	for over, want := range []int{5, 2, 1, 1, 1} { // windows that a constant may fall short of
+		if got := constantReplicas(needs, over); !slices.Equal(got, []int{want, want, want, want}) {
+			t.Errorf("%d over: %v, want %d", over, got, want)
+		}
+	}
+}
+
 func TestOurReplicasKnowOnlyThePast(t *testing.T) {
 	at, calm, risen := make([]int64, 50), make([]float64, 50), make([]float64, 50)
 	for i := range at {
