@@ -236,7 +236,7 @@ func (a replayAsk) options(unit string) replay.CompareOptions {
 	if unit == replay.Bytes {
 		return replay.CompareOptions{Score: replay.Standard(int64(gib))}
 	}
-	return replay.CompareOptions{Score: replay.Standard(int64(core)), Pack: replay.StandardPack(a.node)}
+	return replay.CompareOptions{Score: replay.Standard(int64(core)), Node: a.node}
 }
 
 // prices are those of a core-hour and of a GiB-hour; 0: unknown.

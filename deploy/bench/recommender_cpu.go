@@ -38,7 +38,7 @@ func (a *advised) cpu() error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	c := compareAll(all, cpuRules(), replay.CompareOptions{Score: replay.Standard(0), Pack: replay.StandardPack(a.node)})
+	c := compareAll(all, cpuRules(), replay.CompareOptions{Score: replay.Standard(0), Node: a.node})
 	if err := replay.Text(os.Stdout, []replay.Comparison{c}); err != nil {
 		return err
 	}
@@ -184,21 +184,30 @@ func (a *advised) cpuFigures(c replay.Comparison) error {
 	return errors.Join(faults...)
 }
 
-// nodeFigures are those of the fleet packed by each rule.
+// nodeFigures are those of the fleet packed by each rule, where an autoscaler drains nodes and where all is packed anew
+// once a day.
 func (a *advised) nodeFigures(c replay.Comparison) error {
-	vpa := rowOf(c, "vpa").Packing.NodeHours
-	if vpa == 0 {
-		return nil
-	}
-	hours := func(r replay.Row) float64 { return r.Packing.NodeHours / vpa }
-	minutes := func(r replay.Row) float64 { return r.Packing.Contention }
 	var faults []error
-	for _, name := range []string{ours, oursInPlace} {
-		mine, rivals := rowOf(c, name), []string{"krr", "vpa", "vpa-inplace", "p99", "reactive", "reactive-daily"}
-		about := fmt.Sprintf("%s, nodes of %g cores, %.0f days", name, a.node, c.Days)
-		faults = append(faults,
-			a.beside("node_hours_ratio", hours(mine), "node-hours ÷ VPA's, "+about, rivalsIn(c, hours, rivals...)...),
-			a.beside("contention_minutes", minutes(mine), "minutes over all nodes, "+about, rivalsIn(c, minutes, rivals...)...))
+	for _, way := range []struct {
+		name, about string
+		of          func(replay.Row) replay.Packing
+	}{
+		{"", "nodes drained as the Cluster Autoscaler does", func(r replay.Row) replay.Packing { return r.Scaled }},
+		{"daily_", "all packed anew once a day", func(r replay.Row) replay.Packing { return r.Packing }},
+	} {
+		vpa := way.of(rowOf(c, "vpa")).NodeHours
+		if vpa == 0 {
+			return nil
+		}
+		hours := func(r replay.Row) float64 { return way.of(r).NodeHours / vpa }
+		minutes := func(r replay.Row) float64 { return way.of(r).Contention }
+		for _, name := range []string{ours, oursInPlace} {
+			mine, rivals := rowOf(c, name), []string{"krr", "vpa", "vpa-inplace", "p99", "reactive", "reactive-daily"}
+			about := fmt.Sprintf("%s, nodes of %g cores, %s, %.0f days", name, a.node, way.about, c.Days)
+			faults = append(faults,
+				a.beside(way.name+"node_hours_ratio", hours(mine), "node-hours ÷ VPA's, "+about, rivalsIn(c, hours, rivals...)...),
+				a.beside(way.name+"contention_minutes", minutes(mine), "minutes over all nodes, "+about, rivalsIn(c, minutes, rivals...)...))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -1,9 +1,9 @@
 package replay
 
-// CompareOptions are how rules are scored and packed. Without cores of a node nothing is packed.
+// CompareOptions are how rules are scored and packed.
 type CompareOptions struct {
 	Score ScoreOptions
-	Pack  PackOptions
+	Node  float64 // cores of the nodes that series are packed onto; 0: they are not packed
 }
 
 // Comparison is what several rules did on the same series of one unit.
@@ -22,8 +22,9 @@ type Comparison struct {
 type Row struct {
 	About   string   `json:"about"`
 	Summary Summary  `json:"summary"`
-	Packing Packing  `json:"packing"`
-	Scored  []Scored `json:"-"` // in the order of the series
+	Scaled  Packing  `json:"autoscaled"` // as AutoscaledPack packs
+	Packing Packing  `json:"packing"`    // as StandardPack does
+	Scored  []Scored `json:"-"`          // in the order of the series
 }
 
 // Compare runs every rule over all series, which are of one unit. Visit, which may be nil, is told each line as it
@@ -36,9 +37,9 @@ func Compare(all []Series, rules []Maker, o CompareOptions, visit func(rule Make
 		out.Granted = out.Granted && s.Granted > 0
 		out.Clusters = max(out.Clusters, clusters[i]+1)
 	}
-	packs := o.Pack.Cores > 0 && out.Unit == Cores && len(all) > 1
+	packs := o.Node > 0 && out.Unit == Cores && len(all) > 1
 	if packs {
-		out.Node = o.Pack.Cores
+		out.Node = o.Node
 	}
 	for _, m := range rules {
 		row := Row{About: m.About}
@@ -55,7 +56,7 @@ func Compare(all []Series, rules []Maker, o CompareOptions, visit func(rule Make
 		}
 		row.Summary = Pool(m.Name, row.Scored)
 		if packs {
-			row.Packing = Pack(packed, o.Pack)
+			row.Scaled, row.Packing = Pack(packed, AutoscaledPack(o.Node)), Pack(packed, StandardPack(o.Node))
 		}
 		out.Rows = append(out.Rows, row)
 	}

@@ -16,7 +16,8 @@ type Packed struct {
 type PackOptions struct {
 	Cores  float64       // of a node; a larger request fills a node of its own
 	Warmup time.Duration // from the first sample of all: nothing is packed
-	Every  time.Duration // everything is packed anew
+	Every  time.Duration // everything is packed anew; 0: never
+	Idle   time.Duration // for so long little is asked for on a node, which is then drained; 0: never
 	Step   time.Duration // of the common clock
 }
 
@@ -25,17 +26,23 @@ func StandardPack(cores float64) PackOptions {
 	return PackOptions{Cores: cores, Warmup: 72 * time.Hour, Every: 24 * time.Hour, Step: 5 * time.Minute}
 }
 
+// AutoscaledPack packs once, and then drains nodes as the Cluster Autoscaler does by default: one whose requests were below
+// half of it for ten minutes, if everything on it fits on others.
+func AutoscaledPack(cores float64) PackOptions {
+	return PackOptions{Cores: cores, Warmup: 72 * time.Hour, Idle: 10 * time.Minute, Step: 5 * time.Minute}
+}
+
 // Packing is what a fleet needs when nodes are filled by requests.
 type Packing struct {
 	NodeHours  float64 `json:"nodeHours"`
 	Contention float64 `json:"contentionMinutes"` // minutes in which a node's summed use was above its cores, summed over nodes
 	Overfull   float64 `json:"overfullMinutes"`   // minutes in which a node's summed requests were, since nothing on it could be moved
-	Moves      int     `json:"moves"`             // of series between nodes, the daily packing not counted
+	Moves      int     `json:"moves"`             // of series between nodes, but where all is packed anew
 	MostNodes  int     `json:"mostNodes"`
 }
 
-// Pack places series on nodes by their requests: once a day all of them anew, largest first, each on the first
-// node with room; between, whenever a node's requests exceed its cores, the smallest of its series that fits on
+// Pack places series on nodes by their requests: at first, and then as often as said, all of them anew, largest first,
+// each on the first node with room; between, whenever a node's requests exceed its cores, the smallest of its series that fits on
 // another node moves there, and onto a new node if none does. A series without a sample in a step, and in the
 // two before, is on no node.
 func Pack(all []Packed, o PackOptions) Packing {
@@ -49,10 +56,11 @@ func Pack(all []Packed, o PackOptions) Packing {
 	}
 	minutes := o.Step.Minutes()
 	for c.read(all, p.loads) {
-		if c.steps()%int64(o.Every/o.Step) == 0 {
+		if c.steps() == 0 || o.Every > 0 && c.steps()%int64(o.Every/o.Step) == 0 {
 			p.packAnew()
 		} else {
 			p.settle()
+			p.drain(int(o.Idle / o.Step))
 		}
 		p.count(minutes)
 		c.advance(all, p.nodes)
@@ -105,7 +113,7 @@ func newClock(all []Packed, o PackOptions) (*clock, bool) {
 		}
 	}
 	step := int64(o.Step / time.Second)
-	if first > last || step <= 0 || o.Every < o.Step || o.Cores <= 0 {
+	if first > last || step <= 0 || o.Every != 0 && o.Every < o.Step || o.Cores <= 0 {
 		return nil, false
 	}
 	start := first + int64(o.Warmup/time.Second)
@@ -154,6 +162,7 @@ type packer struct {
 	loads []load
 	sums  []float64 // requests on each node
 	held  []int     // series on each node
+	idle  []int     // steps for which little was asked for on each node
 	uses  []float64 // reused by count
 	nodes int       // in use
 	out   Packing
@@ -171,7 +180,7 @@ func (p *packer) fits(i, node int) bool {
 
 // packAnew places everything that is present, largest first.
 func (p *packer) packAnew() {
-	p.sums, p.held = p.sums[:0], p.held[:0]
+	p.sums, p.held, p.idle = p.sums[:0], p.held[:0], p.idle[:0]
 	for i := range p.loads {
 		p.loads[i].node = none
 	}
@@ -188,7 +197,11 @@ func (p *packer) placeAll() {
 	}
 	slices.SortStableFunc(homeless, func(a, b int) int { return compare(p.size(b), p.size(a)) })
 	for _, i := range homeless {
-		p.put(i, p.firstFit(i, none))
+		to := p.room(i, none)
+		if to == none {
+			to = p.empty()
+		}
+		p.put(i, to)
 	}
 }
 
@@ -202,14 +215,14 @@ func compare(a, b float64) int {
 	return 0
 }
 
-// firstFit is the first node in use with room, or an empty one.
-func (p *packer) firstFit(i, but int) int {
+// room is the first node in use with room for a series, but one; none where there is none.
+func (p *packer) room(i, but int) int {
 	for node := range p.sums {
 		if node != but && p.fits(i, node) {
 			return node
 		}
 	}
-	return p.empty()
+	return none
 }
 
 // empty is the number of a node that holds nothing.
@@ -218,7 +231,7 @@ func (p *packer) empty() int {
 		p.sums[node] = 0
 		return node
 	}
-	p.sums, p.held = append(p.sums, 0), append(p.held, 0)
+	p.sums, p.held, p.idle = append(p.sums, 0), append(p.held, 0), append(p.idle, 0)
 	return len(p.sums) - 1
 }
 
@@ -252,8 +265,7 @@ func (p *packer) settle() {
 func (p *packer) relieve(node int) {
 	for p.sums[node] > p.cores*(1+rounding) && p.held[node] > 1 {
 		i, to := p.mover(node)
-		p.sums[node] -= p.size(i)
-		p.held[node]--
+		p.leave(i)
 		p.put(i, to)
 		p.out.Moves++
 	}
@@ -262,21 +274,24 @@ func (p *packer) relieve(node int) {
 // mover is the smallest series of a node that another node has room for, and that node; if there is none,
 // the smallest, and an empty node.
 func (p *packer) mover(node int) (i, to int) {
-	var here []int
+	here := p.on(node)
+	slices.SortStableFunc(here, func(a, b int) int { return compare(p.size(a), p.size(b)) })
+	for _, i := range here {
+		if to := p.room(i, node); to != none {
+			return i, to
+		}
+	}
+	return here[0], p.empty()
+}
+
+// on is the series on a node.
+func (p *packer) on(node int) (here []int) {
 	for i, l := range p.loads {
 		if l.node == node {
 			here = append(here, i)
 		}
 	}
-	slices.SortStableFunc(here, func(a, b int) int { return compare(p.size(a), p.size(b)) })
-	for _, i := range here {
-		for to := range p.sums {
-			if to != node && p.fits(i, to) {
-				return i, to
-			}
-		}
-	}
-	return here[0], p.empty()
+	return here
 }
 
 // count adds one step of so many minutes to the outcome. NodeHours holds minutes until the end.

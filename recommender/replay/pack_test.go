@@ -88,6 +88,29 @@ func TestPackAnew(t *testing.T) {
 	}
 }
 
+// TestPackDrained by hand: 3 and 2 are on two nodes of 4. The first falls to 1 after half an hour; ten minutes later it
+// goes where 2 is. Half of a node and more stays, as does what fits nowhere, and what asks for more again in time.
+func TestPackDrained(t *testing.T) {
+	options := PackOptions{Cores: 4, Idle: 10 * time.Minute, Step: 5 * time.Minute}
+	for _, tt := range []struct {
+		name  string
+		a, b  []float64
+		hours float64
+		moves int
+	}{
+		{name: "drained", a: append(same(3, 6), same(1, 18)...), b: same(2, 24), hours: 2*8./12 + 16./12, moves: 1},
+		{name: "half a node", a: append(same(3, 6), same(2, 18)...), b: same(2, 24), hours: 4},
+		{name: "no room", a: append(same(3, 6), same(1, 18)...), b: same(3.5, 24), hours: 4},
+		{name: "not for long", a: append(append(same(3, 6), same(1, 2)...), same(3, 16)...), b: same(2, 24), hours: 4},
+		{name: "it asks for more again", a: append(append(same(3, 6), same(1, 6)...), same(3, 12)...), b: same(2, 24), hours: 2*8./12 + 4./12 + 2, moves: 2},
+	} {
+		got := Pack([]Packed{packed(same(0, 24), tt.a), packed(same(0, 24), tt.b)}, options)
+		if math.Abs(got.NodeHours-tt.hours) > 1e-9 || got.Moves != tt.moves {
+			t.Errorf("%s: %+v, want %g node-hours and %d moves", tt.name, got, tt.hours, tt.moves)
+		}
+	}
+}
+
 // TestPackHolds: no node is overfull by requests, none is empty, nothing is on two nodes, and no fewer nodes are
 // used than the requests need.
 func TestPackHolds(t *testing.T) {
@@ -100,7 +123,6 @@ func TestPackHolds(t *testing.T) {
 		}
 		all = append(all, packed(used, line))
 	}
-	got := Pack(all, PackOptions{Cores: 4, Every: 24 * time.Hour, Step: 5 * time.Minute})
 	least := 0.0
 	for i := range 600 {
 		sum := 0.0
@@ -109,7 +131,11 @@ func TestPackHolds(t *testing.T) {
 		}
 		least += math.Ceil(sum/4-1e-9) / 12
 	}
-	if got.Overfull != 0 || got.NodeHours < least || got.MostNodes > 12 {
-		t.Errorf("%+v, and at least %g node-hours are needed", got, least)
+	daily := Pack(all, PackOptions{Cores: 4, Every: 24 * time.Hour, Step: 5 * time.Minute})
+	drained := Pack(all, PackOptions{Cores: 4, Idle: 10 * time.Minute, Step: 5 * time.Minute})
+	for _, got := range []Packing{daily, drained} {
+		if got.Overfull != 0 || got.NodeHours < least || got.MostNodes > 12 {
+			t.Errorf("%+v, and at least %g node-hours are needed", got, least)
+		}
 	}
 }

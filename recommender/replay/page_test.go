@@ -17,7 +17,7 @@ func twoSeries() ([]Series, Comparison, []Drawn) {
 	a.ID, b.ID, a.Class, b.Class, a.Granted, b.Granted = "a<b>", "b", "calm", "wild", 1, 4
 	all := []Series{a, b}
 	drawn := []Drawn{{Series: a}, {Series: b}}
-	o := CompareOptions{Score: Standard(30_000), Pack: StandardPack(4)}
+	o := CompareOptions{Score: Standard(30_000), Node: 4}
 	c := Compare(all, []Maker{KRR(), VPA(), FlatMax(1)}, o, func(m Maker, i int, line []float64) {
 		drawn[i].Lines = append(drawn[i].Lines, DrawnLine{m.Name, append([]float64{}, line...)})
 	})
@@ -35,7 +35,7 @@ func TestCompare(t *testing.T) {
 				t.Errorf("%s on %s: %+v, want %+v", m.Name, s.ID, got, want)
 			}
 		}
-		if c.Rows[i].Packing.NodeHours != 6*24 {
+		if c.Rows[i].Packing.NodeHours != 6*24 || c.Rows[i].Scaled.NodeHours != 6*24 {
 			t.Errorf("%s: %g node-hours, want 144: both fit on one node", m.Name, c.Rows[i].Packing.NodeHours)
 		}
 	}

@@ -40,11 +40,7 @@ func run(args []string, out, help io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o := replay.CompareOptions{Score: replay.Standard(0)}
-	if *cores > 0 {
-		o.Pack = replay.StandardPack(*cores)
-	}
-	return tables(out, newGenuine(), series, o)
+	return tables(out, newGenuine(), series, replay.CompareOptions{Score: replay.Standard(0), Node: *cores})
 }
 
 // benchAlone refuses series beside --bench, which would be left unread.
