@@ -28,7 +28,7 @@ var (
 // always nil.
 func (u *Profile) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, profileVersion)
-	b = append(b, u.slots.peak[:]...)
+	b = u.slots.appendRing(b)
 	for _, v := range [...]int64{int64(u.slots.now), u.first, u.last, int64(u.renewed)} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(v))
 	}
@@ -40,24 +40,26 @@ func (u *Profile) AppendBinary(b []byte) ([]byte, error) {
 func (u *Profile) UnmarshalBinary(b []byte) error {
 	var n Profile
 	var now, renewed int64
+	var ring []byte // level by slot modulo kept
 	r := fixed{rest: b}
 	switch version := r.byte(); {
 	case version == profileVersion && len(b) == profileBytes:
-		r.rest = r.rest[copy(n.slots.peak[:], r.rest):]
+		ring = r.levels()
 		r.times(&now, &n.first, &n.last, &renewed)
 	case version == trackVersion && len(b) == trackBytes:
 		var held, ahead, turned int64
-		r.rest = r.rest[copy(n.slots.peak[:], r.rest):]
+		ring = r.levels()
 		r.times(&now, &n.first, &n.last, &held, &ahead, &renewed, &turned)
 		r.rest = r.rest[outlooks*5:]
 	default:
 		return errProfile
 	}
 	n.sum, n.seconds = r.amount(), r.amount()
-	n.slots.now, n.renewed = int32(now), int32(renewed)
+	n.renewed = int32(renewed)
 	if r.broken || now < 0 || now > math.MaxInt32 || int64(n.renewed) != renewed || n.first < 0 || n.last < n.first || n.last > math.MaxUint32 {
 		return errProfile
 	}
+	n.slots = slotsOf(ring, now)
 	*u = n
 	return nil
 }
@@ -109,6 +111,13 @@ func (r *fixed) byte() byte {
 	v := r.rest[0]
 	r.rest = r.rest[1:]
 	return v
+}
+
+// levels is one for each slot that is kept.
+func (r *fixed) levels() []byte {
+	b := r.rest[:kept]
+	r.rest = r.rest[kept:]
+	return b
 }
 
 func (r *fixed) times(to ...*int64) {

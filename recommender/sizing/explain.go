@@ -33,7 +33,7 @@ func (p *Planner) Due(u *Profile, s *Standing, at int64, live, latest float64) (
 	if u.first == 0 {
 		return false, false
 	}
-	t := viewOf(u, s, at)
+	t := p.view(u, s, at)
 	if slot > t.turned {
 		p.turn(t, slot)
 	}
@@ -50,7 +50,7 @@ func (p *Planner) Advise(u *Profile, s *Standing, at int64, live, latest float64
 	if _, ok := p.Due(u, s, at, live, latest); !ok {
 		return Explanation{}, false
 	}
-	t := viewOf(u, s, at)
+	t := p.view(u, s, at)
 	on := p.occasion(t, at, live, latest)
 	e, bound, ok := p.advise(t, at, levelOf(live), on.peak)
 	if ok {
@@ -102,7 +102,8 @@ func (p *Planner) advise(t view, at int64, live, peak uint8) (e Explanation, bou
 	p.laid, p.again = laid{}, true
 	defer func() { p.again = false }()
 	s := *t.Standing
-	trial, slot := view{t.Profile, &s, t.now}, s.turned
+	trial, slot := t, s.turned
+	trial.Standing = &s
 	trial.ahead, trial.reason = slot, Settled
 	if bound = peak > live; bound {
 		p.react(trial, at, worth[peak])
@@ -141,7 +142,9 @@ func (p *Planner) see(t view, at int64, live uint8) {
 
 // Explain gives the request that the planner holds to be in force at an instant, with the plan behind it; false
 // while too little is known.
-func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) { return p.explain(t.view(at), at) }
+func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) {
+	return p.explain(p.view(&t.Profile, &t.Standing, at), at)
+}
 
 func (p *Planner) explain(t view, at int64) (Explanation, bool) {
 	request, ok := p.request(t, at)

@@ -54,7 +54,7 @@ func (p *Planner) follow(t view, slot int64) *line {
 	l.still = *l.clock == clock{}
 	clear(l.peak[:])
 	for n := max(l.base, t.oldest()); n <= slot; {
-		run := t.slots.run(n, slot)
+		run := t.run(n, slot)
 		if len(run) == 0 {
 			break
 		}

@@ -16,7 +16,7 @@ func (p *Planner) prices(t view) prices {
 func (p *Planner) span(t view, must uint8) span {
 	least, most := uint8(levels-1), max(must, t.level, 1)
 	for slot, now := t.oldest(), int64(t.slots.now); slot <= now; {
-		run := t.slots.run(slot, now)
+		run := t.run(slot, now)
 		for _, l := range run {
 			least, most = min(least, l-1), max(most, l) // level 0, nothing, is the highest one then
 		}

@@ -51,6 +51,7 @@ type Planner struct {
 	o       Options
 	odds    odds
 	line    line
+	days    unpacked
 	one     row
 	cost    [horizon]row // expected, of each slot ahead
 	course  [horizon]row // the cheapest course from each slot on
@@ -81,16 +82,17 @@ func NewPlanner(o Options) *Planner {
 // Add records use, and answers an excess of the request that the planner holds to be in force. With the first use of
 // an hour the request falls, where the plan has it so, but not below that use: a peak may last longer than it did.
 func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
-	p.pass(t.view(at), at)
+	v := p.view(&t.Profile, &t.Standing, at)
+	p.pass(v, at)
 	slot, _ := slotOf(at)
-	first := t.slots.at(slot) == 0
+	first := v.hours.at(slot) == 0
 	if !t.Record(at, used, limited) {
 		return
 	}
 	if limited {
 		used *= headroom
 	}
-	v := t.view(at)
+	v = p.view(&t.Profile, &t.Standing, at)
 	switch r, ok := p.value(v); {
 	case ok && used > r:
 		p.react(v, at, used)
@@ -102,7 +104,9 @@ func (p *Planner) Add(t *Track, at int64, used float64, limited bool) {
 
 // Request is what to request at an instant, not before the last one: cores; false while too little is known.
 // It is taken to be in force from then on.
-func (p *Planner) Request(t *Track, at int64) (float64, bool) { return p.request(t.view(at), at) }
+func (p *Planner) Request(t *Track, at int64) (float64, bool) {
+	return p.request(p.view(&t.Profile, &t.Standing, at), at)
+}
 
 func (p *Planner) request(t view, at int64) (float64, bool) {
 	p.pass(t, at)

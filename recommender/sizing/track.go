@@ -45,19 +45,18 @@ type Track struct {
 type view struct {
 	*Profile
 	*Standing
+	hours
 	now int64 // the newest slot, measured or not
 }
 
-func (t *Track) view(at int64) view { return viewOf(&t.Profile, &t.Standing, at) }
-
-// viewOf begins with the first hour that was measured where nothing stands yet.
-func viewOf(u *Profile, s *Standing, at int64) view {
+// view begins with the first hour that was measured where nothing stands yet.
+func (p *Planner) view(u *Profile, s *Standing, at int64) view {
 	if s.turned == 0 {
 		s.turned, _ = slotOf(u.first)
 		s.ahead = s.turned
 	}
 	slot, _ := slotOf(at)
-	return view{u, s, max(int64(u.slots.now), slot)}
+	return view{u, s, hours{&u.slots, &p.days}, max(int64(u.slots.now), slot)}
 }
 
 // peak is the level of a slot; 0 where it was not measured or is kept no longer.
@@ -65,7 +64,7 @@ func (t view) peak(slot int64) uint8 {
 	if slot <= t.now-kept {
 		return 0
 	}
-	return t.slots.at(slot)
+	return t.hours.at(slot)
 }
 
 // oldest is the first slot whose peak is kept.

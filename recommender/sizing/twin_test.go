@@ -11,6 +11,7 @@ import (
 func TestSlotsAreAMapOfPeaks(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	var s slots
+	var room unpacked
 	naive, now := map[int64]uint8{}, int64(0)
 	for range 20_000 {
 		slot, level := now+r.Int63n(8)-3, uint8(1+r.Intn(255))
@@ -29,7 +30,7 @@ func TestSlotsAreAMapOfPeaks(t *testing.T) {
 		if asked <= now-kept || asked > now {
 			want = 0
 		}
-		if got := s.at(asked); got != want {
+		if got := (hours{&s, &room}).at(asked); got != want {
 			t.Fatalf("slot %d of now %d: %d, want %d", asked, now, got, want)
 		}
 	}
