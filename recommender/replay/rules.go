@@ -10,7 +10,7 @@ import (
 // hindsight would have done. Zone is whose hours and days count for ours; nil: UTC.
 func Rules(unit string, zone *time.Location) []Maker {
 	if unit == Bytes {
-		return []Maker{TrimtabMemory("trimtab", sizing.MemoryOptions{Zone: zone}), KRRMemory(), VPAMemory(), FlatMax(1)}
+		return []Maker{TrimtabMemory("trimtab", sizing.MemoryOptions{}), KRRMemory(), VPAMemory(), FlatMax(1)}
 	}
 	return []Maker{
 		Trimtab(zone), TrimtabInPlace(zone), TrimtabFlat(zone),

@@ -1,9 +1,6 @@
 package sizing
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 const (
 	memoryDay  = 86400 // seconds
@@ -16,12 +13,11 @@ const (
 
 // MemoryOptions are what a policy says about the memory of a container.
 type MemoryOptions struct {
-	Risk    float64        // price of a day with an excess, in days of the request's cost; 0: DefaultMemoryRisk
-	Margin  float64        // least spare over the recent peak, as a fraction of it; 0: DefaultMemoryMargin
-	Floor   float64        // bytes; no request is smaller
-	Limit   float64        // bytes; use cannot exceed it, so no request needs to, but after a kill; 0: none known
-	Zone    *time.Location // in which days begin; nil: UTC
-	InPlace bool           // requests change without a restart, so that the peak of a start needs no room later
+	Risk    float64 // price of a day with an excess, in days of the request's cost; 0: DefaultMemoryRisk
+	Margin  float64 // least spare over the recent peak, as a fraction of it; 0: DefaultMemoryMargin
+	Floor   float64 // bytes; no request is smaller
+	Limit   float64 // bytes; use cannot exceed it, so no request needs to, but after a kill; 0: none known
+	InPlace bool    // requests change without a restart, so that the peak of a start needs no room later
 }
 
 func (o MemoryOptions) filled() MemoryOptions {
@@ -30,9 +26,6 @@ func (o MemoryOptions) filled() MemoryOptions {
 	}
 	if o.Margin == 0 {
 		o.Margin = DefaultMemoryMargin
-	}
-	if o.Zone == nil {
-		o.Zone = time.UTC
 	}
 	return o
 }
@@ -48,21 +41,18 @@ type Memory struct {
 	MemoryStanding
 }
 
-// MemoryProfile is what was measured of a container's memory. Its zero value is of nothing, with days that begin in
-// UTC.
+// MemoryProfile is what was measured of a container's memory, by days in UTC. Its zero value is of nothing.
 type MemoryProfile struct {
-	zone    *time.Location // nil: UTC
-	first   int64          // of the first sample
-	at      int64          // of the last sample; zero: none
-	dayEnds int64          // of the last sample's local day
+	first   int64 // of the first sample
+	at      int64 // of the last sample; zero: none
 	days    memoryDays
 	today   memoryToday
+	start   memoryStart
 	before  float32 // bytes, peak of the day with samples before today
 	news    uint32  // how often something happened by which requests are decided anew
-	leaking bool
 	leak    memoryLeak
+	leaking bool
 	floors  *memoryFloors // nil: no kills
-	start   memoryStart
 }
 
 // MemoryStanding is what was decided of a container's memory, and by what. Its zero value is of one that nothing was
@@ -76,7 +66,7 @@ type MemoryStanding struct {
 
 // NewMemory is a Memory that has seen nothing.
 func NewMemory(o MemoryOptions) *Memory {
-	return &Memory{MemoryProfile{zone: o.filled().Zone}, MemoryStanding{o: o.filled()}}
+	return &Memory{MemoryStanding: MemoryStanding{o: o.filled()}}
 }
 
 // memoryView is what is decided by.
@@ -93,7 +83,7 @@ func (m *MemoryProfile) Add(at int64, used float64) {
 	if !(used >= 0 && used <= memoryMost) || at < m.at || at <= 0 {
 		return
 	}
-	if at >= m.dayEnds {
+	if m.at == 0 || at/memoryDay > m.at/memoryDay {
 		m.turn(at)
 	}
 	m.at = at
@@ -130,13 +120,14 @@ func (m *MemoryProfile) turn(at int64) {
 	}
 	m.news++
 	m.today = memoryToday{}
-	zone := m.zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	t := time.Unix(at, 0).In(zone)
-	m.today.starts = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, zone).Unix()
-	m.dayEnds = time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, zone).Unix()
+}
+
+// midnight is when today began, unix seconds.
+func (m *MemoryProfile) midnight() int64 { return m.at / memoryDay * memoryDay }
+
+// elapsed is how much of today has passed at a time, as a fraction.
+func (m *MemoryProfile) elapsed(at int64) float64 {
+	return max(0, min(1, float64(at-m.midnight())/memoryDay))
 }
 
 // OOM takes a kill: at a limit (or at the request, where there is no limit) of so many bytes, more was

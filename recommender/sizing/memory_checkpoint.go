@@ -18,17 +18,37 @@ const (
 
 var errMemoryBroken = errors.New("the checkpoint is truncated or corrupt")
 
-// AppendBinary appends a checkpoint of all that was learned; where days begin is no part of it. Its error is always
-// nil.
-func (m *MemoryProfile) AppendBinary(b []byte) ([]byte, error) {
-	return memorySeal(b, memoryVersion, append([]any{&m.news}, m.fields()...)), nil
+// memoryWritten is a profile as it is written: days as logarithms of single precision, with the beginning and the end of
+// today.
+type memoryWritten struct {
+	m               MemoryProfile
+	floors          memoryFloors
+	dayEnds, starts int64
+	daily           [memoryRecentDays]float32 // ln bytes
+	weekly          [memoryOldWeeks]float32   // ln bytes
+	week            float32                   // ln bytes
 }
 
-// UnmarshalBinary puts what a checkpoint holds in the place of all that was learned; where days begin stays. On an
-// error, which says what is wrong with the checkpoint, m is not changed.
+// AppendBinary appends a checkpoint of all that was learned. Its error is always nil.
+func (m *MemoryProfile) AppendBinary(b []byte) ([]byte, error) {
+	w := memoryWritten{m: *m, floors: m.floors.all(), week: float32(m.days.week.ln())}
+	if m.at > 0 {
+		w.starts, w.dayEnds = m.midnight(), m.midnight()+memoryDay
+	}
+	for i, peak := range m.days.daily {
+		w.daily[i] = float32(peak.ln())
+	}
+	for i, peak := range m.days.weekly {
+		w.weekly[i] = float32(peak.ln())
+	}
+	return memorySeal(b, memoryVersion, append([]any{&w.m.news}, w.fields()...)), nil
+}
+
+// UnmarshalBinary puts what a checkpoint holds in the place of all that was learned. On an error, which says what is
+// wrong with the checkpoint, m is not changed.
 func (m *MemoryProfile) UnmarshalBinary(data []byte) error {
-	n := MemoryProfile{zone: m.zone, floors: new(memoryFloors)}
-	fields := append([]any{&n.news}, n.fields()...)
+	var w memoryWritten
+	fields := append([]any{&w.m.news}, w.fields()...)
 	if len(data) > 0 && data[0] == memoryWithPlan {
 		var old struct {
 			grown         int64
@@ -36,21 +56,34 @@ func (m *MemoryProfile) UnmarshalBinary(data []byte) error {
 			reason        MemoryReason
 			news          bool
 		}
-		n.news = 1
-		fields = n.fields()
+		w.m.news = 1
+		fields = w.fields()
 		fields = slices.Concat(fields[:3], []any{&old.grown, &old.held, &old.request, &old.reason}, fields[3:4], []any{&old.news}, fields[4:])
 	}
 	if err := memoryOpen(data, fields, memoryWithPlan, memoryVersion); err != nil {
 		return fmt.Errorf("restore memory sizing: %w", err)
 	}
-	if !n.sound() {
+	if !w.sound() {
 		return fmt.Errorf("restore memory sizing: %w", errMemoryBroken)
 	}
-	if *n.floors == (memoryFloors{}) {
-		n.floors = nil
-	}
-	*m = n
+	*m = w.profile()
 	return nil
+}
+
+// profile is what was written.
+func (w *memoryWritten) profile() MemoryProfile {
+	m := w.m
+	for i, ln := range w.daily {
+		m.days.daily[i] = memoryLnUp(float64(ln))
+	}
+	for i, ln := range w.weekly {
+		m.days.weekly[i] = memoryLnUp(float64(ln))
+	}
+	m.days.week = memoryLnUp(float64(w.week))
+	if w.floors != (memoryFloors{}) {
+		m.floors = &w.floors
+	}
+	return m
 }
 
 // AppendBinary appends a checkpoint of what was decided; the options are no part of it. Its error is always nil.
@@ -109,15 +142,13 @@ func memoryOpen(data []byte, fields []any, versions ...byte) error {
 }
 
 // fields are what is written, in their order.
-func (m *MemoryProfile) fields() []any {
-	t, d, l, f, s := &m.today, &m.days, &m.leak, m.floors, &m.start
-	if f == nil {
-		f = new(memoryFloors)
-	}
+func (w *memoryWritten) fields() []any {
+	m := &w.m
+	t, d, l, f, s := &m.today, &m.days, &m.leak, &w.floors, &m.start
 	return []any{
-		&m.first, &m.at, &m.dayEnds, &m.before, &m.leaking,
-		&t.starts, &t.sum, &t.count, &t.peak,
-		&d.daily, &d.weekly, &d.week, &d.mean, &d.weight, &d.n, &d.weeks, &d.filled,
+		&m.first, &m.at, &w.dayEnds, &m.before, &m.leaking,
+		&w.starts, &t.sum, &t.count, &t.peak,
+		&w.daily, &w.weekly, &w.week, &d.mean, &d.weight, &d.n, &d.weeks, &d.filled,
 		&l.lows, &l.today, &l.n,
 		&f.image, &f.bytes, &f.at,
 		&s.at, &s.peak, &s.earlier, &s.image,
@@ -139,12 +170,12 @@ func (s *MemoryStanding) sound() bool {
 }
 
 // sound says whether a state can have come about.
-func (m *MemoryProfile) sound() bool {
-	d, floors := &m.days, m.floors.all()
+func (w *memoryWritten) sound() bool {
+	m, d, floors := &w.m, &w.m.days, &w.floors
 	if d.n > memoryRecentDays || d.weeks > memoryOldWeeks || d.filled > 6 || m.leak.n > memoryLows {
 		return false
 	}
-	for _, at := range append([]int64{m.first, m.at, m.dayEnds, m.today.starts, m.start.at}, floors.at[:]...) {
+	for _, at := range append([]int64{m.first, m.at, m.start.at}, floors.at[:]...) {
 		if at < -memoryDay || at > math.MaxInt64/2 {
 			return false
 		}
@@ -156,8 +187,8 @@ func (m *MemoryProfile) sound() bool {
 			return false
 		}
 	}
-	for _, ln := range append(append(d.daily[:], d.weekly[:]...), d.week) {
-		if !(ln >= 0 && ln <= 50) {
+	for _, ln := range append(append(w.daily[:], w.weekly[:]...), w.week) {
+		if !(ln >= 0 && ln <= 43) {
 			return false
 		}
 	}

@@ -91,7 +91,7 @@ func TestMemoryRefusesTheImpossible(t *testing.T) {
 		"nine weeks":              func(m *Memory) { m.days.weeks = memoryOldWeeks + 1 },
 		"nine lows":               func(m *Memory) { m.leak.n = memoryLows + 1 },
 		"a negative peak":         func(m *Memory) { m.today.peak = -1 },
-		"no number":               func(m *Memory) { m.days.daily[3] = float32(math.NaN()) },
+		"no number":               func(m *Memory) { m.days.mean = float32(math.NaN()) },
 		"an endless floor":        func(m *Memory) { m.floors = &memoryFloors{bytes: [4]float32{2: float32(math.Inf(1))}} },
 		"a far future":            func(m *Memory) { m.start.at = math.MaxInt64 },
 		"an unknown why":          func(m *Memory) { m.answer.reason = MemoryFloored + 1 },

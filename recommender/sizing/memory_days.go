@@ -14,28 +14,22 @@ const (
 
 // memoryToday is the day that has not ended.
 type memoryToday struct {
-	starts int64   // unix seconds
-	sum    float64 // bytes, of the samples
-	count  uint32
-	peak   float32 // bytes
-}
-
-// elapsed is how much of the day has passed at a time, as a fraction.
-func (d *memoryToday) elapsed(at int64) float64 {
-	return max(0, min(1, float64(at-d.starts)/memoryDay))
+	sum   float64 // bytes, of the samples
+	count uint32
+	peak  float32 // bytes
 }
 
 // memoryDays keeps the logarithms of the peaks of days that had samples. A day without samples is no
 // day: a container that slept for a month has its last month before it.
 type memoryDays struct {
-	daily  [memoryRecentDays]float32 // ln bytes, newest first
-	weekly [memoryOldWeeks]float32   // ln bytes, newest first
-	week   float32                   // ln bytes, peak of the week that fills up with what leaves daily
-	mean   float32                   // bytes, mean use of a day, decayed
-	weight float32                   // of mean, in days
-	n      uint8                     // days in daily
-	weeks  uint8                     // weeks in weekly
-	filled uint8                     // days in week
+	daily  [memoryRecentDays]memoryLn // newest first
+	weekly [memoryOldWeeks]memoryLn   // newest first
+	week   memoryLn                   // peak of the week that fills up with what leaves daily
+	mean   float32                    // bytes, mean use of a day, decayed
+	weight float32                    // of mean, in days
+	n      uint8                      // days in daily
+	weeks  uint8                      // weeks in weekly
+	filled uint8                      // days in week
 }
 
 // memoryFading is the weight of a day by its age in days, newest first.
@@ -55,7 +49,7 @@ func (d *memoryDays) close(t memoryToday) {
 		d.retire(d.daily[d.n-1])
 	}
 	copy(d.daily[1:], d.daily[:])
-	d.daily[0] = memoryLn(float64(t.peak))
+	d.daily[0] = memoryLnOf(float64(t.peak))
 	d.n = min(d.n+1, memoryRecentDays)
 	keep := float32(math.Exp2(-1. / memoryUsual))
 	d.mean = d.mean*keep + float32(t.sum/float64(t.count))
@@ -63,7 +57,7 @@ func (d *memoryDays) close(t memoryToday) {
 }
 
 // retire hands a day's peak to its week.
-func (d *memoryDays) retire(peak float32) {
+func (d *memoryDays) retire(peak memoryLn) {
 	if d.week = max(d.week, peak); d.filled < 6 {
 		d.filled++
 		return
@@ -80,7 +74,7 @@ func (d *memoryDays) retire(peak float32) {
 func (d *memoryDays) restless(peaky float64) float64 {
 	sum := memoryRestPeaky * peaky
 	for i := 1; i < int(d.n); i++ {
-		sum += math.Abs(float64(d.daily[i-1] - d.daily[i]))
+		sum += math.Abs(d.daily[i-1].ln() - d.daily[i].ln())
 	}
 	return sum / max(float64(d.n), 1)
 }
@@ -95,5 +89,15 @@ func (d *memoryDays) usual(t memoryToday, elapsed float64) float64 {
 	return max(sum/max(weight, 1e-9), 1)
 }
 
-// memoryLn is the logarithm of an amount in bytes, of one where it is less.
-func memoryLn(bytes float64) float32 { return float32(math.Log(max(bytes, 1))) }
+// memoryLn is the logarithm of an amount in bytes, of one where it is less, in steps of memoryLnStep, rounded up: a peak
+// is taken to be up to 0.067 % more.
+type memoryLn uint16
+
+const memoryLnStep = 1. / 1500 // memoryMost is 62,170 of them
+
+func memoryLnOf(bytes float64) memoryLn { return memoryLnUp(math.Log(max(bytes, 1))) }
+
+// memoryLnUp is the least that is not below ln but for what a single precision lacks.
+func memoryLnUp(ln float64) memoryLn { return memoryLn(math.Ceil(ln/memoryLnStep - 0.01)) }
+
+func (l memoryLn) ln() float64 { return float64(l) * memoryLnStep }

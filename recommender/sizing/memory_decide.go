@@ -79,7 +79,7 @@ func (m *Memory) Cost(at int64, request float64) MemoryCost {
 	chance := f.above(math.Log(request))
 	return MemoryCost{
 		Reserved: request / (1 << 30) * 24,
-		Idle:     1 - m.days.usual(m.today, m.today.elapsed(at))/request,
+		Idle:     1 - m.days.usual(m.today, m.elapsed(at))/request,
 		Chance:   chance,
 		Excess:   m.o.Risk * chance,
 	}

@@ -36,18 +36,19 @@ type memoryForecast struct {
 // else only what is to come of it matters, and the days tell that.
 func (m memoryView) forecast(at int64) (f memoryForecast) {
 	d := &m.days
-	elapsed := m.today.elapsed(at)
-	if today := memoryLn(float64(m.today.peak)); d.n == 0 || today > d.daily[0] {
-		f.add(float64(today), memoryFading[0])
+	elapsed := m.elapsed(at)
+	today := max(float64(m.today.peak), 1)
+	if d.n == 0 || memoryLnOf(today) > d.daily[0] {
+		f.add(math.Log(today), memoryFading[0])
 	}
 	for age, peak := range d.daily[:d.n] {
-		f.add(float64(peak), memoryFading[age])
+		f.add(peak.ln(), memoryFading[age])
 	}
 	if d.filled > 0 {
-		f.add(float64(d.week), memoryLingers*float64(d.filled)/7)
+		f.add(d.week.ln(), memoryLingers*float64(d.filled)/7)
 	}
 	for _, peak := range d.weekly[:d.weeks] {
-		f.add(float64(peak), memoryLingers)
+		f.add(peak.ln(), memoryLingers)
 	}
 	f.newest = f.at[0]
 	peaky := max(0, f.newest-math.Log(d.usual(m.today, elapsed)))

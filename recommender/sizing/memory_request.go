@@ -63,9 +63,8 @@ const (
 func (m *Memory) Request(at int64, held float64) MemoryAdvice { return m.view().request(at, held) }
 
 // Advise is Request for what was measured and what stands of a container that are kept apart: the profile is only
-// read. With other options than before it decides anew; a zone is not among them, for days are the profile's.
+// read. With other options than before it decides anew.
 func (o MemoryOptions) Advise(u *MemoryProfile, s *MemoryStanding, at int64, held float64) MemoryAdvice {
-	o.Zone = nil
 	if o = o.filled(); o != s.o {
 		s.o, s.heard = o, u.news-1
 	}

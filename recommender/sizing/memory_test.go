@@ -4,8 +4,6 @@ import (
 	"math"
 	"reflect"
 	"testing"
-	"time"
-	_ "time/tzdata" // the zones of the tests exist everywhere
 )
 
 const (
@@ -221,25 +219,17 @@ func TestMemoryLimitIsEnough(t *testing.T) {
 
 // A leak is named, the request stays close to the use, and a restart ends it.
 
-// Days end at midnight in the zone; the day on which the clocks go back has 25 hours.
-
-func TestMemoryDaysAreLocal(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
+// A day ends at midnight in UTC, and one without samples is none.
+func TestMemoryDays(t *testing.T) {
+	m := NewMemory(MemoryOptions{})
+	m.Add(memoryT0-1, gib)
+	if m.midnight() != memoryT0-memoryDay || m.elapsed(memoryT0-memoryDay/2) != 0.5 {
+		t.Errorf("the day begins at %d, want %d", m.midnight(), memoryT0-memoryDay)
 	}
-	m := NewMemory(MemoryOptions{Zone: berlin})
-	noon := time.Date(2026, 10, 25, 12, 0, 0, 0, berlin) // clocks went back at three
-	m.Add(noon.Unix(), gib)
-	if from := time.Unix(m.today.starts, 0).In(berlin); from.Format(time.DateTime) != "2026-10-25 00:00:00" {
-		t.Errorf("the day begins %v, want local midnight", from)
-	}
-	if hours := (m.dayEnds - m.today.starts) / 3600; hours != 25 {
-		t.Errorf("the day has %d hours, want 25", hours)
-	}
-	m.Add(noon.Add(48*time.Hour).Unix(), gib) // a day without samples lies between
-	if m.days.n != 1 {
-		t.Errorf("%d days closed, want 1: a day without samples is none", m.days.n)
+	m.Add(memoryT0+memoryDay, gib) // a day without samples lies between
+	m.Add(memoryT0+2*memoryDay-1, gib)
+	if m.days.n != 1 || m.midnight() != memoryT0+memoryDay {
+		t.Errorf("%d days closed, the last begins at %d; want one, and %d", m.days.n, m.midnight(), memoryT0+memoryDay)
 	}
 }
 

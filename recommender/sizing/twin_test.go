@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"testing"
 	"time"
+	_ "time/tzdata" // the zones of the tests exist everywhere
 )
 
 // TestSlotsAreAMapOfPeaks: the ring answers as a map does that forgets what is four weeks old.
