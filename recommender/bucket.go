@@ -36,19 +36,24 @@ const (
 )
 
 // units is how finely the past is told apart, in seconds: a unit (in UTC) is joined as a whole once its end is so old.
-// Each is a multiple of the next.
-var units = [...]struct{ length, age int64 }{
-	{4 * aDay, 8 * aDay},
-	{aDay, 2 * aDay},
-	{6 * anHour, 6 * anHour},
-	{anHour, anHour},
-	{10 * aMinute, 10 * aMinute},
+// Each is a multiple of the next. Where no percentiles are kept, whatever is decided by a few minutes is decided elsewhere
+// (see sizing), and units are joined as soon as they have passed up to an hour.
+var units = [...]struct{ length, age, plainAge int64 }{
+	{4 * aDay, 8 * aDay, 8 * aDay},
+	{aDay, 2 * aDay, 2 * aDay},
+	{6 * anHour, 6 * anHour, 6 * anHour},
+	{anHour, anHour, 0},
+	{10 * aMinute, 10 * aMinute, 0},
 }
 
 // unitAt is the length of the unit that a stretch is joined into at a time, both in unix seconds.
-func unitAt(to, now int64) int64 {
+func unitAt(to, now int64, plain bool) int64 {
 	for _, u := range units {
-		if end := (to + u.length - 1) / u.length * u.length; now-end >= u.age {
+		age := u.age
+		if plain {
+			age = u.plainAge
+		}
+		if end := (to + u.length - 1) / u.length * u.length; now-end >= age {
 			return u.length
 		}
 	}

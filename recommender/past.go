@@ -118,7 +118,7 @@ func (p past) coarsened(now int64, fine widths, floor float64) past {
 	r := pastReader{floor: floor}
 	var parts []cell
 	for i, j := 0, 0; i < len(all); i = j {
-		unit := unitAt(int64(all[i].bucket.to), now)
+		unit := unitAt(int64(all[i].bucket.to), now, all[i].plain)
 		for j = i + 1; j < len(all) && all[j].plain == all[i].plain && int64(all[j].bucket.to-1)/unit == int64(all[i].bucket.to-1)/unit; j++ {
 		}
 		if now-int64(all[j-1].bucket.to) > int64(Retention/time.Second) {

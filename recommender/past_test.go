@@ -149,23 +149,31 @@ func TestWideHistogramFits(t *testing.T) {
 
 // TestCoarsenedCopiesTheRest: after a tick only what is joined is written anew, and nothing is lost.
 func TestCoarsenedCopiesTheRest(t *testing.T) {
-	var p past
 	now := uint32(noon.Unix())
-	for at := now - 100*aMinute; at <= now; at += aMinute {
-		p = p.append(bucket{to: at, from: at - aMinute, span: aMinute, samples: 1, weight: aMinute, pods: 2, peak: 1, sum: aMinute, total: aMinute}, fine, 0.001)
-	}
-	all := p.coarsened(int64(now), fine, 0.001).placed(nil, 0.001)
-	var spans []uint32
-	samples := uint32(0)
-	for i, b := range all {
-		spans, samples = append(spans, b.span/aMinute), samples+b.samples
-		if last := i == len(all)-1; (b.peak > 0 || b.pods > 0) && b.bucket.to+10*aMinute < now && !last {
-			t.Errorf("bucket %d to %d keeps a peak that a later one has too", i, b.bucket.to)
+	for _, row := range []struct {
+		hist histogram
+		want []uint32
+	}{
+		// 10:20 to 11:00 (its 10 minutes of 10:20 are one) is older than an hour, then 10 minutes each to 11:50, then minutes.
+		{histogram{cellOf(1, aMinute, 0.001)}, []uint32{41, 10, 10, 10, 10, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+		{nil, []uint32{41, 60}}, // hours, for both have passed
+	} {
+		var p past
+		for at := now - 100*aMinute; at <= now; at += aMinute {
+			p = p.append(bucket{to: at, from: at - aMinute, span: aMinute, samples: 1, weight: aMinute, pods: 2, peak: 1, sum: aMinute, total: aMinute, hist: row.hist}, fine, 0.001)
 		}
-	}
-	// 10:20 to 11:00 (its 10 minutes of 10:20 are one) is older than an hour, then 10 minutes each to 11:50, then minutes.
-	if want := []uint32{41, 10, 10, 10, 10, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; !slices.Equal(spans, want) || samples != 101 {
-		t.Errorf("minutes %v, want %v; %d samples", spans, want, samples)
+		all := p.coarsened(int64(now), fine, 0.001).placed(nil, 0.001)
+		var spans []uint32
+		samples := uint32(0)
+		for i, b := range all {
+			spans, samples = append(spans, b.span/aMinute), samples+b.samples
+			if last := i == len(all)-1; (b.peak > 0 || b.pods > 0) && b.bucket.to+10*aMinute < now && !last {
+				t.Errorf("bucket %d to %d keeps a peak that a later one has too", i, b.bucket.to)
+			}
+		}
+		if !slices.Equal(spans, row.want) || samples != 101 {
+			t.Errorf("minutes %v, want %v; %d samples", spans, row.want, samples)
+		}
 	}
 }
 
