@@ -37,11 +37,11 @@ const (
 
 // units is how finely the past is told apart, in seconds: a unit (in UTC) is joined as a whole once its end is so old.
 // Each is a multiple of the next. Where no percentiles are kept, whatever is decided by a few minutes is decided elsewhere
-// (see sizing), and units are joined as soon as they have passed up to an hour.
+// (see sizing), and up to six hours are joined as soon as they have passed.
 var units = [...]struct{ length, age, plainAge int64 }{
 	{4 * aDay, 8 * aDay, 8 * aDay},
-	{aDay, 2 * aDay, 2 * aDay},
-	{6 * anHour, 6 * anHour, 6 * anHour},
+	{aDay, 2 * aDay, aDay},
+	{6 * anHour, 6 * anHour, 0},
 	{anHour, anHour, 0},
 	{10 * aMinute, 10 * aMinute, 0},
 }

@@ -156,7 +156,7 @@ func TestCoarsenedCopiesTheRest(t *testing.T) {
 	}{
 		// 10:20 to 11:00 (its 10 minutes of 10:20 are one) is older than an hour, then 10 minutes each to 11:50, then minutes.
 		{histogram{cellOf(1, aMinute, 0.001)}, []uint32{41, 10, 10, 10, 10, 10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
-		{nil, []uint32{41, 60}}, // hours, for both have passed
+		{nil, []uint32{101}}, // six hours that have passed
 	} {
 		var p past
 		for at := now - 100*aMinute; at <= now; at += aMinute {
