@@ -58,8 +58,8 @@ func (e *encoder) ref(r fleet.Ref) {
 
 // series writes times as differences to the one before, newest first, which keeps them short.
 func (e *encoder) series(s *series) {
-	e.name(s.container)
-	e.name(string(s.signal))
+	e.name(s.container())
+	e.name(string(s.signal()))
 	e.time(s.newest)
 	e.count(len(s.pods))
 	for _, p := range s.pods {
@@ -76,15 +76,15 @@ func (e *encoder) series(s *series) {
 		e.count(int(r.n))
 	}
 	e.name(string(s.past))
-	if s.profile != nil {
-		text, _ := s.profile.AppendBinary(nil) // has no error
+	if s.profile() != nil {
+		text, _ := s.profile().AppendBinary(nil) // has no error
 		e.name(string(text))
 	}
-	if s.memory != nil {
-		text, _ := s.memory.AppendBinary(nil) // has no error
+	if s.memory() != nil {
+		text, _ := s.memory().AppendBinary(nil) // has no error
 		e.name(string(text))
 	}
-	if s.load != nil {
-		e.load(s.load)
+	if s.load() != nil {
+		e.load(s.load())
 	}
 }

@@ -69,7 +69,7 @@ func (c *judge) outset() (outset, *fleet.Hold) {
 	if hold != nil {
 		return outset{}, hold
 	}
-	k, ok := c.capacity(s.load)
+	k, ok := c.capacity(s.load())
 	switch {
 	case !ok && c.o.Forecast.Latency == 0:
 		hold := held(fleet.HoldNoMetrics, "what one replica can answer is not known: say in the policy how slow is too slow (replicas.latency), or what it can answer (replicas.capacity)")
@@ -77,13 +77,13 @@ func (c *judge) outset() (outset, *fleet.Hold) {
 	case !ok:
 		hold := held(fleet.HoldNoMetrics, fmt.Sprintf("no replica was seen to keep a mean latency of %s in three windows of the last 28 days; measure latency, or say in the policy what one can answer (replicas.capacity)", c.o.Forecast.Latency))
 		return outset{}, &hold
-	case s.load.track.Windows() == 0:
+	case s.load().track.Windows() == 0:
 		hold := held(fleet.HoldShortHistory, "requests were not measured for five whole minutes yet")
 		return outset{}, &hold
 	}
 	o := outset{d: d, newest: s.lately(c.now), capacity: k, floor: int(max(c.o.Floor, c.w.Budgeted, 1)), most: c.most(d, k)}
-	o.track, o.redundancy = s.load.track, c.o.Forecast.Redundancy
-	o.pace, o.now = s.pace, s.pace.planned(c.now.Unix())
+	o.track, o.redundancy = s.load().track, c.o.Forecast.Redundancy
+	o.pace, o.now = s.pace(), s.pace().planned(c.now.Unix())
 	return o.filled(1), nil
 }
 

@@ -276,7 +276,7 @@ func withoutCPU(h *History) {
 	list := h.workloads[ref]
 	out := list[:0]
 	for _, s := range list {
-		if s.signal != fleet.CPU {
+		if s.signal() != fleet.CPU {
 			out = append(out, s)
 		}
 	}

@@ -47,7 +47,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	if !known {
 		list = h.begin(s, list, i)
 	}
-	list[i].pace = h.pace // a restored one knows none
+	list[i].hour = uint16(h.pace.hour()) // a restored one knows none
 	if s.Signal == fleet.Memory {
 		list[i].image = crc32.ChecksumIEEE([]byte(s.Image))
 	}
@@ -58,10 +58,10 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	case s.Signal == fleet.OOM && s.Mean > 0:
 		h.killed(s)
 		h.restarted(s)
-	case s.Signal == fleet.CPU && list[i].images.fresh(s.Image):
-		list[i].profile.Renewed(h.pace.planned(s.At.Unix()))
+	case s.Signal == fleet.CPU && list[i].images().fresh(s.Image):
+		list[i].profile().Renewed(h.pace.planned(s.At.Unix()))
 	case s.Signal == fleet.Requests:
-		h.answered(list[i].load, s)
+		h.answered(list[i].load(), s)
 	}
 	return nil
 }
@@ -69,11 +69,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 // begin adds a series at place i of a workload's list. Names are copies, for those of a sample may be parts of
 // longer texts, and each is held once.
 func (h *History) begin(s fleet.Sample, list []*series, i int) []*series {
-	container := strings.Clone(s.Container)
-	if at := slices.IndexFunc(list, func(o *series) bool { return o.container == container }); at >= 0 {
-		container = list[at].container
-	}
-	list = slices.Insert(slices.Clip(list), i, newSeries(container, s.Signal))
+	list = slices.Insert(slices.Clip(list), i, newSeries(s.Container, s.Signal))
 	h.workloads[fleet.Ref{
 		Cluster: strings.Clone(s.Ref.Cluster), Namespace: strings.Clone(s.Ref.Namespace),
 		Kind: strings.Clone(s.Ref.Kind), Name: strings.Clone(s.Ref.Name),
@@ -89,7 +85,7 @@ func (h *History) killed(s fleet.Sample) {
 		if i, known := m.find(s.Pod); known {
 			limit = m.pods[i].limit
 		}
-		m.memory.OOM(h.pace.planned(s.At.Unix()), float64(limit), crc32.ChecksumIEEE([]byte(s.Image)))
+		m.memory().OOM(h.pace.planned(s.At.Unix()), float64(limit), crc32.ChecksumIEEE([]byte(s.Image)))
 	}
 }
 
@@ -128,7 +124,8 @@ func signals() []fleet.Signal {
 // find is the place of a series in its workload's list, and whether it is there.
 func find(list []*series, container string, signal fleet.Signal) (int, bool) {
 	return slices.BinarySearchFunc(list, 0, func(s *series, _ int) int {
-		return cmp.Or(strings.Compare(s.container, container), strings.Compare(string(s.signal), string(signal)))
+		of := s.of.Value()
+		return cmp.Or(strings.Compare(of.container, container), strings.Compare(string(of.signal), string(signal)))
 	})
 }
 
@@ -183,7 +180,7 @@ func (h *History) Forget(before time.Time) {
 	for ref, list := range h.workloads {
 		list = slices.DeleteFunc(list, func(s *series) bool { return s.newest < before.UnixNano() })
 		for _, s := range list {
-			s.past = s.past.after(before.Unix(), s.widths(), floorOf(s.signal))
+			s.past = s.past.after(before.Unix(), s.widths(), floorOf(s.signal()))
 		}
 		if h.workloads[ref] = list; len(list) == 0 {
 			delete(h.workloads, ref)

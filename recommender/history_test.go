@@ -383,11 +383,11 @@ func TestSize(t *testing.T) {
 	h := fiveWeeks(t, 3)
 	for _, s := range h.workloads[ref] {
 		buckets, cells := 0, 0
-		r := s.past.reader(floorOf(s.signal))
+		r := s.past.reader(floorOf(s.signal()))
 		for b := (bucket{}); r.next(&b, true); buckets++ {
 			cells += len(b.hist)
 		}
-		t.Logf("%s: %d buckets, %d cells, %d bytes, room for %d, %d open", s.signal, buckets, cells, len(s.past), cap(s.past), len(s.open))
+		t.Logf("%s: %d buckets, %d cells, %d bytes, room for %d, %d open", s.signal(), buckets, cells, len(s.past), cap(s.past), len(s.open))
 	}
 	if size := len(h.Checkpoint(ref)); size > 45_000 {
 		t.Errorf("%d bytes as a checkpoint", size)

@@ -18,7 +18,7 @@ const throttledFrom = 0.25
 // Meet tells of the live pods of a workload since when they are there and under which limits: samples do not.
 func (h *History) Meet(w fleet.Workload) {
 	for _, s := range h.workloads[w.Ref] {
-		if s.profile == nil && s.memory == nil {
+		if s.profile() == nil && s.memory() == nil {
 			continue
 		}
 		for _, p := range w.Pods {
@@ -34,11 +34,11 @@ func (h *History) Meet(w fleet.Workload) {
 // before counts as not measured.
 func (h *History) Follow(ref fleet.Ref, o Options) {
 	for _, s := range h.workloads[ref] {
-		if s.profile == nil && s.memory == nil || s.plain == o.plain() {
+		if s.profile() == nil && s.memory() == nil || s.plain == o.plain() {
 			continue
 		}
 		if s.plain = o.plain(); s.plain {
-			s.past = s.past.plain(floorOf(s.signal))
+			s.past = s.past.plain(floorOf(s.signal()))
 		}
 	}
 }
@@ -52,10 +52,10 @@ func (p *seen) became(pod fleet.Pod, s *series) {
 	if made := pod.Created.Unix(); made > 0 && (p.born == 0 || made < int64(p.born)-startUp/int64(time.Second)) {
 		p.born = uint32(made)
 	}
-	k, ok := pod.Shape.Container(s.container)
+	k, ok := pod.Shape.Container(s.container())
 	switch {
 	case !ok:
-	case s.profile != nil:
+	case s.profile() != nil:
 		p.limit = float32(k.Limits.MilliCPU) / 1000
 	default:
 		p.limit = float32(k.Limits.Memory)
@@ -65,7 +65,7 @@ func (p *seen) became(pod fleet.Pod, s *series) {
 // age is how long before an instant the series begins, in nanoseconds; 0 where nothing of it is closed.
 func (s *series) age(at int64) int64 {
 	var b bucket
-	if r := s.past.reader(floorOf(s.signal)); !r.next(&b, false) {
+	if r := s.past.reader(floorOf(s.signal())); !r.next(&b, false) {
 		return 0
 	}
 	return at - int64(b.from)*int64(time.Second)
@@ -74,25 +74,25 @@ func (s *series) age(at int64) int64 {
 // starting tells whether a reading is of a pod's first minutes.
 func (s *series) starting(r reading) bool {
 	born := int64(s.pods[r.pod].born) * int64(time.Second)
-	return born != 0 && r.at-r.lasted() < born+s.pace.shortened(startUp) && r.at > born
+	return born != 0 && r.at-r.lasted() < born+s.pace().shortened(startUp) && r.at > born
 }
 
 // learn gives the profile or the memory what the readings of a slot tell; b is their bucket. Others are the series of
 // the same workload. Replicas that start are no part of what serving takes.
 func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
-	if s.load != nil {
-		s.load.add(b, s.pace)
+	if s.load() != nil {
+		s.load().add(b, s.pace())
 	}
-	if s.profile == nil && s.memory == nil {
+	if s.profile() == nil && s.memory() == nil {
 		return
 	}
-	end := s.pace.planned(int64(b.to)) - 1
+	end := s.pace().planned(int64(b.to)) - 1
 	if slices.ContainsFunc(in, s.starting) {
 		in = slices.Clone(in)
 		load := slices.DeleteFunc(slices.Clone(in), func(r reading) bool { return !s.starting(r) })
 		in = slices.DeleteFunc(in, s.starting)
-		if s.memory != nil {
-			s.memory.Load(end, float64(peakOf(load)), s.image)
+		if s.memory() != nil {
+			s.memory().Load(end, float64(peakOf(load)), s.image)
 		}
 		if len(in) == 0 {
 			s.begunAnew(end)
@@ -100,17 +100,17 @@ func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
 		}
 		b, _ = summary(in, at)
 	}
-	if s.memory != nil {
-		s.memory.Add(end, float64(b.peak))
+	if s.memory() != nil {
+		s.memory().Add(end, float64(b.peak))
 		return
 	}
-	s.profile.Record(end, b.busiest(s.pace), s.atLimit(in) || s.throttled(at, others))
+	s.profile().Record(end, b.busiest(s.pace()), s.atLimit(in) || s.throttled(at, others))
 }
 
 // begunAnew tells the memory that every replica starts.
 func (s *series) begunAnew(at int64) {
-	if s.memory != nil {
-		s.memory.Started(at, s.image)
+	if s.memory() != nil {
+		s.memory().Started(at, s.image)
 	}
 }
 
@@ -118,7 +118,7 @@ func (s *series) begunAnew(at int64) {
 func (s *series) atLimit(in []reading) bool {
 	return slices.ContainsFunc(in, func(r reading) bool {
 		limit := s.pods[r.pod].limit
-		return limit > 0 && r.busiest(s.pace) >= atLimit*float64(limit)
+		return limit > 0 && r.busiest(s.pace()) >= atLimit*float64(limit)
 	})
 }
 
@@ -132,7 +132,7 @@ func (r reading) busiest(p Pace) float64 {
 
 // throttled tells whether the container was throttled in a slot, where that is measured.
 func (s *series) throttled(at slot, others []*series) bool {
-	i, known := find(others, s.container, fleet.Throttling)
+	i, known := find(others, s.container(), fleet.Throttling)
 	if !known {
 		return false
 	}
@@ -140,10 +140,10 @@ func (s *series) throttled(at slot, others []*series) bool {
 	if slices.ContainsFunc(o.open, func(r reading) bool { return r.peak >= throttledFrom && r.at > from && r.at-r.lasted() < at.end }) {
 		return true
 	}
-	if o.newest < at.end+s.pace.lateness() {
+	if o.newest < at.end+s.pace().lateness() {
 		return false // nothing of that time is closed yet
 	}
-	past := o.past.reader(floorOf(o.signal))
+	past := o.past.reader(floorOf(o.signal()))
 	for b := (bucket{}); past.next(&b, false); {
 		within := int64(b.to)*int64(time.Second) > from && int64(b.from)*int64(time.Second) < at.end
 		if within && b.peak >= throttledFrom {

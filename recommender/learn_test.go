@@ -25,7 +25,7 @@ func track(t *testing.T, h *History) string {
 	if !ok {
 		t.Fatal("no CPU")
 	}
-	text, _ := s.profile.AppendBinary(nil)
+	text, _ := s.profile().AppendBinary(nil)
 	return string(text)
 }
 
@@ -100,10 +100,10 @@ func TestStartIsNoSteadyUse(t *testing.T) {
 			t.Errorf("%s: the plan was not told what it should", c.name)
 		}
 		m, _ := h.series(ref, "model-server", fleet.Memory)
-		if m.memory.Loaded() != c.start {
-			t.Errorf("%s: a start was seen %v, want %v", c.name, m.memory.Loaded(), c.start)
+		if m.memory().Loaded() != c.start {
+			t.Errorf("%s: a start was seen %v, want %v", c.name, m.memory().Loaded(), c.start)
 		}
-		if a := (sizing.MemoryOptions{}).Advise(m.memory, new(sizing.MemoryStanding), noon.Unix(), 4096*mib); (a.Peak < 500*mib) != c.start || c.start && a.Load != 3072*mib {
+		if a := (sizing.MemoryOptions{}).Advise(m.memory(), new(sizing.MemoryStanding), noon.Unix(), 4096*mib); (a.Peak < 500*mib) != c.start || c.start && a.Load != 3072*mib {
 			t.Errorf("%s: peak %.0f, load %.0f", c.name, a.Peak/mib, a.Load/mib)
 		}
 	}

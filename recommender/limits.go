@@ -171,15 +171,15 @@ func (c *judge) limitMemory(k fleet.Container, request int64) (limiting, bool) {
 		return limiting{}, false
 	}
 	s, _ := c.h.series(c.w.Ref, k.Name, fleet.Memory) // there: it was measured
-	now := s.pace.planned(c.now.Unix())
+	now := s.pace().planned(c.now.Unix())
 	l := limiting{rule: c.o.Limits, step: memoryStep, now: k.Limits.Memory,
-		least: ceil(max(d.Peak*(1+c.o.MemoryMargin), s.memory.LimitFloor(now)))}
+		least: ceil(max(d.Peak*(1+c.o.MemoryMargin), s.memory().LimitFloor(now)))}
 	l.least = l.up(l.least)
-	l.wanted = l.up(ceil(s.memory.Limit(now, float64(request))))
-	if !s.memory.Loaded() {
+	l.wanted = l.up(ceil(s.memory().Limit(now, float64(request))))
+	if !s.memory().Loaded() {
 		l.keep = "no start was measured yet, and a model may take more to load than to serve"
 	}
-	if s.memory.Leaks() {
+	if s.memory().Leaks() {
 		l.stop = "use grows day by day without a plateau: a restart or a fix helps, not a bigger limit"
 	}
 	return l, true

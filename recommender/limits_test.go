@@ -121,12 +121,12 @@ func TestLimitsOfARecommendation(t *testing.T) {
 		{"a start took more", LimitsByRatio, func(_ *fleet.Workload, h *History) {
 			started(nil, h)
 			m, _ := h.series(ref, "model-server", fleet.Memory)
-			m.memory.Load(noon.Unix()-100, 1000*mib, 0) // 1100Mi with its margin
+			m.memory().Load(noon.Unix()-100, 1000*mib, 0) // 1100Mi with its margin
 		}, fleet.Resources{MilliCPU: 230, Memory: 1100 * mib}, "limit by ratio 1100Mi"},
 		{"killed", LimitsByRatio, func(_ *fleet.Workload, h *History) {
 			started(nil, h)
 			m, _ := h.series(ref, "model-server", fleet.Memory)
-			m.memory.OOM(noon.Unix()-100, 1000*mib, 0) // × 1.2
+			m.memory().OOM(noon.Unix()-100, 1000*mib, 0) // × 1.2
 		}, fleet.Resources{MilliCPU: 230, Memory: 1200 * mib}, "limit by ratio 1200Mi"},
 		{"the template states none", LimitsByRatio, func(w *fleet.Workload, h *History) {
 			started(w, h)
@@ -169,7 +169,7 @@ func TestLimitsOfARecommendation(t *testing.T) {
 // started marks a start that took little.
 func started(_ *fleet.Workload, h *History) {
 	s, _ := h.series(ref, "model-server", fleet.Memory)
-	s.memory.Load(noon.Unix()-1000, mib, 0)
+	s.memory().Load(noon.Unix()-1000, mib, 0)
 }
 
 // A Guaranteed pod is shrunk by moving limits and requests as one.

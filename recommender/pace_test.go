@@ -57,7 +57,7 @@ func TestPaceOfBusiestMinute(t *testing.T) {
 	}
 	s := series{open: []reading{{window: 5000, mean: 1, peak: 2}}}
 	usual := s.latest()
-	if s.pace = Pace(time.Minute); usual != 1 || s.latest() != 2 {
+	if s.hour = 60; usual != 1 || s.latest() != 2 {
 		t.Errorf("latest %g and %g", usual, s.latest())
 	}
 }
@@ -96,7 +96,7 @@ func TestPaceMakesTheSamePlan(t *testing.T) {
 
 func profileOf(h *History) []byte {
 	s, _ := h.series(ref, "model-server", fleet.CPU)
-	text, _ := s.profile.AppendBinary(nil)
+	text, _ := s.profile().AppendBinary(nil)
 	return text
 }
 
@@ -184,7 +184,7 @@ func TestPaceKnowsWhatComesNow(t *testing.T) {
 	if got := s.lately(end); got != 6 {
 		t.Errorf("%g requests/s", got)
 	}
-	if s.pace = 0; s.lately(end) <= 6 {
+	if s.hour = 0; s.lately(end) <= 6 {
 		t.Error("in earnest five minutes count")
 	}
 }

@@ -133,7 +133,7 @@ type plan struct {
 
 // plan asks about the CPU of a container that requests live cores, by a policy's options.
 func (p *Plans) plan(st *standing, s *series, o sizing.Options, now time.Time, live float64) plan {
-	return plan{p.plannerFor(o), s.profile, &st.cpu, s.pace, s.pace.planned(now.Unix()), live, s.latest()}
+	return plan{p.plannerFor(o), s.profile(), &st.cpu, s.pace(), s.pace().planned(now.Unix()), live, s.latest()}
 }
 
 func (p plan) due() (due, ok bool) {
@@ -148,5 +148,5 @@ func (p plan) advise() (sizing.Explanation, bool) {
 
 // advised is the advice on its memory, of which live bytes are requested.
 func (st *standing) advised(s *series, o sizing.MemoryOptions, now time.Time, live float64) sizing.MemoryAdvice {
-	return o.Advise(s.memory, &st.memory, s.pace.planned(now.Unix()), live)
+	return o.Advise(s.memory(), &st.memory, s.pace().planned(now.Unix()), live)
 }

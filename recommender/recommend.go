@@ -97,13 +97,13 @@ func (c *judge) series(container string, signal fleet.Signal) (*series, bool) {
 // once an hour: it was so, and it is measured still.
 func (c *judge) longEnough(s *series) bool {
 	found := sure{c.now.Unix() / 3600, c.o.MinHistory}
-	i, known := findStanding(c.stands, s.container)
-	if known && *c.stands[i].sureOf(s.signal) == found {
+	i, known := findStanding(c.stands, s.container())
+	if known && *c.stands[i].sureOf(s.signal()) == found {
 		return true
 	}
 	enough := s.measuredAtLeast(c.o.MinHistory, c.now.Add(-c.lookback()).UnixNano())
 	if enough && known {
-		*c.stands[i].sureOf(s.signal) = found
+		*c.stands[i].sureOf(s.signal()) = found
 	}
 	return enough
 }

@@ -68,7 +68,7 @@ func decodeBody(body []byte, of byte) (map[fleet.Ref][]*series, error) {
 		var list []*series
 		for range d.count() {
 			s := d.series()
-			i, known := find(list, s.container, s.signal)
+			i, known := find(list, s.container(), s.signal())
 			d.must(!known && i == len(list))
 			list = append(list, s)
 		}
@@ -156,7 +156,7 @@ func (d *decoder) single() float32 {
 func (d *decoder) series() *series {
 	s := newSeries(d.name(), fleet.Signal(d.name()))
 	s.newest = d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))
-	d.must(slices.Contains(signals(), s.signal))
+	d.must(slices.Contains(signals(), s.signal()))
 	for range d.count() {
 		s.pods = append(s.pods, seen{pod: d.name(), at: s.newest - d.time(0, s.newest)})
 		i := len(s.pods) - 1
@@ -170,16 +170,16 @@ func (d *decoder) series() *series {
 	if d.version <= bucketed {
 		s.past = d.buckets(s)
 	} else {
-		s.past, s.plain = d.past(floorOf(s.signal))
+		s.past, s.plain = d.past(floorOf(s.signal()))
 	}
-	if d.version > trackless && s.profile != nil {
-		d.must(s.profile.UnmarshalBinary([]byte(d.name())) == nil)
+	if d.version > trackless && s.profile() != nil {
+		d.must(s.profile().UnmarshalBinary([]byte(d.name())) == nil)
 	}
-	if d.version > trackless && s.memory != nil {
-		d.must(s.memory.UnmarshalBinary([]byte(d.name())) == nil)
+	if d.version > trackless && s.memory() != nil {
+		d.must(s.memory().UnmarshalBinary([]byte(d.name())) == nil)
 	}
-	if d.version > loadless && s.load != nil {
-		d.load(s.load)
+	if d.version > loadless && s.load() != nil {
+		d.load(s.load())
 	}
 	return s
 }

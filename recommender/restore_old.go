@@ -30,11 +30,11 @@ func (d *decoder) buckets(s *series) past {
 	var p past
 	last := uint32(0)
 	for range d.count() {
-		b := d.bucket(floorOf(s.signal))
+		b := d.bucket(floorOf(s.signal()))
 		if d.must(last <= b.to); d.broken {
 			return nil
 		}
-		p, last = p.append(b, s.widths(), floorOf(s.signal)), b.to
+		p, last = p.append(b, s.widths(), floorOf(s.signal())), b.to
 	}
 	return p
 }

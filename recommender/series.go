@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/recommender/sizing"
@@ -20,33 +21,68 @@ var ErrRepeated = errors.New("not newer than the last sample of its pod")
 
 // series is one signal of one container, or of a workload's pods, over time.
 type series struct {
+	of      unique.Handle[subject]
+	newest  int64     // end of the newest sample, unix nanoseconds
+	pods    []seen    // sorted by name; those of the last hour and of open slots
+	open    []reading // of slots that may still grow, sorted by end, then pod
+	past    past      // what is closed
+	learned any       // by signal: *usage of CPU, *sizing.MemoryProfile, *load of requests; nil: nothing
+	image   uint32    // of memory, a hash of what the newest sample ran
+	hour    uint16    // its Pace, seconds; 0: an hour's
+	plain   bool      // nobody asks for its percentiles: what is closed is kept without histograms
+}
+
+// subject is what is measured; that of many series is held once.
+type subject struct {
 	container string
 	signal    fleet.Signal
-	newest    int64                 // end of the newest sample, unix nanoseconds
-	pods      []seen                // sorted by name; those of the last hour and of open slots
-	open      []reading             // of slots that may still grow, sorted by end, then pod
-	past      past                  // what is closed
-	profile   *sizing.Profile       // of CPU: the peak of each hour; nil for other signals
-	memory    *sizing.MemoryProfile // of memory: its peaks and kills; nil for other signals
-	images    images                // of CPU, what ran lately
-	image     uint32                // of memory, a hash of what the newest sample ran
-	plain     bool                  // nobody asks for its percentiles: what is closed is kept without histograms
-	load      *load                 // of requests: their course, and what one replica answers; nil for other signals
-	pace      Pace                  // by which minutes and hours pass
+}
+
+// usage is what is learned of CPU.
+type usage struct {
+	sizing.Profile        // the peak of each hour
+	images         images // what ran lately
 }
 
 // newSeries is a series of nothing.
 func newSeries(container string, signal fleet.Signal) *series {
-	s := &series{container: container, signal: signal}
+	s := &series{of: unique.Make(subject{container, signal})}
 	switch signal {
 	case fleet.CPU:
-		s.profile = new(sizing.Profile)
+		s.learned = new(usage)
 	case fleet.Memory:
-		s.memory = new(sizing.MemoryProfile)
+		s.learned = new(sizing.MemoryProfile)
 	case fleet.Requests:
-		s.load = newLoad()
+		s.learned = newLoad()
 	}
 	return s
+}
+
+func (s *series) container() string    { return s.of.Value().container }
+func (s *series) signal() fleet.Signal { return s.of.Value().signal }
+func (s *series) pace() Pace           { return Pace(s.hour) * Pace(time.Second) }
+
+// profile is that of CPU; nil for other signals.
+func (s *series) profile() *sizing.Profile {
+	if t, ok := s.learned.(*usage); ok {
+		return &t.Profile
+	}
+	return nil
+}
+
+// images is what ran lately where the signal is CPU.
+func (s *series) images() *images { return &s.learned.(*usage).images }
+
+// memory is the peaks and kills of memory; nil for other signals.
+func (s *series) memory() *sizing.MemoryProfile {
+	m, _ := s.learned.(*sizing.MemoryProfile)
+	return m
+}
+
+// load is the course of requests, and what one replica answers; nil for other signals.
+func (s *series) load() *load {
+	l, _ := s.learned.(*load)
+	return l
 }
 
 // widths is how finely values are told apart: CPU and what is like it are asked for their percentiles, memory for its
@@ -55,7 +91,7 @@ func (s *series) widths() widths {
 	if s.plain {
 		return widths{}
 	}
-	if s.signal == fleet.Memory || s.signal == fleet.GPUMemory {
+	if s.signal() == fleet.Memory || s.signal() == fleet.GPUMemory {
 		return widths{4, 4, 4, 0}
 	}
 	return fine
@@ -113,12 +149,12 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	if known && r.at <= s.pods[i].at {
 		return ErrRepeated
 	}
-	if r.slot(s.pace).end+s.pace.lateness() <= s.newest {
+	if r.slot(s.pace()).end+s.pace().lateness() <= s.newest {
 		return fmt.Errorf("ended %s before the newest of its kind", time.Duration(s.newest-r.at))
 	}
 	if !known {
 		s.meet(i, nameOf(pod, others))
-		if s.age(r.at-r.lasted()) > s.pace.shortened(startUp) {
+		if s.age(r.at-r.lasted()) > s.pace().shortened(startUp) {
 			s.pods[i].born = uint32((r.at - r.lasted()) / int64(time.Second)) // the others are older
 		}
 	}
@@ -132,7 +168,7 @@ func (s *series) add(pod string, r reading, others []*series) error {
 	s.open = slices.Insert(s.open, j, r)
 	if r.at > s.newest {
 		before := s.newest
-		if s.newest = r.at; before/s.pace.minute() != r.at/s.pace.minute() {
+		if s.newest = r.at; before/s.pace().minute() != r.at/s.pace().minute() {
 			s.settle(before, others)
 		}
 	}
@@ -186,21 +222,21 @@ func (s *series) settle(before int64, others []*series) {
 	var few [16]reading
 	in := few[:0]
 	for len(s.open) > 0 {
-		next := earliest(s.open, s.pace)
-		if next.end+s.pace.lateness() > s.newest {
+		next := earliest(s.open, s.pace())
+		if next.end+s.pace().lateness() > s.newest {
 			break
 		}
-		in, s.open = take(in[:0], s.open, next, s.pace)
+		in, s.open = take(in[:0], s.open, next, s.pace())
 		b, hot := summary(in, next)
 		if !s.plain {
-			b.hist = cellsOf(hot, float64(b.weight), floorOf(s.signal))
+			b.hist = cellsOf(hot, float64(b.weight), floorOf(s.signal()))
 		}
 		s.learn(in, b, next, others)
-		s.past = s.past.append(b, s.widths(), floorOf(s.signal))
+		s.past = s.past.append(b, s.widths(), floorOf(s.signal()))
 	}
 	const ticks = aTick * int64(time.Second)
 	if before/ticks != s.newest/ticks {
-		s.past = s.past.coarsened(s.newest/ticks*aTick, s.widths(), floorOf(s.signal))
+		s.past = s.past.coarsened(s.newest/ticks*aTick, s.widths(), floorOf(s.signal()))
 	}
 	s.part()
 }
@@ -217,7 +253,7 @@ func (b bucket) busiest(p Pace) float64 {
 // latest is the use of the busiest minute that no closed slot holds yet.
 func (s *series) latest() (most float64) {
 	for _, r := range s.open {
-		most = max(most, r.busiest(s.pace))
+		most = max(most, r.busiest(s.pace()))
 	}
 	return most
 }

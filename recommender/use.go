@@ -73,7 +73,7 @@ func (s *series) summed(all bucket, even float64) (Distribution, bool) {
 // which are hours at a quick pace: there what is open counts alone.
 func (s *series) lately(now time.Time) float64 {
 	recent := *s
-	if s.pace.hour() < hourSeconds {
+	if s.pace().hour() < hourSeconds {
 		recent.past = nil
 	}
 	d, _ := recent.distribution(now.Add(-loadWindow).UnixNano())
@@ -98,7 +98,7 @@ func (s *series) spent(all bucket) time.Duration {
 // closed now. Even is the sum of the mean of all replicas × weight.
 func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 	all.from = math.MaxUint32
-	r := s.past.reader(floorOf(s.signal))
+	r := s.past.reader(floorOf(s.signal()))
 	r.after = uint32(max(from, 0) / int64(time.Minute))
 	for b := (bucket{}); r.next(&b, values != nil); {
 		if int64(b.to)*int64(time.Second) <= from || !s.counts(&b) {
@@ -114,13 +114,13 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 	open, in := append(few[:0], s.open...), some[:0]
 	open = slices.DeleteFunc(open, func(r reading) bool { return r.at <= from })
 	for len(open) > 0 {
-		at := earliest(open, s.pace)
-		in, open = take(in[:0], open, at, s.pace)
+		at := earliest(open, s.pace())
+		in, open = take(in[:0], open, at, s.pace())
 		b, hot := summary(in, at)
 		all.add(&b)
 		even += b.total / float64(max(b.pods, 1))
 		if values != nil {
-			values.add(cellsOf(hot, float64(b.weight), floorOf(s.signal)))
+			values.add(cellsOf(hot, float64(b.weight), floorOf(s.signal())))
 		}
 	}
 	return all, even
@@ -130,7 +130,7 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 // stretches of six hours is enough to see for it.
 func (s *series) measuredAtLeast(need time.Duration, from int64) bool {
 	all := bucket{from: math.MaxUint32}
-	r := s.past.reader(floorOf(s.signal))
+	r := s.past.reader(floorOf(s.signal()))
 	for b := (bucket{}); r.next(&b, false); {
 		if int64(b.to)*int64(time.Second) <= from || !s.counts(&b) {
 			continue
@@ -144,7 +144,7 @@ func (s *series) measuredAtLeast(need time.Duration, from int64) bool {
 
 // partlyPlain tells whether something was kept without percentiles.
 func (s *series) partlyPlain() bool {
-	r := s.past.reader(floorOf(s.signal))
+	r := s.past.reader(floorOf(s.signal()))
 	for b := (bucket{}); r.next(&b, false); {
 		if b.plain {
 			return true
@@ -191,7 +191,7 @@ func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percen
 			continue
 		}
 		out = append(out, Use{
-			Container: s.container, Signal: s.signal,
+			Container: s.container(), Signal: s.signal(),
 			Plain: s.plain, Mean: d.Mean, P50: d.Percentile(0.5), Percentile: d.Percentile(percentile), Peak: d.Peak, Total: d.Total,
 			Samples: d.Samples, From: d.From, To: d.To, Pods: d.Pods,
 			Coverage: min(1, d.Spent.Seconds()/window.Seconds()),
