@@ -20,7 +20,7 @@ func (h *History) MarshalBinary() ([]byte, error) { return h.encode(h.Refs()), n
 
 // Checkpoint is the history of one workload, in the same form; nil where nothing is known of it.
 func (h *History) Checkpoint(ref fleet.Ref) []byte {
-	if len(h.workloads[ref]) == 0 {
+	if len(h.of(ref)) == 0 {
 		return nil
 	}
 	return h.encode([]fleet.Ref{ref})
@@ -31,8 +31,8 @@ func (h *History) encode(refs []fleet.Ref) []byte {
 	e.count(len(refs))
 	for _, ref := range refs {
 		e.ref(ref)
-		e.count(len(h.workloads[ref]))
-		for _, s := range h.workloads[ref] {
+		e.count(len(h.of(ref)))
+		for _, s := range h.of(ref) {
 			e.series(s)
 		}
 	}

@@ -62,7 +62,7 @@ func TestFollowedHistoryTellsTheSame(t *testing.T) {
 			}
 		}
 	}
-	if n, of := len(plain.workloads[ref][0].past), len(whole.workloads[ref][0].past); 2*n > of {
+	if n, of := len(plain.of(ref)[0].past), len(whole.of(ref)[0].past); 2*n > of {
 		t.Errorf("%d bytes of %d", n, of)
 	}
 }

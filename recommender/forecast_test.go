@@ -235,14 +235,14 @@ func TestLoadCheckpoint(t *testing.T) {
 		t.Errorf("%+v, %v\nrestored %+v", a, holds, b)
 	}
 	older := encoder(nil)
-	for _, s := range h.workloads[ref] {
+	for _, s := range h.of(ref) {
 		if s.load() != nil {
 			s.learned = nil
 		}
 		older.series(s)
 	}
 	d := decoder{rest: older, version: loadless}
-	for range h.workloads[ref] {
+	for range h.of(ref) {
 		if s := d.series(); d.broken || s.signal() == fleet.Requests && (s.load() == nil || s.load().track.Windows() != 0) {
 			t.Fatalf("%s of version %d: broken %v, %+v", s.signal(), loadless, d.broken, s.load())
 		}

@@ -256,7 +256,7 @@ func TestGPUIsNeverJudgedByCPU(t *testing.T) {
 		if _, gated := c.gate(); n != 1 && !gated {
 			t.Fatalf("%d answers: %+v, %+v, %+v", n, holds, advice, fine)
 		}
-		if len(h.workloads[ref]) == 0 {
+		if len(h.of(ref)) == 0 {
 			continue
 		}
 		withoutCPU(h)
@@ -273,14 +273,14 @@ func TestGPUIsNeverJudgedByCPU(t *testing.T) {
 
 // withoutCPU takes what is known of CPU out of h.
 func withoutCPU(h *History) {
-	list := h.workloads[ref]
+	list := h.of(ref)
 	out := list[:0]
 	for _, s := range list {
 		if s.signal() != fleet.CPU {
 			out = append(out, s)
 		}
 	}
-	h.workloads[ref] = out
+	h.workloads[keyOf(ref)] = out
 }
 
 // TestAdviceNeverFreesWhatIsNotThere, whatever was measured; and it names what it frees.

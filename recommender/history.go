@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
@@ -17,14 +18,34 @@ import (
 // The newest half hour is kept by the minute, older time coarser and coarser (see unitAt), up to
 // Retention. It is not safe for use by several goroutines at once.
 type History struct {
-	workloads map[fleet.Ref][]*series // each sorted by container and signal
+	workloads map[key][]*series // each sorted by container and signal
 	pace      Pace
 }
 
 // NewHistory is a history of nothing.
 func NewHistory() *History {
-	return &History{workloads: map[fleet.Ref][]*series{}}
+	return &History{workloads: map[key][]*series{}}
 }
+
+// key is a workload's Ref. Where it is, as many others are, is held once.
+type key struct {
+	in   unique.Handle[place]
+	name string
+}
+
+type place struct{ cluster, namespace, kind string }
+
+func keyOf(r fleet.Ref) key {
+	return key{unique.Make(place{r.Cluster, r.Namespace, r.Kind}), r.Name}
+}
+
+func (k key) ref() fleet.Ref {
+	in := k.in.Value()
+	return fleet.Ref{Cluster: in.cluster, Namespace: in.namespace, Kind: in.kind, Name: k.name}
+}
+
+// of is the series of a workload.
+func (h *History) of(ref fleet.Ref) []*series { return h.workloads[keyOf(ref)] }
 
 // Hurry has plans go by another pace. It comes before the first sample, and no checkpoint of another pace may be
 // restored: its times are none of this one's.
@@ -42,7 +63,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 		at: s.At.UnixNano(), window: uint32(s.Window.Round(time.Millisecond) / time.Millisecond),
 		mean: float32(s.Mean), peak: float32(max(s.Mean, s.Max)), n: uint32(s.N),
 	}
-	list := h.workloads[s.Ref]
+	list := h.of(s.Ref)
 	i, known := find(list, s.Container, s.Signal)
 	if !known {
 		list = h.begin(s, list, i)
@@ -70,10 +91,9 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 // longer texts, and each is held once.
 func (h *History) begin(s fleet.Sample, list []*series, i int) []*series {
 	list = slices.Insert(slices.Clip(list), i, newSeries(s.Container, s.Signal))
-	h.workloads[fleet.Ref{
-		Cluster: strings.Clone(s.Ref.Cluster), Namespace: strings.Clone(s.Ref.Namespace),
-		Kind: strings.Clone(s.Ref.Kind), Name: strings.Clone(s.Ref.Name),
-	}] = list
+	k := keyOf(s.Ref)
+	k.name = strings.Clone(k.name)
+	h.workloads[k] = list
 	return list
 }
 
@@ -130,7 +150,7 @@ func find(list []*series, container string, signal fleet.Signal) (int, bool) {
 }
 
 func (h *History) series(ref fleet.Ref, container string, signal fleet.Signal) (*series, bool) {
-	list := h.workloads[ref]
+	list := h.of(ref)
 	if i, ok := find(list, container, signal); ok {
 		return list[i], true
 	}
@@ -140,8 +160,8 @@ func (h *History) series(ref fleet.Ref, container string, signal fleet.Signal) (
 // Refs is every workload that anything is known of, in the fixed order of Refs.
 func (h *History) Refs() []fleet.Ref {
 	out := make([]fleet.Ref, 0, len(h.workloads))
-	for ref := range h.workloads {
-		out = append(out, ref)
+	for k := range h.workloads {
+		out = append(out, k.ref())
 	}
 	slices.SortFunc(out, fleet.Ref.Compare)
 	return out
@@ -150,8 +170,8 @@ func (h *History) Refs() []fleet.Ref {
 // Last is the end of the newest sample of all; the zero time when there is none.
 func (h *History) Last() time.Time {
 	var last time.Time
-	for ref := range h.workloads {
-		if at, ok := h.LastOf(ref); ok && at.After(last) {
+	for _, all := range h.workloads {
+		if at, ok := lastOf(all); ok && at.After(last) {
 			last = at
 		}
 	}
@@ -160,7 +180,7 @@ func (h *History) Last() time.Time {
 
 // LastOf is the end of the newest sample of one workload.
 func (h *History) LastOf(ref fleet.Ref) (time.Time, bool) {
-	return lastOf(h.workloads[ref])
+	return lastOf(h.of(ref))
 }
 
 func lastOf(all []*series) (time.Time, bool) {
@@ -177,13 +197,13 @@ func lastOf(all []*series) (time.Time, bool) {
 // Forget drops what ended before the given time, to the coarseness that is kept, and every workload
 // of which nothing is left.
 func (h *History) Forget(before time.Time) {
-	for ref, list := range h.workloads {
+	for k, list := range h.workloads {
 		list = slices.DeleteFunc(list, func(s *series) bool { return s.newest < before.UnixNano() })
 		for _, s := range list {
 			s.past = s.past.after(before.Unix(), s.widths(), floorOf(s.signal()))
 		}
-		if h.workloads[ref] = list; len(list) == 0 {
-			delete(h.workloads, ref)
+		if h.workloads[k] = list; len(list) == 0 {
+			delete(h.workloads, k)
 		}
 	}
 }

@@ -381,7 +381,7 @@ func fiveWeeks(t testing.TB, pods int) *History {
 // TestSize holds five weeks of a container whose use is noisy, two signals, three pods, to SIZE as a checkpoint.
 func TestSize(t *testing.T) {
 	h := fiveWeeks(t, 3)
-	for _, s := range h.workloads[ref] {
+	for _, s := range h.of(ref) {
 		buckets, cells := 0, 0
 		r := s.past.reader(floorOf(s.signal()))
 		for b := (bucket{}); r.next(&b, true); buckets++ {

@@ -17,7 +17,7 @@ const throttledFrom = 0.25
 
 // Meet tells of the live pods of a workload since when they are there and under which limits: samples do not.
 func (h *History) Meet(w fleet.Workload) {
-	for _, s := range h.workloads[w.Ref] {
+	for _, s := range h.of(w.Ref) {
 		if s.profile() == nil && s.memory() == nil {
 			continue
 		}
@@ -33,7 +33,7 @@ func (h *History) Meet(w fleet.Workload) {
 // its containers' use is kept without them. Under a rule that does ask they are kept from then on, and what was measured
 // before counts as not measured.
 func (h *History) Follow(ref fleet.Ref, o Options) {
-	for _, s := range h.workloads[ref] {
+	for _, s := range h.of(ref) {
 		if s.profile() == nil && s.memory() == nil || s.plain == o.plain() {
 			continue
 		}

@@ -82,7 +82,7 @@ type judge struct {
 
 // newJudge is a judge, who needs no heap.
 func newJudge(w fleet.Workload, h *History, o Options, now time.Time) judge {
-	return judge{w: w, h: h, o: o, now: now, all: h.workloads[w.Ref], gpus: gpus(&w), crowding: 1}
+	return judge{w: w, h: h, o: o, now: now, all: h.of(w.Ref), gpus: gpus(&w), crowding: 1}
 }
 
 // series is a signal of one of its containers.

@@ -38,7 +38,7 @@ func (h *History) Restore(checkpoint []byte) error {
 
 var errBroken = errors.New("the checkpoint is truncated or corrupt")
 
-func decode(data []byte) (map[fleet.Ref][]*series, error) {
+func decode(data []byte) (map[key][]*series, error) {
 	body, ok := strings.CutPrefix(string(data), magic)
 	if !ok || len(body) < 1+crc32.Size {
 		return nil, errBroken
@@ -60,11 +60,11 @@ const (
 	loadless  = 3 // and before: know no loads of requests
 )
 
-func decodeBody(body []byte, of byte) (map[fleet.Ref][]*series, error) {
+func decodeBody(body []byte, of byte) (map[key][]*series, error) {
 	d := decoder{rest: body, version: of}
-	out := map[fleet.Ref][]*series{}
+	out := map[key][]*series{}
 	for range d.count() {
-		ref := d.ref()
+		ref := keyOf(d.ref())
 		var list []*series
 		for range d.count() {
 			s := d.series()

@@ -180,7 +180,7 @@ type Use struct {
 // Use is everything measured of a workload in the window that ends now, sorted by container and
 // signal. The percentile is a share, 0.95 for p95.
 func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percentile float64) []Use {
-	list := h.workloads[ref]
+	list := h.of(ref)
 	if len(list) == 0 {
 		return nil
 	}
