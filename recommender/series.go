@@ -158,7 +158,20 @@ func (s *series) add(pod string, r reading, others []*series) error {
 			s.pods[i].born = uint32((r.at - r.lasted()) / int64(time.Second)) // the others are older
 		}
 	}
-	s.pods[i].at, r.pod = r.at, int32(i)
+	s.pods[i].at = r.at
+	if before := s.newest; r.at > before {
+		if s.newest = r.at; before/s.pace().minute() != r.at/s.pace().minute() {
+			s.settle(before, others) // before the reading takes up room: its own slot stays open
+			i, _ = s.find(pod)
+		}
+	}
+	r.pod = int32(i)
+	s.keep(r)
+	return nil
+}
+
+// keep adds a reading to those of open slots.
+func (s *series) keep(r reading) {
 	j, _ := slices.BinarySearchFunc(s.open, r, func(a, b reading) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.pod, b.pod))
 	})
@@ -166,13 +179,6 @@ func (s *series) add(pod string, r reading, others []*series) error {
 		s.open = append(make([]reading, 0, len(s.open)+1+len(s.open)/4), s.open...)
 	}
 	s.open = slices.Insert(s.open, j, r)
-	if r.at > s.newest {
-		before := s.newest
-		if s.newest = r.at; before/s.pace().minute() != r.at/s.pace().minute() {
-			s.settle(before, others)
-		}
-	}
-	return nil
 }
 
 // find is the place of a pod, and whether it is there.
