@@ -12,11 +12,15 @@ import (
 )
 
 // warmFleet is five weeks of minutes of so many containers, each of a deployment of its own with so many pods: a day's
-// rhythm, noise of 30 % on CPU and of 2 % on memory. Names are made anew for each sample, as a reader of series makes them.
-func warmFleet(t testing.TB, containers, pods int, long time.Duration) *History {
+// rhythm, noise of 30 % on CPU and of 2 % on memory, followed by what the options read. Names are made anew for each
+// sample, as a reader of series makes them.
+func warmFleet(t testing.TB, containers, pods int, long time.Duration, o Options) *History {
 	h, r := NewHistory(), rand.New(rand.NewPCG(4, 4))
 	for i := range containers {
 		for at := noon.Add(-long); !at.After(noon); at = at.Add(time.Minute) {
+			if at.Minute() == 0 {
+				h.Follow(fleet.Deployment("namespace", fmt.Sprintf("deployment-%06d", i)), o)
+			}
 			day := 1 + 0.5*math.Sin(float64(at.Unix()%86400)/86400*2*math.Pi)
 			for p := range pods {
 				cpu := sample(fleet.CPU, fmt.Sprintf("deployment-%06d-7d4b9c6f5-abcd%d", i, p), at, 0.2*day*math.Exp(r.NormFloat64()*0.3))
@@ -39,25 +43,51 @@ func liveHeap() float64 {
 	return float64(s.HeapAlloc)
 }
 
+// heapOf is the bytes that each further container holds.
+func heapOf(t testing.TB, containers, pods int, o Options) float64 {
+	of := func(containers int) float64 {
+		before := liveHeap()
+		h := warmFleet(t, containers, pods, Retention, o)
+		after := liveHeap()
+		runtime.KeepAlive(h)
+		return after - before
+	}
+	of(1) // something is made once
+	few := of(2)
+	return (of(containers+2) - few) / float64(containers)
+}
+
+// TestHeapOfAContainer holds what is kept of a container that is sized by price to the 1.67 KB that it came to, and 80
+// bytes for what else the heap holds.
+func TestHeapOfAContainer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("five weeks of minutes")
+	}
+	if got := heapOf(t, 10, 1, priced()); got > 1750 {
+		t.Errorf("%.0f bytes, want at most 1750", got)
+	}
+}
+
 // BenchmarkHeap reports the bytes of heap that a container holds after five weeks of minutes of CPU and memory.
 func BenchmarkHeap(b *testing.B) {
-	for _, pods := range []int{1, 2, 3} {
-		b.Run(fmt.Sprint(pods, "pods"), func(b *testing.B) {
-			const containers = 30
-			for range b.N {
-				before := liveHeap()
-				h := warmFleet(b, containers, pods, Retention)
-				b.ReportMetric((liveHeap()-before)/containers, "B/container")
-				runtime.KeepAlive(h)
-			}
-			b.ReportMetric(0, "ns/op")
-		})
+	for _, c := range []struct {
+		rule string
+		o    Options
+	}{{"percentile", Options{}}, {"priced", priced()}} {
+		for _, pods := range []int{1, 2, 3} {
+			b.Run(fmt.Sprint(c.rule, "/", pods, "pods"), func(b *testing.B) {
+				for range b.N {
+					b.ReportMetric(heapOf(b, 30, pods, c.o), "B/container")
+				}
+				b.ReportMetric(0, "ns/op")
+			})
+		}
 	}
 }
 
 // BenchmarkAddWarm adds a minute's sample of CPU to a container with five weeks behind it.
 func BenchmarkAddWarm(b *testing.B) {
-	h := warmFleet(b, 1, 1, Retention)
+	h := warmFleet(b, 1, 1, Retention, Options{})
 	s := sample(fleet.CPU, "deployment-000000-7d4b9c6f5-abcd0", noon, 0.2)
 	s.Ref, s.Window = fleet.Deployment("namespace", "deployment-000000"), time.Minute
 	b.ReportAllocs()
@@ -74,7 +104,7 @@ func BenchmarkAddWarm(b *testing.B) {
 
 // BenchmarkDistribution reads a week.
 func BenchmarkDistribution(b *testing.B) {
-	h := warmFleet(b, 1, 1, Retention)
+	h := warmFleet(b, 1, 1, Retention, Options{})
 	ref := fleet.Deployment("namespace", "deployment-000000")
 	b.ReportAllocs()
 	for b.Loop() {
