@@ -14,13 +14,16 @@ import (
 	"time"
 )
 
-// The calendar of the forecast: hours of ten seconds, counted from 1970 as the daemon does, and two peaks a day, so
-// that a rise comes every two minutes. A replica answers 25 a second, as the policy says: at the peak three do with one
-// to lose, else one and one.
+// The calendar of the forecast: hours of twenty seconds, counted from 1970 as the daemon does, because a policy's lead
+// is an hour at most and a pod on a busy machine may take longer than ten. There are three peaks a day, so that a rise
+// comes every 160 s. A replica answers 25 a second, as the policy says: at the peak three do with one to lose, else one
+// and one.
 const (
 	calendarSpace    = "calendar"
-	calendarHour     = 10 * time.Second
+	calendarHour     = 20 * time.Second
 	calendarDay      = 24 * calendarHour
+	valleyHours      = 5 // and three of a peak
+	valley           = valleyHours * calendarHour
 	peakRate         = 60
 	valleyRate       = 6
 	atPeak, inValley = 4, 2
@@ -28,14 +31,14 @@ const (
 	follower         = "calendar-follower"
 )
 
-// peaks tells whether an hour of the day is one: from 4 to 7 and from 16 to 19.
-func peaks(hour int) bool { return hour%12 >= 4 && hour%12 < 7 }
+// peaks tells whether an hour of the day is one: from 5 to 8, from 13 to 16 and from 21 to 24.
+func peaks(hour int) bool { return hour%8 >= valleyHours }
 
 // nextRise is the first beginning of a peak that is not before t.
 func nextRise(t time.Time) time.Time {
-	const half, begins = int64(calendarDay / 2), int64(4 * calendarHour)
-	n := (t.UnixNano() - begins + half - 1) / half
-	return time.Unix(0, n*half+begins)
+	const turn = int64(8 * calendarHour)
+	n := (t.UnixNano() - int64(valley) + turn - 1) / turn
+	return time.Unix(0, n*turn+int64(valley))
 }
 
 // calendarBegins puts up two servers and their requests, which go on until forecast, and a daemon that measures them
@@ -96,9 +99,9 @@ func (r *rig) calendarDaemon(identity, port string, flags ...string) {
 func forecast(t *testing.T, r *rig) {
 	begun := r.calendarBegun()
 	t.Cleanup(r.calendarEnds)
-	rise := nextRise(later(time.Now().Add(7*calendarHour), begun.Add(calendarDay+calendarHour)))
+	rise := nextRise(later(time.Now().Add(valley), begun.Add(calendarDay+calendarHour)))
 	t.Logf("measured since %s, the rise is at %s", begun.Format(time.TimeOnly), rise.Format(time.TimeOnly))
-	time.Sleep(time.Until(rise.Add(-9 * calendarHour))) // the last peak ends
+	time.Sleep(time.Until(rise.Add(-valley))) // the last peak ends
 	r.signal(syscall.SIGKILL, "trimtab-crash", learner)
 	since := time.Now()
 	r.standby()
