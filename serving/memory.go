@@ -7,10 +7,8 @@ import (
 	"time"
 )
 
-const (
-	bodyStep = 64 << 10    // bytes that are reserved at once for a body of unknown length
-	mostTurn = time.Second // longest wait of a gRPC message for memory
-)
+// bodyStep is how many bytes are reserved at once for a body of unknown length.
+const bodyStep = 64 << 10
 
 // reserve takes n bytes of those that the bodies of all requests may have together, until the request is over.
 func (s *Server) reserve(a *asked, n int64) error {
@@ -68,7 +66,7 @@ func (s *Server) await(ctx context.Context, a *asked) error {
 	if err == nil {
 		return nil
 	}
-	late := time.NewTimer(mostTurn)
+	late := time.NewTimer(s.patience.memory)
 	defer late.Stop()
 	for err != nil {
 		select {

@@ -93,7 +93,12 @@ func opens(ctx context.Context, t *testing.T, c *grpc.ClientConn, method string)
 // TestGRPCMemory: a message is reserved for before it is read, and holds what it needs after; one that has to
 // wait for another's memory gets it.
 func TestGRPCMemory(t *testing.T) {
-	r := serves(t, pairs, func(c *Config, _ *Server) { c.MaxBody, c.MaxBodies = 1<<20, 1<<20+1<<19 })
+	t.Parallel()
+	r := serves(t, pairs, func(c *Config, s *Server) {
+		if c.MaxBody, c.MaxBodies = 1<<20, 1<<20+1<<19; s != nil {
+			s.patience.memory = 3 * time.Second
+		}
+	})
 	in := wire(t, "ModelInferRequest", typedPair)
 	bothPorts(t, r, func(t *testing.T, c *grpc.ClientConn) {
 		silent := opens(t.Context(), t, c, "ModelInfer")
@@ -162,7 +167,11 @@ func TestGRPCHolds(t *testing.T) {
 // TestManyOverGRPC: that messages wait for memory is not seen from outside.
 func TestManyOverGRPC(t *testing.T) {
 	r := serves(t, `{"batch_size": 32, "models": [{"name": "m", "versions": [{"version": "v1", "file": "sim:linear:1ms+0s,in=2,out=3"}]}]}`,
-		func(c *Config, _ *Server) { c.MaxBody, c.MaxBodies = 1<<20, 4<<20 })
+		func(c *Config, s *Server) {
+			if c.MaxBody, c.MaxBodies = 1<<20, 4<<20; s != nil {
+				s.patience.memory = time.Minute // however busy the machine is
+			}
+		})
 	in := wire(t, "ModelInferRequest", typedPair)
 	bothPorts(t, r, func(t *testing.T, c *grpc.ClientConn) {
 		faults := make(chan error)

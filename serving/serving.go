@@ -89,12 +89,13 @@ type Server struct {
 	schemas    chan struct{} // one for each client that asks for the schema
 }
 
-// patience is how long the server waits for a client.
+// patience is how long the server waits for clients.
 type patience struct {
 	header time.Duration // for a request's header, and for a connection's first words
 	body   time.Duration // for header and body together
 	answer time.Duration // for the client to take its answer
 	idle   time.Duration // for another request; longer than the usual proxy's, which then closes first
+	memory time.Duration // for others to give back what a gRPC message needs
 }
 
 // New makes a server and registers its metrics with reg, which /metrics shows (see NewRegistry). It
@@ -112,7 +113,7 @@ func New(cfg Config, reg *prometheus.Registry, log *slog.Logger) (*Server, error
 	s := &Server{cfg: cfg, log: log, registry: reg, pool: engine.NewPool(1), keys: keyring{cfg.Keys}, inflight: make(chan struct{}, cfg.MaxInflight)}
 	s.freed, s.asides, s.schemas = make(chan struct{}, 1), make(chan struct{}, mostAsides), make(chan struct{}, mostAsides)
 	s.mostBodies.Store(cfg.MaxBodies)
-	s.patience = patience{header: 5 * time.Second, body: 30 * time.Second, answer: 30 * time.Second, idle: 2 * time.Minute}
+	s.patience = patience{header: 5 * time.Second, body: 30 * time.Second, answer: 30 * time.Second, idle: 2 * time.Minute, memory: time.Second}
 	s.metrics = newMetrics(reg, cfg)
 	s.router = router.New(router.Options{
 		Open: cfg.Open, Named: cfg.Named, Pool: s.pool, Log: log,
