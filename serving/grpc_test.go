@@ -141,7 +141,7 @@ func TestGRPCDeadline(t *testing.T) {
 // TestGRPCTimesOut: the server's own patience ends a request that waits, and says so.
 func TestGRPCTimesOut(t *testing.T) {
 	r := serves(t, `{"models": [{"name": "m", "batching": "static", "max_delay": "30s", "versions": [{"version": "v1", "file": "sim:linear:0s+0s,in=2,out=3"}]}]}`,
-		func(c *Config, _ *Server) { c.RequestTimeout = 50 * time.Millisecond })
+		func(c *Config, _ *Server) { c.RequestTimeout = 300 * time.Millisecond })
 	_, code, text := invoke(t.Context(), dial(t, r.own), "ModelInfer", wire(t, "ModelInferRequest", typedPair))
 	if code != codes.DeadlineExceeded || !strings.Contains(text, "not computed in time") {
 		t.Errorf("%s %s", code, text)
@@ -214,7 +214,7 @@ func TestSlowGRPC(t *testing.T) {
 	t.Parallel()
 	r := serves(t, pairs, func(c *Config, s *Server) {
 		if c.RequestTimeout = 50 * time.Millisecond; s != nil {
-			s.patience.body, s.patience.answer = 100*time.Millisecond, 50*time.Millisecond
+			s.patience.body, s.patience.answer = 500*time.Millisecond, 500*time.Millisecond
 		}
 	})
 	bothPorts(t, r, func(t *testing.T, c *grpc.ClientConn) {

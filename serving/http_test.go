@@ -52,7 +52,7 @@ func (d doubler) Run(in []runtime.Tensor, rows int) ([]runtime.Tensor, error) {
 }
 
 func testConfig() Config {
-	return Config{Name: "m", Version: "v1", MaxBody: 1 << 16, MaxInflight: 8, RequestTimeout: time.Second, DrainTimeout: time.Second}
+	return Config{Name: "m", Version: "v1", MaxBody: 1 << 16, MaxInflight: 8, RequestTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second}
 }
 
 // standing is one model under name and version with batches of 4 rows, and 10 that may wait.
@@ -217,7 +217,7 @@ func TestBuiltinModelOverHTTP(t *testing.T) {
 func TestLoadingAndShedding(t *testing.T) {
 	cfg := testConfig()
 	cfg.MaxInflight = 1
-	cfg.RequestTimeout = 100 * time.Millisecond
+	cfg.RequestTimeout = time.Second
 	load, later := make(chan bool), new(atomic.Int64)
 	url, _ := listen(t, cfg, func() (runtime.Model, error) { <-load; return doubler{later: later}, nil })
 	for path, want := range map[string]int{"/v2/health/live": 200, "/v2/health/ready": 503, "/v2/models/m/ready": 503, "/v2/models/m": 503} {
@@ -231,7 +231,7 @@ func TestLoadingAndShedding(t *testing.T) {
 	}
 	close(load)
 	untilReady(t, url)
-	later.Store(int64(300 * time.Millisecond)) // the server has learnt that it is quick, and takes what it cannot do
+	later.Store(int64(2 * time.Second)) // the server has learnt that it is quick, and takes what it cannot do
 	first := make(chan int)
 	go func() { code, _, _ := ask(t, "POST", url+"/predict", `{"x":1}`); first <- code }()
 	waitForMetric(t, url, `modelserver_inflight_requests{model="m",version="v1"} 1`)
@@ -239,7 +239,7 @@ func TestLoadingAndShedding(t *testing.T) {
 	if code != 429 || header.Get("Retry-After") == "" {
 		t.Errorf("a second request where one may be: %d, retry after %q", code, header.Get("Retry-After"))
 	}
-	if code := <-first; code != 503 { // 300 ms of work, 100 ms of time
+	if code := <-first; code != 503 { // 2 s of work, 1 s of time
 		t.Errorf("a request out of time: %d, want 503", code)
 	}
 	for _, reason := range []string{"loading", "inflight", "timeout"} {
@@ -264,11 +264,11 @@ func TestClientGoesAway(t *testing.T) {
 	waitForMetric(t, url, `modelserver_executions_total{model="m",version="v1"} 0`)
 }
 
-// waitForMetric waits up to 5 s for a line of /metrics.
+// waitForMetric waits up to half a minute for a line of /metrics.
 func waitForMetric(t *testing.T, url, line string) {
 	t.Helper()
 	var body string
-	for range 250 {
+	for range 1500 {
 		_, body, _ = ask(t, "GET", url+"/metrics", "")
 		if strings.Contains(body, line+"\n") {
 			return
@@ -327,16 +327,18 @@ func TestConfigFaultsAllAtOnce(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()
-	cfg.DrainDelay = 100 * time.Millisecond
-	url, stop := listen(t, cfg, func() (runtime.Model, error) { return doubler{takes: 200 * time.Millisecond}, nil })
+	cfg.DrainDelay = time.Second
+	later := new(atomic.Int64)
+	url, stop := listen(t, cfg, func() (runtime.Model, error) { return doubler{later: later}, nil })
 	untilReady(t, url)
+	later.Store(int64(1200 * time.Millisecond))
 	if _, _, header := ask(t, "GET", url+"/v2", ""); header.Get("Connection") == "close" {
 		t.Error("connections are closed before the drain")
 	}
 	stopped := make(chan error)
 	go func() { stopped <- stop() }()
 	var code int
-	for range 100 {
+	for range 900 {
 		if code, _, _ = ask(t, "GET", url+"/v2/health/ready", ""); code == 503 {
 			break
 		}
@@ -348,7 +350,7 @@ func TestDrain(t *testing.T) {
 	if quick, err := http.Get(url + "/v2"); err != nil || quick.StatusCode != 200 || !quick.Close {
 		t.Errorf("a quick request while draining: %+v, %v; want 200 and a closed connection", quick, err)
 	}
-	res, err := http.Post(url+"/predict", "application/json", bytes.NewBufferString(`{"x":1}`)) // ends 200 ms on, after the delay
+	res, err := http.Post(url+"/predict", "application/json", bytes.NewBufferString(`{"x":1}`)) // ends 1.2 s on, after the delay
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,8 +367,15 @@ func TestDrain(t *testing.T) {
 }
 
 func TestModelThatDoesNotLoad(t *testing.T) {
-	_, stop := listen(t, testConfig(), func() (runtime.Model, error) { return nil, fmt.Errorf("no such weights") })
-	time.Sleep(50 * time.Millisecond)
+	url, stop := listen(t, testConfig(), func() (runtime.Model, error) { return nil, fmt.Errorf("no such weights") })
+	for range 1000 { // until it has given up, by itself
+		res, err := http.Get(url + "/v2/health/live")
+		if err != nil {
+			break
+		}
+		res.Body.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err := stop(); err == nil || !strings.Contains(err.Error(), "no such weights") {
 		t.Errorf("serve ended with %v", err)
 	}

@@ -147,7 +147,12 @@ func TestSwapsUnderLoad(t *testing.T) {
 			r.refuses(strings.Replace(config(i), "$/live", "$/none", 1), "read model")
 		}
 		r.applies(config(i))
-		time.Sleep(time.Millisecond)
+		for range 10000 { // at least one request a swap
+			if asked.Load() >= int64(i) || stop.Load() {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 	}
 	stop.Store(true)
 	clients.Wait()
