@@ -145,9 +145,9 @@ func TestBenchCounts(t *testing.T) {
 // TestBenchShowsAStall: the server stands still for the first 400 ms of a second of 100 requests, and
 // there is one connection. About 40 requests are late; a client that waits with sending would show one.
 func TestBenchShowsAStall(t *testing.T) {
-	begun := time.Now()
+	begun := sync.OnceValue(time.Now) // of the first request
 	s := double(t, func(http.ResponseWriter) bool {
-		time.Sleep(time.Until(begun.Add(450 * time.Millisecond)))
+		time.Sleep(time.Until(begun().Add(450 * time.Millisecond)))
 		return false
 	})
 	r := measured(t, s.URL, "--rate", "100", "--duration", "1s", "--connections", "1")

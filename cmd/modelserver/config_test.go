@@ -71,12 +71,19 @@ func untilShown(t *testing.T, address, line string) {
 	t.Fatalf("no line %s within 20 s in\n%s", line, shown(t, address))
 }
 
-// batched is how many batches ran and how many rows were in them.
-func batched(t *testing.T, address string) (batches, rows int) {
+// batched is how many batches ran and how many rows were in them, once they are as wanted or after 20 s: a batch is
+// counted after its answers.
+func batched(t *testing.T, address string, wanted func(batches, rows int) bool) (batches, rows int) {
 	t.Helper()
-	for line := range strings.Lines(shown(t, address)) {
-		fmt.Sscanf(line, `modelserver_batch_rows_count{model="valuation",version="v2.1.0"} %d`, &batches)
-		fmt.Sscanf(line, `modelserver_batch_rows_sum{model="valuation",version="v2.1.0"} %d`, &rows)
+	for range 400 {
+		for line := range strings.Lines(shown(t, address)) {
+			fmt.Sscanf(line, `modelserver_batch_rows_count{model="valuation",version="v2.1.0"} %d`, &batches)
+			fmt.Sscanf(line, `modelserver_batch_rows_sum{model="valuation",version="v2.1.0"} %d`, &rows)
+		}
+		if wanted(batches, rows) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 	return batches, rows
 }
@@ -92,12 +99,12 @@ func TestSettingsFileOfAProcess(t *testing.T) {
 		out  string
 	}
 	loaded := make(chan answer, 1)
-	go func() {
-		code, out, _ := try(nil, "load", "--target", "http://"+address, "--rate", "100", "--rows", "8", "--duration", "5s", "--fail-on-error")
-		loaded <- answer{code, out}
-	}()
-	time.Sleep(500 * time.Millisecond)
-	if batches, rows := batched(t, address); batches == 0 || rows != batches {
+	load := func(rate, duration string) answer {
+		code, out, _ := try(nil, "load", "--target", "http://"+address, "--rate", rate, "--rows", "8", "--duration", duration, "--fail-on-error")
+		return answer{code, out}
+	}
+	go func() { loaded <- load("100", "5s") }()
+	if batches, rows := batched(t, address, func(batches, _ int) bool { return batches > 0 }); batches == 0 || rows != batches {
 		t.Errorf("%d rows in %d batches under a batch size of 1", rows, batches)
 	}
 	v.change(t, 1, `{"batch_size": 8, "generation": 2}`)
@@ -109,7 +116,10 @@ func TestSettingsFileOfAProcess(t *testing.T) {
 	if a := <-loaded; a.code != 0 || !strings.Contains(a.out, "failed=0") {
 		t.Errorf("exit %d: requests failed while the settings changed: %s", a.code, a.out)
 	}
-	if batches, rows := batched(t, address); rows <= batches {
+	if a := load("20", "500ms"); a.code != 0 { // the other may have ended before the sizes came
+		t.Errorf("exit %d: requests failed under the last settings: %s", a.code, a.out)
+	}
+	if batches, rows := batched(t, address, func(batches, rows int) bool { return rows > batches }); rows <= batches {
 		t.Errorf("%d rows in %d batches: the larger sizes were never used", rows, batches)
 	}
 }

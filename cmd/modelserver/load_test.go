@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,12 +115,12 @@ func TestBodies(t *testing.T) {
 }
 
 // TestCoordinatedOmission: a server that stands still for the first 400 ms of 100 requests in one
-// second, with one request open at a time. About 40 of them are sent late, so the median of all is
+// second, with one request open at a time, from the first one on. About 40 of them are sent late, so the median of all is
 // quick and the p95 is near 400 ms; a closed loop would see one slow request.
 func TestCoordinatedOmission(t *testing.T) {
-	begun := time.Now()
+	begun := sync.OnceValue(time.Now)
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		time.Sleep(time.Until(begun.Add(400 * time.Millisecond)))
+		time.Sleep(time.Until(begun().Add(400 * time.Millisecond)))
 	}))
 	defer server.Close()
 	code, out, faults := try(nil, "load", "--target", server.URL, "--rate", "100", "--duration", "1s", "--max-inflight", "1", "--fail-on-error")

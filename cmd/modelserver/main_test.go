@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 func try(env map[string]string, args ...string) (code int, out, faults string) {
 	var stdout, stderr bytes.Buffer
 	p := program{env: func(k string) string { return env[k] }, stdout: &stdout, stderr: &stderr}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // longer than a test may hang
 	defer cancel()
 	code = p.run(ctx, args)
 	return code, stdout.String(), stderr.String()
