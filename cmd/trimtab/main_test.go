@@ -301,7 +301,7 @@ func serveModel(t *testing.T) (url string) {
 		}
 	})
 	url = "http://" + ln.Addr().String()
-	for range 500 {
+	for range 6000 {
 		if res, err := http.Get(url + "/v2/health/ready"); err == nil {
 			res.Body.Close()
 			if res.StatusCode == http.StatusOK {
@@ -310,7 +310,7 @@ func serveModel(t *testing.T) (url string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("the model server is not ready after 5 s")
+	t.Fatal("the model server is not ready after a minute")
 	return ""
 }
 

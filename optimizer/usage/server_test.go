@@ -234,6 +234,10 @@ func TestServerThatSaysNothing(t *testing.T) {
 	if _, _, err := s.query(t.Context(), "up", t0, t0, time.Minute); !errors.Is(err, errTooMuch) || !strings.Contains(err.Error(), "no answer within 50ms") {
 		t.Error(err)
 	}
+	s, err = newServer(ServerOptions{URL: srv.URL, Timeout: time.Minute}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
 	if _, _, err := s.query(ctx, "up", t0, t0, time.Minute); !errors.Is(err, context.Canceled) {
