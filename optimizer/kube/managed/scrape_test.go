@@ -142,7 +142,9 @@ func TestScrapeRefusesOtherAnswers(t *testing.T) {
 // server, a real model server follows it, and the Keeper reads that server's own metrics until it knows
 // that its settings are in force and what answering took.
 func TestTheRealServer(t *testing.T) {
-	r := newRig(t, quotes())
+	spec := quotes()
+	spec.SLO.Latency = 10 * time.Second // in time on any machine
+	r := newRig(t, spec)
 	r.keep()
 	real, stop := r.realServer()
 	defer stop()
