@@ -253,10 +253,10 @@ func governed(t *testing.T, r *rig) {
 	}
 	name := r.kubectl("-n", "ml-research", "get", "resourcequotas", "-o", "jsonpath={.items[0].metadata.name}")
 	r.kubectl("-n", "ml-research", "patch", "resourcequota", name, "--type=merge", "-p", `{"spec":{"hard":{"requests.nvidia.com/gpu":"99"}}}`)
-	r.eventually("the quota is repaired", time.Minute, func() bool { return quota() == "10" })
+	r.eventually("the quota is repaired", 2*time.Minute, func() bool { return quota() == "10" })
 	range_ := r.kubectl("-n", "ml-research", "get", "limitranges", "-o", "jsonpath={.items[0].metadata.name}")
 	r.kubectl("-n", "ml-research", "delete", "limitrange", range_)
-	r.eventually("the LimitRange is there again", time.Minute, func() bool {
+	r.eventually("the LimitRange is there again", 2*time.Minute, func() bool {
 		return r.kubectl("-n", "ml-research", "get", "limitranges", "-o", "jsonpath={.items[*].metadata.name}") == range_
 	})
 }

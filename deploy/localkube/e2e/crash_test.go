@@ -94,10 +94,10 @@ func (r *rig) process(identity, port, crashDir string, flags ...string) (wait fu
 func (r *rig) standby() {
 	r.t.Helper()
 	r.kubectl("-n", "trimtab", "scale", "deployment/trimtab", "--replicas=0")
-	r.kubectl("-n", "trimtab", "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=trimtab", "--timeout=60s")
+	r.kubectl("-n", "trimtab", "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=trimtab", "--timeout=180s")
 	r.t.Cleanup(func() {
 		r.kubectl("-n", "trimtab", "scale", "deployment/trimtab", "--replicas=1")
-		r.kubectl("-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=60s")
+		r.kubectl("-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=180s")
 	})
 }
 
@@ -204,7 +204,7 @@ func takesOver(t *testing.T, r *rig) {
 	}
 	first := r.process("first", freePort(t), dir, "--enforce")
 	port := freePort(t)
-	r.eventually("the first leads", 30*time.Second, func() bool {
+	r.eventually("the first leads", 2*time.Minute, func() bool {
 		return strings.HasPrefix(r.kubectl("-n", "trimtab", "get", "lease", "trimtab", "-o", "jsonpath={.spec.holderIdentity}"), "first")
 	})
 	second := r.process("second", port, t.TempDir(), "--enforce")
@@ -238,7 +238,7 @@ func switchedOff(t *testing.T, r *rig) {
 	r.mode("idle", "enforce")
 	port := freePort(t)
 	wait := r.process("powerless", port, t.TempDir())
-	r.eventually("it leads", 30*time.Second, func() bool {
+	r.eventually("it leads", 2*time.Minute, func() bool {
 		return strings.HasPrefix(r.kubectl("-n", "trimtab", "get", "lease", "trimtab", "-o", "jsonpath={.spec.holderIdentity}"), "powerless")
 	})
 	r.eventually("it would change it, if it were allowed to", 3*time.Minute, func() bool {

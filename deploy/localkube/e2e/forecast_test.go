@@ -47,12 +47,12 @@ func calendarBegins(_ *testing.T, r *rig) {
 	r.calendarMode("recommend")
 	r.kubectl("apply", "-f", filepath.Join(r.root, "deploy/localkube/e2e/testdata/calendar.yaml"))
 	for _, name := range []string{"follows", "advised"} {
-		r.kubectl("-n", calendarSpace, "rollout", "status", "deployment/"+name, "--timeout=90s")
+		r.kubectl("-n", calendarSpace, "rollout", "status", "deployment/"+name, "--timeout=180s")
 	}
 	r.calendarLoad("follows")
 	r.calendarLoad("advised")
 	r.calendarDaemon(learner, freePort(r.t), "--leader-elect=false")
-	r.eventually("the daemon has its store", 30*time.Second, func() bool { return exists(r.calendarStore()) })
+	r.eventually("the daemon has its store", 2*time.Minute, func() bool { return exists(r.calendarStore()) })
 }
 
 func (r *rig) calendarMode(mode string) {

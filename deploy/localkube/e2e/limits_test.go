@@ -42,7 +42,7 @@ func limitsFollow(t *testing.T, r *rig) {
 	if e := r.ends(name, 2); e.Outcome != "done" {
 		t.Errorf("taken back: %+v", e)
 	}
-	r.eventually("the limits are back", time.Minute, func() bool {
+	r.eventually("the limits are back", 2*time.Minute, func() bool {
 		return !slices.ContainsFunc(r.pods("trial-"+name, name), func(p livePod) bool { return p.Status.ContainerStatuses[0].Resources.Limits["cpu"] != "1" })
 	})
 	r.kubectl("-n", "trimtab", "delete", "configmap", "trial-"+name)

@@ -181,7 +181,7 @@ func unchanged(t *testing.T, r *rig) {
 // the daemon decided, and the daemon's own metrics count the same changes and dollars.
 func agree(t *testing.T, r *rig) {
 	viewer := r.viewer()
-	r.eventually("the CLI and the API answer with the same pass", 30*time.Second, func() bool {
+	r.eventually("the CLI and the API answer with the same pass", 2*time.Minute, func() bool {
 		var daemon, cli map[string]any
 		raw := r.kubectl("get", "--raw", proxied+"/api/v1/plan")
 		out := r.must("trimtab", "plan", "-o", "json", "--kubeconfig", viewer)
@@ -216,7 +216,7 @@ func agree(t *testing.T, r *rig) {
 func onboarding(t *testing.T, r *rig) {
 	file := filepath.Join(r.root, "deploy/localkube/e2e/testdata/onboarded.yaml")
 	r.kubectl("apply", "-f", file)
-	r.until("the built-in policy holds the newcomer for want of history", 90*time.Second, func(a answer) bool {
+	r.until("the built-in policy holds the newcomer for want of history", 2*time.Minute, func(a answer) bool {
 		w := a.of("newcomer")
 		return w.Policy == "default" && (w.held() == "no-metrics" || w.held() == "too-little-history")
 	})
@@ -228,16 +228,16 @@ func onboarding(t *testing.T, r *rig) {
 func badPolicy(t *testing.T, r *rig) {
 	file := filepath.Join(r.root, "deploy/localkube/e2e/testdata/bad-policy.yaml")
 	r.kubectl("apply", "-f", file)
-	r.until("image-batch is held and both faults are named", time.Minute, func(a answer) bool {
+	r.until("image-batch is held and both faults are named", 2*time.Minute, func(a answer) bool {
 		return a.of("image-batch").held() == "bad-policy" && len(a.Plan.BadPolicies) == 1 && len(a.Plan.BadPolicies[0].Faults) == 2 &&
 			recommended(a)
 	})
-	r.eventually("an Event on the ConfigMap", 30*time.Second, func() bool {
+	r.eventually("an Event on the ConfigMap", 2*time.Minute, func() bool {
 		return strings.TrimSpace(r.kubectl("-n", "trimtab", "get", "events", "--field-selector", "involvedObject.name=bad-policy",
 			"-o", "jsonpath={.items[*].reason}")) == "BadPolicy"
 	})
 	r.kubectl("delete", "-f", file)
-	r.until("image-batch is free again", time.Minute, func(a answer) bool {
+	r.until("image-batch is free again", 2*time.Minute, func(a answer) bool {
 		return a.of("image-batch").reasons() == "batch-on-demand" && len(a.Plan.BadPolicies) == 0
 	})
 }

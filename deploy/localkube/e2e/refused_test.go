@@ -58,7 +58,7 @@ func revertRefused(t *testing.T, r *rig) {
 	}
 	used := r.kubectl("-n", "trial-granted", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.memory}")
 	r.kubectl("-n", "trial-granted", "create", "quota", "tight", "--hard=requests.memory=100Mi")
-	r.eventually("the quota is counted", 30*time.Second, func() bool {
+	r.eventually("the quota is counted", 2*time.Minute, func() bool {
 		return r.kubectl("-n", "trial-granted", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.memory}`) != ""
 	})
 	revert()
@@ -83,7 +83,7 @@ func revertRefused(t *testing.T, r *rig) {
 			t.Errorf("%s has memory %s again, restarts %d", p.Metadata.Name, p.holds(), got.RestartCount)
 		}
 	}
-	r.until("it is not proposed again", time.Minute, func(a answer) bool {
+	r.until("it is not proposed again", 2*time.Minute, func(a answer) bool {
 		w := a.of("granted")
 		return len(w.Verdicts) > 0 && len(w.Verdicts[0].Holds) > 0 && w.Verdicts[0].Holds[0].Reason == "reverted"
 	})
@@ -126,7 +126,7 @@ func unwritable(t *testing.T, r *rig) {
 		`[{"op":"replace","path":"/rules","value":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","list","watch"]},{"apiGroups":["coordination.k8s.io"],"resources":["leases"],"verbs":["get","create","update"]}]}]`)
 	since := time.Now()
 	r.mode("unwritten", "enforce")
-	r.until("the plan says that the ledger does not have it", time.Minute, func(a answer) bool {
+	r.until("the plan says that the ledger does not have it", 2*time.Minute, func(a answer) bool {
 		return strings.Contains(strings.Join(a.Plan.Troubles, "\n"), "trial-unwritten/unwritten: not changed, because the ledger does not have it")
 	})
 	for _, w := range r.writes(daemonUser, since) {

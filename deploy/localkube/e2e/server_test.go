@@ -31,7 +31,7 @@ func modelServer(t *testing.T, r *rig) {
 	r.kubectl("create", "namespace", doors)
 	defer r.kubectl("delete", "namespace", doors, "--wait=false")
 	r.kubectl("apply", "-f", file)
-	r.kubectl("-n", doors, "rollout", "status", "deployment/valuation", "--timeout=60s")
+	r.kubectl("-n", doors, "rollout", "status", "deployment/valuation", "--timeout=180s")
 	if out, code := r.run("localkube", "kubectl", "--out", r.out, "get", "--raw", r.door("/v2/models/valuation/ready")); code != 0 {
 		t.Errorf("ready: exit code %d\n%s", code, out)
 	}
@@ -102,7 +102,7 @@ func (r *rig) visitor(name, duration string) {
 func (r *rig) visited(t *testing.T, name string) {
 	t.Helper()
 	phase := ""
-	r.eventually("the visitor has ended", 90*time.Second, func() bool {
+	r.eventually("the visitor has ended", 2*time.Minute, func() bool {
 		phase = r.kubectl("-n", doors, "get", "pod", name, "-o", "jsonpath={.status.phase}")
 		return phase == "Succeeded" || phase == "Failed"
 	})

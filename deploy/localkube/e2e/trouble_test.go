@@ -37,12 +37,12 @@ func recommended(a answer) bool {
 
 // killed: SIGKILL in the middle of its writes costs the daemon no history.
 func killed(t *testing.T, r *rig) {
-	before := r.until("it recommends", time.Minute, recommended)
+	before := r.until("it recommends", 2*time.Minute, recommended)
 	gone := time.Now()
 	if err := syscall.Kill(r.inside("/trimtab", "run", "--store"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually("the container was restarted", time.Minute, func() bool {
+	r.eventually("the container was restarted", 2*time.Minute, func() bool {
 		return r.kubectl("-n", "trimtab", "get", "pods", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}") == "1"
 	})
 	after := r.until("it recommends again", 2*time.Minute, recommended)
@@ -59,18 +59,18 @@ func killed(t *testing.T, r *rig) {
 
 // deleted: the pod goes and its disk with it; the history comes back from its checkpoints.
 func deleted(t *testing.T, r *rig) {
-	before := r.until("it recommends", time.Minute, recommended)
+	before := r.until("it recommends", 2*time.Minute, recommended)
 	old, gone := before.of("recommendation-model"), time.Now()
 	name := func() string {
 		return r.kubectl("-n", "trimtab", "get", "pods", "-o", "jsonpath={.items[*].metadata.name}")
 	}
 	was := name()
 	r.kubectl("-n", "trimtab", "delete", "pod", "-l", "app.kubernetes.io/name=trimtab")
-	r.kubectl("-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=60s")
+	r.kubectl("-n", "trimtab", "rollout", "status", "deployment/trimtab", "--timeout=180s")
 	if name() == was {
 		t.Fatalf("%s is still there", was)
 	}
-	after := r.until("the new pod recommends", time.Minute, recommended)
+	after := r.until("the new pod recommends", 2*time.Minute, recommended)
 	sameHistory(t, gone, after)
 	got, want := after.of("recommendation-model").Verdicts[0].Target, old.Verdicts[0].Target
 	if len(got.Requests) != 1 || got.Requests[0] != want.Requests[0] {

@@ -76,8 +76,8 @@ func (r *rig) tuningServers(t *testing.T) {
 		r.document(s)
 	}
 	for _, s := range append([]serverTrial{owned, keeps, goes}, adopts...) {
-		r.eventually("there is a Deployment "+s.name, time.Minute, func() bool { return r.there("deployment/"+s.name) != "" })
-		r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/"+s.name, "--timeout=90s")
+		r.eventually("there is a Deployment "+s.name, 2*time.Minute, func() bool { return r.there("deployment/"+s.name) != "" })
+		r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/"+s.name, "--timeout=180s")
 	}
 }
 
@@ -122,7 +122,7 @@ func (r *rig) lives(name string) string {
 func (r *rig) onePass() {
 	r.t.Helper()
 	now := time.Now()
-	r.until("a pass that began after "+now.UTC().Format(time.RFC3339), 30*time.Second, func(a answer) bool { return a.Pass.At.After(now) })
+	r.until("a pass that began after "+now.UTC().Format(time.RFC3339), 2*time.Minute, func(a answer) bool { return a.Pass.At.After(now) })
 }
 
 // keptRow is what the plan says of one object that Trimtab keeps.

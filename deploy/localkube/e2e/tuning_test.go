@@ -95,7 +95,7 @@ func repairedObjects(t *testing.T, r *rig) {
 			t.Errorf("%s, deleted by hand, is not there again after a pass: %q", e.object, id)
 		}
 	}
-	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/owned", "--timeout=60s")
+	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/owned", "--timeout=180s")
 }
 
 // pausedServer: nothing that somebody does to a paused server is undone, until it is no longer paused.
@@ -103,7 +103,7 @@ func pausedServer(t *testing.T, r *rig) {
 	paused := owned
 	paused.extra += "\n      paused: true"
 	r.document(paused)
-	r.eventually("owned is paused", 30*time.Second, func() bool { return strings.Contains(r.details("owned"), "paused") })
+	r.eventually("owned is paused", 2*time.Minute, func() bool { return strings.Contains(r.details("owned"), "paused") })
 	edits := ownedEdits()[:2]
 	for _, e := range edits {
 		r.kubectl("-n", tunedSpace, "patch", e.object, "--type=merge", "-p", e.patch)
@@ -119,7 +119,7 @@ func pausedServer(t *testing.T, r *rig) {
 		t.Error("the PodDisruptionBudget was made again though its document is paused")
 	}
 	r.document(owned)
-	r.eventually("owned is whole again", 30*time.Second, func() bool {
+	r.eventually("owned is whole again", 2*time.Minute, func() bool {
 		return r.shows(edits[0]) != edits[0].changed && r.shows(edits[1]) != edits[1].changed && r.there("poddisruptionbudget/owned") != ""
 	})
 }
@@ -127,7 +127,7 @@ func pausedServer(t *testing.T, r *rig) {
 // adoptedServers: the pods that were there before serve on.
 func adoptedServers(t *testing.T, r *rig, before map[string]string) {
 	for _, s := range adopts {
-		r.eventually(s.name+" is adopted", time.Minute, func() bool {
+		r.eventually(s.name+" is adopted", 2*time.Minute, func() bool {
 			return r.kubectl("-n", tunedSpace, "get", "deployment/"+s.name, "-o", `jsonpath={.metadata.labels.trimtab\.dev/inference-server}`) == s.name
 		})
 		if now := r.lives(s.name); now != before[s.name] {
@@ -175,7 +175,7 @@ func fixedBatch(t *testing.T, r *rig) {
 
 // lyingServer: it is held, by numbers that do not agree, and what may have been begun is taken back.
 func lyingServer(t *testing.T, r *rig) {
-	r.eventually("the liar is found out", time.Minute, func() bool { return strings.Contains(r.details(liar.name), "do not agree") })
+	r.eventually("the liar is found out", 2*time.Minute, func() bool { return strings.Contains(r.details(liar.name), "do not agree") })
 	if got := r.settingsOf(liar); got.Batch != 1 {
 		t.Errorf("it lies, and has a batch size of %d", got.Batch)
 	}
@@ -190,10 +190,10 @@ func newVersion(t *testing.T, r *rig) {
 	next.model, next.version = "any.onnx", "v2"
 	ended := r.traffic(t, fixed, "t,req_per_s\n0,20\n12,20\n24,20\n")
 	r.document(next)
-	r.eventually("the new version is rolled out", time.Minute, func() bool {
+	r.eventually("the new version is rolled out", 2*time.Minute, func() bool {
 		return strings.Contains(r.kubectl("-n", tunedSpace, "get", "deployment/fixed", "-o", "jsonpath={.spec.template.spec.containers[0].args}"), "--model=any.onnx")
 	})
-	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/fixed", "--timeout=90s")
+	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/fixed", "--timeout=180s")
 	if out := ended(); !strings.Contains(out, " failed=0 ") {
 		t.Errorf("requests failed while a version was rolled out:\n%s", out)
 	}
