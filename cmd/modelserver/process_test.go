@@ -133,8 +133,8 @@ func TestNoRequestIsLostOnSIGTERM(t *testing.T) {
 		one.Process.Signal(syscall.SIGTERM)
 		ended <- one.Wait()
 	}()
-	code, out, _ := try(nil, "load", "--target", "http://"+s.ln.Addr().String(), "--rate", "100", "--rows", "20", "--poisson",
-		"--duration", "6s", "--per-connection", "2", "--fail-on-error")
+	code, out, _ := try(nil, "load", "--target", "http://"+s.ln.Addr().String(), "--rate", "50", "--rows", "2", "--poisson",
+		"--duration", "6s", "--per-connection", "1", "--fail-on-error")
 	t.Log(out)
 	if code != 0 || !strings.Contains(out, "failed=0") {
 		t.Errorf("exit %d: requests were lost: %s", code, out)
