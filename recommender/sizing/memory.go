@@ -7,7 +7,7 @@ const (
 	memoryMost = 1e18  // bytes; more is no reading
 
 	// DefaultMemoryRisk and DefaultMemoryMargin stand for a zero in MemoryOptions.
-	DefaultMemoryRisk   = 7.9
+	DefaultMemoryRisk   = 7.88
 	DefaultMemoryMargin = 0.10
 )
 
