@@ -61,7 +61,7 @@ missed h: hours above the request; excess days: days with a sample above it.
 [..]: 95 % interval, drawing whole groups of series that move together.
 The first three days are warm-up and not scored. resizes: changes of the request by more than 1 %, a week.
 node-h, contention: the series packed onto nodes by each rule's requests, which are drained where little is asked for,
-and the minutes in which a node was full; moves: between nodes. daily: the same where all are packed anew once a day.
+and the minutes in which a node was full; moves: of a series to another node.
 `
 
 // shown is a column of the table: whether it is shown is the same for all rows.
@@ -103,9 +103,7 @@ func (c Comparison) columns() []shown {
 		out = append(out,
 			shown{"node-h", func(r Row) string { return fmt.Sprintf("%.0f", r.Scaled.NodeHours) }},
 			shown{"contention min", func(r Row) string { return fmt.Sprintf("%.0f", r.Scaled.Contention) }},
-			shown{"moves", func(r Row) string { return fmt.Sprint(r.Scaled.Moves) }},
-			shown{"daily: node-h", func(r Row) string { return fmt.Sprintf("%.0f", r.Packing.NodeHours) }},
-			shown{"contention min", func(r Row) string { return fmt.Sprintf("%.0f", r.Packing.Contention) }})
+			shown{"moves", func(r Row) string { return fmt.Sprint(r.Scaled.Moves) }})
 	}
 	return out
 }
