@@ -213,6 +213,9 @@ func TestShapesAreApart(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if err := e.Close(t.Context()); err != nil { // the observer hears of a batch when its callers have been answered
+		t.Error(err)
+	}
 	for _, b := range seen.batches {
 		if b.Err != nil || b.Rows > 7 { // 32 requests of 5 shapes: 7 of the first two at most
 			t.Errorf("a batch of %d rows: %v", b.Rows, b.Err)
