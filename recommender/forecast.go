@@ -197,12 +197,12 @@ func (c *judge) foresee() (foreseen, *fleet.Hold) {
 	return f, nil
 }
 
-// calm is the target where replicas are to go: with what the next hour and the last 40 minutes ask for of replicas that
+// calm is the target where replicas are to go: with what the next hour and what lasted in the last 40 minutes ask for of replicas that
 // are filled less, so that what is stopped is not started again for a little more; and at most half go at once.
 func (f *foreseen) calm(c *judge) {
 	less := foreseen{outset: f.outset.filled(keepFill)}
 	less.look(max(c.o.Forecast.Lead, keepAhead))
-	target := max(less.target, int32(less.needed(f.track.High()/replicaFill)))
+	target := max(less.target, int32(less.needed(f.track.Lasting()/replicaFill)))
 	f.advice, f.until, f.usual = less.advice, less.until, less.usual
 	f.target = max(min(target, c.w.Replicas), c.w.Replicas-c.w.Replicas/goAtMost)
 }

@@ -139,6 +139,33 @@ func TestForecastGrowsBeforeTheRise(t *testing.T) {
 	}
 }
 
+// TestForecastLetsGoAfterASpike: one window of 200 requests/s half an hour ago keeps nothing that is there beside 60; two
+// do, of which the lower, of 100, takes four replicas of 40 that are filled less.
+func TestForecastLetsGoAfterASpike(t *testing.T) {
+	for _, tt := range []struct {
+		second float64
+		want   int32
+	}{{60, 2}, {100, 4}} {
+		course := func(at time.Time) float64 {
+			switch noon.Sub(at) {
+			case 30 * time.Minute:
+				return 200
+			case 20 * time.Minute:
+				return tt.second
+			}
+			return 60
+		}
+		w := server(4)
+		got := w.Replicas
+		if recs, _ := Recommend(w, serving(t, w, noon, 3, course), foreseeing(Forecast{Capacity: 40}), noon); len(recs) == 1 {
+			got = recs[0].Target.Replicas
+		}
+		if got != tt.want {
+			t.Errorf("%g in the second window: %d replicas, want %d", tt.second, got, tt.want)
+		}
+	}
+}
+
 // TestForecastKeepsWhatABudgetAsksFor: so that one of its pods can be evicted.
 func TestForecastKeepsWhatABudgetAsksFor(t *testing.T) {
 	w, o := server(6), foreseeing(Forecast{Capacity: 40})

@@ -1,7 +1,5 @@
 package scaling
 
-import "slices"
-
 // Season says which calendar a forecast follows.
 type Season uint8
 
@@ -82,9 +80,6 @@ func (t *Track) Usual(at int64) (rate float64, ok bool) {
 	}
 	return root * root, ok
 }
-
-// High is the highest rate of the last eight windows.
-func (t *Track) High() float64 { return float64(slices.Max(t.s.Recent[:])) }
 
 // bounded adds redundancy and keeps the advice between Min and Max.
 func (t *Track) bounded(a Advice, asked int, o *outlook) Advice {

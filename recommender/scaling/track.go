@@ -191,14 +191,14 @@ func (t *Track) advised(o *outlook) int {
 // floor is what needs no forecast: the newest window at the target share, and what lasted at full
 // capacity, so that a dip is not taken for the end of a day.
 func (t *Track) floor() int {
-	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(t.lasting(), t.capacity()))
+	return max(need(float64(t.s.Recent[0]), t.capacity()*t.o.Target), need(t.Lasting(), t.capacity()))
 }
 
-// lasting is the rate that two of the last eight windows reached. One alone is no evidence: where rates
+// Lasting is the rate, in requests/s, that two of the last eight windows reached. One alone is no evidence: where rates
 // are nearly noise, to hold what each spike needed costs more replicas than it saves windows.
 //
 //	newest first   60 60 60: 60   60 90 60: 60   60 90 80: 80   60: 0
-func (t *Track) lasting() float64 {
+func (t *Track) Lasting() float64 {
 	highest, second := float32(0), float32(0)
 	for _, r := range t.s.Recent {
 		second = max(second, min(highest, r))
