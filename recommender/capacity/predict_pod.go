@@ -65,9 +65,10 @@ func (p pod) coarse() pod {
 	if n <= 1 {
 		return p
 	}
-	c := &p.service.Curve
-	c.Wall, c.CPU, p.overhead = c.Wall.Times(n), c.CPU.Times(n), n*p.overhead
-	p.stream.rows /= n
+	for _, c := range []*curve.Curve{&p.service.Curve, &p.service.Published} {
+		c.Wall, c.CPU = c.Wall.Times(n), c.CPU.Times(n)
+	}
+	p.overhead, p.stream.rows = n*p.overhead, p.stream.rows/n
 	return p
 }
 

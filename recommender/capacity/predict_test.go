@@ -186,6 +186,14 @@ func TestPredictManyBatches(t *testing.T) {
 	if math.Abs(many.Cores-0.05088) > 0.0005 || many.P99.Value >= one.P99.Value {
 		t.Errorf("batches of 32: %+v; want 0.051 cores", many)
 	}
+	published := s
+	published.Published = s.Curve
+	for _, batch := range []int{1, 4} {
+		at := Setting{Batch: batch, Instances: 1}
+		if got, want := Predict(published, l, at, fleet.SLO{}), Predict(s, l, at, fleet.SLO{}); got != want {
+			t.Errorf("batches of %d where the same curve is published: %+v, want %+v", batch, got, want)
+		}
+	}
 }
 
 // TestPredictPeak: a busiest second of three times the mean makes the tail longer, and half as much Burst does not tell it.

@@ -62,7 +62,7 @@ func split(all []Beside) (path, batch, idle float64) {
 	for _, w := range all {
 		n.add([3]float64{w.Rate, w.Batches, 1}, w.Cores, windowOff*w.Cores+1e-3)
 	}
-	x := n.atLeastZero()
+	x := n.atLeastZero(off)
 	if math.IsNaN(x[0] + x[1] + x[2]) {
 		x = usual
 	}
@@ -86,14 +86,15 @@ func (n *normal) add(row [3]float64, sum, off float64) {
 	}
 }
 
-// atLeastZero is the solution; what would be below 0 is 0, the lowest first, and the others are solved anew.
-func (n *normal) atLeastZero() [3]float64 {
+// atLeastZero is the solution; what would be below 0 is 0, that first which is lowest in units of off, and the others are
+// solved anew.
+func (n *normal) atLeastZero(off [3]float64) [3]float64 {
 	free := *n
 	for {
 		x := free.solve()
 		k := 0
 		for i := range x {
-			if x[i] < x[k] {
+			if x[i]/off[i] < x[k]/off[k] {
 				k = i
 			}
 		}
