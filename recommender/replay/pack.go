@@ -113,7 +113,7 @@ func newClock(all []Packed, o PackOptions) (*clock, bool) {
 		}
 	}
 	step := int64(o.Step / time.Second)
-	if first > last || step <= 0 || o.Every != 0 && o.Every < o.Step || o.Cores <= 0 {
+	if first > last || step <= 0 || o.Every != 0 && o.Every < o.Step || o.Idle != 0 && o.Idle < o.Step || o.Cores <= 0 {
 		return nil, false
 	}
 	start := first + int64(o.Warmup/time.Second)
@@ -228,7 +228,7 @@ func (p *packer) room(i, but int) int {
 // empty is the number of a node that holds nothing.
 func (p *packer) empty() int {
 	if node := slices.Index(p.held, 0); node >= 0 {
-		p.sums[node] = 0
+		p.sums[node], p.idle[node] = 0, 0
 		return node
 	}
 	p.sums, p.held, p.idle = append(p.sums, 0), append(p.held, 0), append(p.idle, 0)

@@ -21,7 +21,9 @@ func (p *packer) drain(steps int) {
 	}
 	slices.SortStableFunc(idle, func(a, b int) int { return compare(p.sums[a], p.sums[b]) })
 	for _, node := range idle {
-		p.empties(node)
+		if p.sums[node] < little*p.cores { // it may have taken another's
+			p.empties(node)
+		}
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Rules are the rules for series of a unit, in the order of a table: those of other tools, plain ones, and what
-// hindsight would have done. Zone is whose hours and days count for ours; nil: UTC.
+// hindsight would have done. Zone is whose hours count for ours of CPU; nil: UTC.
 func Rules(unit string, zone *time.Location) []Maker {
 	if unit == Bytes {
 		return []Maker{TrimtabMemory("trimtab", sizing.MemoryOptions{}), KRRMemory(), VPAMemory(), FlatMax(1)}
