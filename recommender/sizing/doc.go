@@ -1,6 +1,6 @@
 // Package sizing says what a container should request, hour by hour, from its own use.
 //
-// CPU is a plan in money. A Track keeps the peak of each hour of the last four weeks, in one byte an hour.
+// CPU is a plan in money. A Track keeps the peak of each hour of the last four weeks, some four bits an hour.
 // Four outlooks read it: what any hour took (flat), what this hour took on other days (daily), what it took
 // in other weeks (weekly), and what the last hours took (recent). Each would have chosen a request for every
 // hour that has passed; what these would have cost, reserved and missed, decides how far each is believed.

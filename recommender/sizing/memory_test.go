@@ -57,6 +57,9 @@ func TestMemorySize(t *testing.T) {
 	if size := reflect.TypeFor[Memory]().Size(); size > 450 {
 		t.Errorf("a Memory takes %d bytes, want at most 450", size)
 	}
+	if size := reflect.TypeFor[MemoryProfile]().Size(); size > 208 {
+		t.Errorf("a MemoryProfile takes %d bytes, want at most 208", size)
+	}
 }
 
 func TestMemoryNeedsHistory(t *testing.T) {
@@ -212,12 +215,6 @@ func TestMemoryLimitIsEnough(t *testing.T) {
 		t.Errorf("killed at the limit of 3 GiB: %+v, want 3.6 GiB at least", a)
 	}
 }
-
-// A kill holds the request up through restarts, and its trace is gone after 42 days.
-
-// A model that takes 8 GiB to load and 4 to serve.
-
-// A leak is named, the request stays close to the use, and a restart ends it.
 
 // A day ends at midnight in UTC, and one without samples is none.
 func TestMemoryDays(t *testing.T) {

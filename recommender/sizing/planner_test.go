@@ -2,6 +2,7 @@ package sizing
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
 	"math/rand"
@@ -341,6 +342,32 @@ func TestRestoredTrackIsTheTrack(t *testing.T) {
 	}
 }
 
+// TestRingIsBySlot: as written down since the first version, the level of a slot is at its place modulo four weeks, on
+// both sides of midnight and at the far end.
+func TestRingIsBySlot(t *testing.T) {
+	const now = int64(monday/slotSeconds + 2)
+	var empty Profile
+	b, _ := empty.AppendBinary(nil)
+	binary.LittleEndian.PutUint64(b[1+kept:], uint64(now))
+	want := map[int64]uint8{now: 9, now - 2: 8, now - 3: 7, now - 30: 6, now - kept + 1: 5} // midnight was at now - 2
+	for slot, level := range want {
+		b[1+slot%kept] = level
+	}
+	var u Profile
+	if err := u.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	var room unpacked
+	for slot := now - kept; slot <= now+1; slot++ {
+		if got := (hours{&u.slots, &room}).at(slot); got != want[slot] {
+			t.Errorf("slot %d of now: level %d, want %d", slot-now, got, want[slot])
+		}
+	}
+	if again, _ := u.AppendBinary(nil); !bytes.Equal(again, b) {
+		t.Error("not the bytes that were read")
+	}
+}
+
 func FuzzUnmarshalTrack(f *testing.F) {
 	p, track := NewPlanner(Options{}), Track{}
 	for m := range int64(3000) {
@@ -358,6 +385,9 @@ func FuzzUnmarshalTrack(f *testing.F) {
 			return
 		}
 		text, _ := track.Profile.AppendBinary(nil)
+		if now := binary.LittleEndian.Uint64(text[1+kept:]); b[0] == profileVersion && now >= kept-1 && !bytes.Equal(text, b) {
+			t.Errorf("not the bytes that were read")
+		}
 		var again Profile
 		if err := again.UnmarshalBinary(text); err != nil || again != track.Profile {
 			t.Errorf("its own bytes come back as another: %v", err)

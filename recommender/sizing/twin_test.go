@@ -8,7 +8,7 @@ import (
 	_ "time/tzdata" // the zones of the tests exist everywhere
 )
 
-// TestSlotsAreAMapOfPeaks: the ring answers as a map does that forgets what is four weeks old.
+// TestSlotsAreAMapOfPeaks: slots answer as a map does that forgets what is four weeks old.
 func TestSlotsAreAMapOfPeaks(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	var s slots
