@@ -15,8 +15,8 @@ import (
 )
 
 // History is what was measured, per workload, container and signal; a rollout does not end it.
-// The newest half hour is kept by the minute, older time coarser and coarser (see unitAt), up to
-// Retention. It is not safe for use by several goroutines at once.
+// The newest minutes are kept one by one, ten at least where percentiles are read, and older time coarser and coarser (see
+// units), up to Retention. It is not safe for use by several goroutines at once.
 type History struct {
 	workloads map[key][]*series // each sorted by container and signal
 	pace      Pace

@@ -33,7 +33,7 @@ func (a *replayAsk) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.rules, "rule", "", "only these `rules`, by comma; empty: all of "+strings.Join(replayNames(), ", "))
 	fs.StringVar(&a.only, "only", "", "only series whose ID begins with one of these `prefixes`, by comma")
 	fs.StringVar(&a.resource, "resource", "", "only `cpu` or memory; empty: both where there are samples")
-	fs.StringVar(&a.zone, "zone", "UTC", "IANA time `zone` whose hours, days and clock changes trimtab's own rules follow, as a policy's rightSizing.timeZone")
+	fs.StringVar(&a.zone, "zone", "UTC", "IANA time `zone` whose hours and clock changes trimtab's own rules for CPU follow, as a policy's rightSizing.timeZone")
 	fs.StringVar(&a.page, "html", "", "write one page with tables and plots to this `file`")
 	fs.StringVar(&a.lines, "emit", "", "write each rule's requests into this `folder` as RULE/SERIES.csv: t, request in cores (SERIES.memory.csv: in bytes)")
 	fs.Float64Var(&a.granted, "granted", 0, "`cores` that each series was provisioned with; 0: what the folder's index says, or what the live pods request")

@@ -197,7 +197,7 @@ func (a *advised) nodeFigures(c replay.Comparison) error {
 	} {
 		vpa := way.of(rowOf(c, "vpa")).NodeHours
 		if vpa == 0 {
-			return nil
+			continue
 		}
 		hours := func(r replay.Row) float64 { return way.of(r).NodeHours / vpa }
 		minutes := func(r replay.Row) float64 { return way.of(r).Contention }

@@ -24,7 +24,10 @@ func (s searched) anew(f found) float64 {
 			n++
 		}
 	}
-	return sum / max(1, n)
+	if n == 0 {
+		return math.Inf(1) // kept by all repeats together, and by nothing in any lot of them
+	}
+	return sum / n
 }
 
 // without is the outcome by all repeats but one; by all where there is no other.

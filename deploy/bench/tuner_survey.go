@@ -76,8 +76,10 @@ func (s survey) whole(name string) error {
 		return fmt.Errorf("%s: no repeat, or of other settings than this program judges", name)
 	}
 	for i, r := range s.Rounds {
-		short := func(l lesson) bool { return len(l.Windows) != len(lessonPlaces()) }
-		if slices.ContainsFunc(r.Looks, short) || len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
+		if slices.ContainsFunc(r.Looks, func(l lesson) bool { return len(l.Windows) != len(lessonPlaces()) }) {
+			return fmt.Errorf("%s: repeat %d looks at a load in other windows than the %d of this program", name, i+1, len(lessonPlaces()))
+		}
+		if len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
 			return fmt.Errorf("%s: repeat %d has %d looks and %d windows of %d loads and %d settings", name, i+1, len(r.Looks), len(r.Windows), len(s.Sweep), len(s.Grid))
 		}
 	}
