@@ -110,3 +110,29 @@ func TestMemoryRefusesTheImpossible(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryRefusesImpossibleDays: what is written of a day is a logarithm of bytes, which the profile keeps in 16 bits.
+func TestMemoryRefusesImpossibleDays(t *testing.T) {
+	sealed := func(w *memoryWritten) []byte {
+		return memorySeal(nil, memoryVersion, append([]any{&w.m.news}, w.fields()...))
+	}
+	for _, ln := range []float32{float32(math.NaN()), float32(math.Inf(1)), 44} {
+		for name, set := range map[string]func(*memoryWritten){
+			"daily":  func(w *memoryWritten) { w.daily[3] = ln },
+			"weekly": func(w *memoryWritten) { w.weekly[2] = ln },
+			"week":   func(w *memoryWritten) { w.week = ln },
+		} {
+			var w memoryWritten
+			set(&w)
+			var m MemoryProfile
+			if err := m.UnmarshalBinary(sealed(&w)); err == nil {
+				t.Errorf("%s %g: restored", name, ln)
+			}
+		}
+	}
+	var m MemoryProfile
+	var sound memoryWritten
+	if err := m.UnmarshalBinary(sealed(&sound)); err != nil {
+		t.Errorf("an empty one: %v", err)
+	}
+}
