@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 const tunerCommand = "make bench BENCH=tuner"
@@ -24,22 +22,20 @@ type tuner struct {
 	*trial
 	warm     time.Duration // requests before each window
 	sweep    []scenario
-	groups   [2]group               // of the servers, for their limits, and of the client
-	servers  map[string]*server     // by model
-	survey   survey                 // all that was measured
-	usual    []pace                 // of the server's core, in the calibration of the newest repeat
-	lessons  [][]capacity.Service   // of each scenario: what each repeat's calibration showed
-	even     [][]capacity.Service   // the same, as if each look's pace had been one second of everything
-	records  []capacity.Calibration // of each scenario: how the calibration's own windows were predicted
-	before   []capacity.Calibration // the same, before the sweep
-	visions  [][]vision             // of each repeat of the sweep, by combination
-	outcomes []outcome              // of the sweep, once it was run
-	windows  string                 // file for what was measured; empty: none
-	from     string                 // such a file, instead of measuring
-	out      *os.File               // a JSON line for every combination; nil: none
-	traces   string                 // for the step live
-	minutes  int                    // of an arm there
-	arms     string                 // to run there; empty: all
+	groups   [2]group           // of the servers, for their limits, and of the client
+	servers  map[string]*server // by model
+	survey   survey             // all that was measured
+	usual    []pace             // of the server's core, in the calibration of the newest repeat
+	before   knowledge          // before the sweep
+	latest   knowledge          // after the last look
+	visions  [][]vision         // of each repeat of the sweep, by combination
+	outcomes []outcome          // of the sweep, once it was run
+	windows  string             // file for what was measured; empty: none
+	from     string             // such a file, instead of measuring
+	out      *os.File           // a JSON line for every combination; nil: none
+	traces   string             // for the step live
+	minutes  int                // of an arm there
+	arms     string             // to run there; empty: all
 }
 
 // tunerStep is one part of the family.

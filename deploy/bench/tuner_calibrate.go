@@ -139,89 +139,34 @@ func (t *tuner) look(repeat int) (all []lesson, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t.say("  %s: %s", s, aboutService(t.survey.service(s, one)))
+		t.say("  %s: %s", s, aboutService(t.survey.service(s, one, standard{})))
 		all = append(all, one)
 	}
 	return all, nil
 }
 
-// learn takes from a look at every scenario what its server costs, and how predictions of what was looked at came true.
-func (t *tuner) learn(looks []lesson) {
-	for i, s := range t.sweep {
-		known := t.survey.service(s, looks[i])
-		t.lessons[i] = append(t.lessons[i], known)
-		t.even[i] = append(t.even[i], slowed(known, looks[i].pace().inverse()))
-		for k, p := range lessonPlaces() {
-			of := p.of(s)
-			said := capacity.Predict(onCore(known), of.load(), p.setting(), s.promise())
-			realised := time.Duration(1e9 * looks[i].Windows[k].P99)
-			t.records[i] = t.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: of.Rate, Predicted: said.P99.Value, Realised: realised})
-		}
-	}
-}
-
-// learnt is what all calibrations until now say together: the curve of the one whose curve is in the middle, and the
-// medians of all other numbers.
-func learnt(all []capacity.Service) capacity.Service {
-	s := all[middleCurve(all)]
-	median := func(of func(capacity.Service) float64) float64 {
-		var x []float64
-		for _, one := range all {
-			x = append(x, of(one))
-		}
-		m, _ := summary(x)
-		return m
-	}
-	s.Published = all[len(all)-1].Published // by the server that runs now
-	s.Path = median(func(s capacity.Service) float64 { return s.Path })
-	s.PerBatch = median(func(s capacity.Service) float64 { return s.PerBatch })
-	s.Reach = median(func(s capacity.Service) float64 { return s.Reach })
-	s.Curve.Error = median(func(s capacity.Service) float64 { return s.Curve.Error })
-	s.Curve.Spread.P10 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P10 })
-	s.Curve.Spread.P50 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P50 })
-	s.Curve.Spread.P90 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P90 })
-	s.Curve.Spread.P99 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P99 })
-	return s
-}
-
-// middleCurve is the place of the service whose wall curve is nearest to all others', the newest of equals.
-func middleCurve(all []capacity.Service) int {
-	best, least := 0, math.Inf(1)
-	for i := range all {
-		sum := 0.0
-		for j := range all {
-			for _, rows := range []float64{1, 2, 4, 8, 16} {
-				sum += math.Abs(math.Log(all[i].Curve.Wall.At(rows) / all[j].Curve.Wall.At(rows)))
-			}
-		}
-		if sum <= least {
-			best, least = i, sum
-		}
-	}
-	return best
-}
-
 // lessonPlace is how a scenario is looked at: under a setting, at a part of its rate.
 type lessonPlace struct {
 	place
-	part float64
+	Part float64 `json:"part"`
 }
 
 // of is a scenario at that part of its rate.
 func (p lessonPlace) of(s scenario) scenario {
-	s.Rate *= p.part
+	s.Rate *= p.Part
 	return s
 }
 
-// lessonPlaces make no batches, small ones and large ones. None is a combination of the sweep: no batches are on its grid,
-// but at the whole rate.
+// lessonPlaces make no batches, small ones, middling and large ones. None is a combination of the sweep: no batches are on
+// its grid, but at the whole rate.
 func lessonPlaces() []lessonPlace {
-	return []lessonPlace{{place{1, time.Millisecond, 1}, 0.8}, {place{2, time.Millisecond, 1}, 1}, {place{32, 10 * time.Millisecond, 1}, 1}}
+	const ms = time.Millisecond
+	return []lessonPlace{{place{1, ms, 1}, 0.9}, {place{2, ms, 1}, 1}, {place{16, 5 * ms, 1}, 1}, {place{32, 10 * ms, 1}, 1}}
 }
 
 // lesson is what a look at a scenario shows.
 type lesson struct {
-	Windows []seen      `json:"windows"` // at each of lessonPlaces
+	Windows []seen      `json:"windows"` // at each place of the survey
 	Curve   curve.Curve `json:"curve"`   // that the server publishes then
 	Memory  float64     `json:"memory"`  // bytes that it holds
 }
@@ -249,26 +194,24 @@ func (t *tuner) calibrate(s scenario, repeat int) (one lesson, err error) {
 	return one, err
 }
 
-// service is what a look at a scenario says of its server.
-func (s survey) service(of scenario, one lesson) capacity.Service {
+// service is what a look at a scenario says of its server, on a core of the usual pace.
+func (s survey) service(of scenario, one lesson, usual standard) capacity.Service {
 	c := s.Classes[of.Model]
-	known := c.Profile
 	var batches []capacity.Batches
+	var windows []seen
 	for _, w := range one.Windows {
+		w = usual.even(w)
+		windows = append(windows, w)
 		batches = append(batches, capacity.Batches{Count: w.Batches, Rows: w.Rows, CPU: w.Compute})
 	}
-	known.Curve, known.Published, known.Memory = capacity.Under(one.Curve, batches), one.Curve, int64(one.Memory)
-	return calibrated(known, s.Rest, c.Light, one.Windows)
+	published := slowed(capacity.Service{Curve: one.Curve}, 1/usual.slowness(one.pace())).Curve
+	known := c.Profile
+	known.Curve, known.Published, known.Memory = capacity.Under(published, batches), published, int64(one.Memory)
+	return calibrated(known, usual.even(s.Rest), usual.even(c.Light), windows)
 }
 
 // pace is that of the core in the windows of a look.
-func (l lesson) pace() pace {
-	var all []pace
-	for _, w := range l.Windows {
-		all = append(all, w.Air.During)
-	}
-	return meanPace(all)
-}
+func (l lesson) pace() pace { return meanPace(pacesOf(l.Windows)) }
 
 // aboutService is what is known of a service, for people.
 func aboutService(s capacity.Service) string {

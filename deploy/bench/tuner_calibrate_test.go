@@ -41,19 +41,44 @@ func TestCalibrated(t *testing.T) {
 	}
 }
 
-// TestSlowed: a model on a core that takes twice as long, beside which everything takes thrice as long; and back.
+// TestSlowed: all that takes time takes twice as long; and back.
 func TestSlowed(t *testing.T) {
-	line := curve.Line{Fixed: 1, PerRow: 2}
-	s := capacity.Service{Curve: curve.Curve{Wall: line, CPU: line, Error: 0.1}, Path: 1, PerBatch: 2, Reach: 3, Idle: 4, Memory: 5}
-	by := pace{Model: 2, Text: 3}
-	twice := curve.Line{Fixed: 2, PerRow: 4}
-	want := capacity.Service{Curve: curve.Curve{Wall: twice, CPU: twice, Error: 0.1}, Path: 3, PerBatch: 6, Reach: 9, Idle: 12, Memory: 5}
-	got := slowed(s, by)
-	if got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	line, twice := curve.Line{Fixed: 1, PerRow: 2}, curve.Line{Fixed: 2, PerRow: 4}
+	s := capacity.Service{Curve: curve.Curve{Wall: line, CPU: line, Error: 0.1}, Published: curve.Curve{CPU: line}, Path: 1, PerBatch: 2, Reach: 3, Idle: 4, Memory: 5}
+	want := capacity.Service{Curve: curve.Curve{Wall: twice, CPU: twice, Error: 0.1}, Published: curve.Curve{CPU: twice}, Path: 2, PerBatch: 4, Reach: 6, Idle: 8, Memory: 5}
+	if got := slowed(s, 2); got != want || slowed(got, 0.5) != s {
+		t.Errorf("%+v, want %+v, and back", got, want)
 	}
-	if back := slowed(got, by.inverse()); math.Abs(back.Path-1) > 1e-12 || math.Abs(back.Curve.Wall.At(1)-3) > 1e-12 {
-		t.Errorf("back at %+v", back)
+}
+
+// TestStandard: usual is the geometric mean, and believed what both computations say.
+func TestStandard(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		all                []pace
+		believed, slowness float64 // of the last
+	}{
+		{"both say alike", []pace{{1, 10}, {4, 40}}, 1, 2},
+		{"only one says it", []pace{{1, 10}, {4, 10}}, 0, 1},
+		// Logarithms, in ln 2: +-1 and +-1/2. Covariance 1/2 of each, their mean is +-3/4: (1/2)/(9/16) = 8/9 is believed. The last
+		// takes 2 and 1.414 times as long, 1.682 in the mean, of which the power of 8/9 is 1.587.
+		{"one says less of it", []pace{{1, 10}, {4, 20}}, 8.0 / 9, 1.5874},
+		{"the contrary", []pace{{1, 40}, {4, 10}}, 0, 1},
+		{"all alike", []pace{{3, 30}, {3, 30}}, 0, 1},
+	} {
+		s := standardOf(tt.all)
+		if got := s.slowness(tt.all[len(tt.all)-1]); math.Abs(s.Believed-tt.believed) > 1e-9 || math.Abs(got-tt.slowness) > 1e-4 {
+			t.Errorf("%s: %g believed, %g times as slow; want %g and %g", tt.name, s.Believed, got, tt.believed, tt.slowness)
+		}
+	}
+	s := standardOf([]pace{{1, 10}, {4, 40}})
+	w := seen{CPU: 4, Compute: 2, P50: 8, P99: 9}
+	w.Air.During = pace{4, 40}
+	if got := s.even(w); math.Abs(got.CPU-2)+math.Abs(got.Compute-1)+math.Abs(got.P50-4) > 1e-9 || got.P99 != 9 {
+		t.Errorf("%+v of a core that is twice as slow as usual", got)
+	}
+	if got := (standard{}).even(w); got != w {
+		t.Errorf("%+v where nothing is usual", got)
 	}
 }
 
@@ -83,12 +108,12 @@ func TestFollowed(t *testing.T) {
 		o    outcome
 		want bool
 	}{
-		{"at rest", outcome{place: half, P99: 0.1, Used: 0.39}, true},
-		{"not within the window", outcome{place: half, P99: 0.1, Used: 0.41}, false},
-		{"a whole core", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.94}, true},
-		{"at its limit", outcome{place: place{Cores: 1}, P99: 0.1, Used: 0.96}, false},
-		{"a growing queue", outcome{place: half, P99: 1.1, Used: 0.39}, false},
-		{"refusals", outcome{place: half, P99: 0.1, Used: 0.39, Bad: 0.02}, false},
+		{"at rest", outcome{place: half, P99: 0.1, AsRun: 0.39}, true},
+		{"not within the window", outcome{place: half, P99: 0.1, AsRun: 0.41}, false},
+		{"a whole core", outcome{place: place{Cores: 1}, P99: 0.1, AsRun: 0.94}, true},
+		{"at its limit", outcome{place: place{Cores: 1}, P99: 0.1, AsRun: 0.96}, false},
+		{"a growing queue", outcome{place: half, P99: 1.1, AsRun: 0.39}, false},
+		{"refusals", outcome{place: half, P99: 0.1, AsRun: 0.39, Bad: 0.02}, false},
 	} {
 		tt.o.Window = 2500 * time.Millisecond
 		if got := tt.o.followed(); got != tt.want {

@@ -38,20 +38,37 @@ func (t *tuner) optimum() error {
 	if err := t.run(); err != nil {
 		return err
 	}
-	var all []searched
+	all := t.searches(t.outcomes)
+	printSearched(all)
+	asRun, _ := summary(finites(overs(t.searches(t.outcomesAt(standard{})))))
+	return errors.Join(t.optimumFigures(all),
+		t.tuned("cost_over_optimum_as_run_pct", asRun, fmt.Sprintf("%% over the sweep's best, both at whatever pace the core had; median of %d scenarios", len(all))))
+}
+
+// searches are what each way finds in every scenario.
+func (t *tuner) searches(outcomes []outcome) (all []searched) {
 	n := len(grid())
 	for i, s := range t.sweep {
-		one := searched{scenario: s, points: t.outcomes[i*n : (i+1)*n]}
+		one := searched{scenario: s, points: outcomes[i*n : (i+1)*n]}
 		one.best = found{cheapest(one.points, s), n}
 		one.plan, one.free = t.planned(i)
 		one.hill = climb(grid(), func(at int) (float64, bool) { return one.points[at].rank(s) })
 		all = append(all, one)
 	}
-	printSearched(all)
-	return t.optimumFigures(all)
+	return all
 }
 
-// month is what a point costs as measured, in dollars.
+// overs are the plans' costs over the best, %, of the scenarios in which anything keeps its SLO.
+func overs(all []searched) (out []float64) {
+	for _, s := range all {
+		if s.best.at >= 0 {
+			out = append(out, 100*s.over(s.plan))
+		}
+	}
+	return out
+}
+
+// month is what a point costs at the core's usual pace, in dollars.
 func (o outcome) month() float64 { return o.costing(o.Used) }
 
 // costing is what the point costs a month if it uses so many cores.
@@ -90,7 +107,8 @@ func cheapest(points []outcome, s scenario) int {
 // question is what the plan is asked of a scenario before the sweep, for a server with such a limit.
 func (t *tuner) question(i int, cores float64) capacity.Question {
 	at := place{Batch: largest, Cores: cores}.setting()
-	at.Memory = t.lessons[i][0].Memory
+	known := t.before.of(i, 1)
+	at.Memory = known.Memory
 	var room capacity.Room
 	for _, p := range grid() {
 		room.Batches, room.MaxDelay = append(room.Batches, p.Batch), max(room.MaxDelay, p.Delay)
@@ -99,8 +117,8 @@ func (t *tuner) question(i int, cores float64) capacity.Question {
 	room.Batches = slices.Compact(room.Batches)
 	room.Replicas, room.CPU, room.Cores = [2]int{1, 1}, [2]int64{10, at.CPU}, at.CPU
 	return capacity.Question{
-		Now: at, Service: onCore(t.lessons[i][0]), Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
-		Calibration: t.before[i],
+		Now: at, Service: known, Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
+		Calibration: t.before.records[i],
 		Price:       capacity.Price{Core: money(coreMonth), GiB: money(gibMonth)},
 	}
 }
@@ -250,7 +268,8 @@ func printSearched(all []searched) {
 
 // optimumFigures records cost over the optimum and the share of the measurements, ours beside hill climbing.
 func (t *tuner) optimumFigures(all []searched) error {
-	var ours, hill, climbed, anew []float64
+	ours := overs(all)
+	var hill, climbed, anew []float64
 	broken, told := 0, 0.0
 	for _, s := range all {
 		if s.best.at < 0 {
@@ -262,7 +281,7 @@ func (t *tuner) optimumFigures(all []searched) error {
 		if low, _ := s.apart(s.plan); low > 0 || math.IsInf(s.over(s.plan), 1) {
 			told = max(told, 100*s.over(s.plan))
 		}
-		ours, hill = append(ours, 100*s.over(s.plan)), append(hill, 100*s.over(s.hill))
+		hill = append(hill, 100*s.over(s.hill))
 		anew = append(anew, 100*s.anew(s.plan))
 		climbed = append(climbed, 100*float64(s.hill.measured)/float64(len(s.points)))
 	}
@@ -273,7 +292,7 @@ func (t *tuner) optimumFigures(all []searched) error {
 	hillMedian, hillWorst := summary(finites(hill))
 	hillShare, _ := summary(climbed)
 	anewMedian, anewWorst := summary(finites(anew))
-	windows := 1 + len(t.survey.Classes) + len(lessonPlaces())*len(t.sweep) // without load; of light load; of each scenario's
+	windows := 1 + len(t.survey.Classes) + len(t.survey.Places)*len(t.sweep) // without load; of light load; of each scenario's
 	share := 100 * float64(windows) / float64(len(t.survey.Rounds)*len(t.outcomes))
 	const rival = "hill climbing as in Model Analyzer"
 	return errors.Join(

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"runtime"
 	"syscall"
 	"time"
@@ -103,9 +104,6 @@ func (c chores) took() pace {
 	}
 }
 
-// inverse is the pace by which this one is undone.
-func (p pace) inverse() pace { return pace{1 / p.Model, 1 / p.Text} }
-
 // meanPace is the mean of each number: a core that is slow for a third of the time is slow by as much.
 func meanPace(all []pace) pace {
 	var sum pace
@@ -129,4 +127,51 @@ func threadCPU() float64 {
 	var at syscall.Timespec
 	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock, uintptr(unsafe.Pointer(&at)), 0)
 	return float64(at.Nano()) / 1e9
+}
+
+// standard is the usual pace of a core, and how far what one window's pace is off from it can be believed.
+type standard struct {
+	pace
+	Believed float64 // share, 0 to 1
+}
+
+// standardOf is what many windows' paces say is usual. Their two computations have nothing in common but the core: what they
+// are off together is its doing, what only one of them is off is chance. So of what their mean is off the share is believed
+// that their covariance has of its variance (Cronbach's alpha of two items).
+func standardOf(all []pace) standard {
+	n := float64(len(all))
+	var model, text, both, square float64
+	for _, p := range all {
+		model, text = model+math.Log(p.Model)/n, text+math.Log(p.Text)/n
+	}
+	for _, p := range all {
+		a, b := math.Log(p.Model)-model, math.Log(p.Text)-text
+		both, square = both+a*b, square+(a+b)*(a+b)/4
+	}
+	s := standard{pace: pace{math.Exp(model), math.Exp(text)}}
+	if square > 0 {
+		s.Believed = min(1, max(0, both/square))
+	}
+	return s
+}
+
+// slowness is how many times as long as usual a core of this pace takes, as far as it is believed; 1 where nothing is known.
+func (s standard) slowness(p pace) float64 {
+	return math.Pow(p.Model/s.Model*p.Text/s.Text, s.Believed/2)
+}
+
+// even is a window as it had been on a core of the usual pace: its CPU, and its middle answer, which waits for it.
+func (s standard) even(w seen) seen {
+	by := s.slowness(w.Air.During)
+	w.CPU, w.Compute, w.P50 = w.CPU/by, w.Compute/by, w.P50/by
+	return w
+}
+
+// pacesOf are those of the core in windows.
+func pacesOf(windows []seen) []pace {
+	var all []pace
+	for _, w := range windows {
+		all = append(all, w.Air.During)
+	}
+	return all
 }

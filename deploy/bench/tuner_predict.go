@@ -18,42 +18,31 @@ type vision struct {
 	Ours      capacity.Prediction `json:"ours"`
 	P99       capacity.Estimate   `json:"p99"`   // of ours, corrected by how the calibration's own windows were predicted
 	Paced     capacity.Prediction `json:"paced"` // as ours, for the pace that the core had in the window
+	PacedP99  capacity.Estimate   `json:"pacedP99"`
 	Alone     capacity.Prediction `json:"alone"` // by the self-profile alone, without a window
 	MD1       rivalAnswer         `json:"-"`
 	MeanValue rivalAnswer         `json:"-"`
 }
 
-// foresee predicts every combination for the repeat whose calibration was learnt last, from what was learnt until then.
-// Of its windows only the pace of the core is looked at, and only for Paced.
-func (t *tuner) foresee(windows []seen) {
-	if t.before == nil {
-		t.before = slices.Clone(t.records)
-	}
+// foresee predicts every combination by what is known. Of its windows only the pace of the core is looked at, and only for
+// Paced.
+func (t *tuner) foresee(k knowledge, windows []seen) []vision {
 	visions := make([]vision, len(t.combinations()))
 	for _, c := range t.combinations() {
-		known, load, at := onCore(learnt(t.lessons[c.of])), c.load(), c.place.setting()
+		known, load, at := k.of(c.of, 1), c.load(), c.place.setting()
 		ours := capacity.Predict(known, load, at, c.promise())
+		paced := capacity.Predict(k.of(c.of, k.usual.slowness(windows[c.index].Air.During)), load, at, c.promise())
 		visions[c.index] = vision{
 			Ours:      ours,
-			P99:       t.records[c.of].Correct(ours.P99.Value),
-			Paced:     capacity.Predict(onCore(slowed(learnt(t.even[c.of]), windows[c.index].Air.During)), load, at, c.promise()),
+			P99:       k.records[c.of].Correct(ours.P99.Value),
+			Paced:     paced,
+			PacedP99:  k.records[c.of].Correct(paced.P99.Value),
 			Alone:     t.alone(c),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
 		}
 	}
-	t.visions = append(t.visions, visions)
-}
-
-// slowed is a service on a core on which its model, and what is beside the model, take so many times as long.
-func slowed(s capacity.Service, by pace) capacity.Service {
-	for _, x := range []*float64{&s.Curve.Wall.Fixed, &s.Curve.Wall.PerRow, &s.Curve.CPU.Fixed, &s.Curve.CPU.PerRow} {
-		*x *= by.Model
-	}
-	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.Reach, &s.Idle} {
-		*x *= by.Text
-	}
-	return s
+	return visions
 }
 
 // alone is what the self-profile says of a combination, which does not change with what is learnt.
@@ -62,12 +51,6 @@ func (t *tuner) alone(c combination) capacity.Prediction {
 		return t.visions[0][c.index].Alone
 	}
 	return capacity.Predict(onCore(t.survey.Classes[c.Model].Profile), c.load(), c.place.setting(), c.promise())
-}
-
-// onCore is a service on a core of its own: no more than one of its threads runs at once.
-func onCore(s capacity.Service) capacity.Service {
-	s.Processors = 1
-	return s
 }
 
 // foreseen is what was said of a combination: as its windows count by their median, the predictions of the repeats
@@ -82,10 +65,13 @@ func (t *tuner) foreseen(i int) vision {
 }
 
 // answer is what we say.
-func (v vision) answer() rivalAnswer {
-	a := answer(v.Ours)
-	if !v.Ours.Full {
-		a.p99 = v.P99.Value.Seconds()
+func (v vision) answer() rivalAnswer { return corrected(v.Ours, v.P99) }
+
+// corrected is a prediction with a p99 that was corrected.
+func corrected(p capacity.Prediction, p99 capacity.Estimate) rivalAnswer {
+	a := answer(p)
+	if !p.Full {
+		a.p99 = p99.Value.Seconds()
 	}
 	return a
 }
@@ -115,18 +101,23 @@ type judged struct {
 	p99, cores []float64
 }
 
-// errorsOf compares every combination that the server could follow.
+// errorsOf compares every combination that the server could follow. Cores are those at the core's usual pace, but of the
+// prediction for each window's own.
 func (t *tuner) errorsOf() []judged {
+	evenly := func(o outcome) float64 { return o.Used }
+	asRun := func(o outcome) float64 { return o.AsRun }
 	ways := []struct {
-		name string
-		of   func(vision) rivalAnswer
+		name  string
+		of    func(vision) rivalAnswer
+		cores func(outcome) float64
 	}{
-		{"capacity model", vision.answer},
-		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }},
-		{"that, for the pace of each window", func(v vision) rivalAnswer { return answer(v.Paced) }},
-		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }},
-		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }},
-		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }},
+		{"capacity model", vision.answer, evenly},
+		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }, evenly},
+		{"capacity model, for each window's pace", func(v vision) rivalAnswer { return corrected(v.Paced, v.PacedP99) }, asRun},
+		{"capacity model, cores as run", vision.answer, asRun},
+		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }, evenly},
+		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }, evenly},
+		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }, evenly},
 	}
 	var all []judged
 	for _, w := range ways {
@@ -134,7 +125,7 @@ func (t *tuner) errorsOf() []judged {
 		for i, o := range t.outcomes {
 			if o.followed() {
 				a := w.of(t.foreseen(i))
-				j.p99, j.cores = append(j.p99, off(a.p99, o.P99)), append(j.cores, off(a.cores, o.Used))
+				j.p99, j.cores = append(j.p99, off(a.p99, o.P99)), append(j.cores, off(a.cores, w.cores(o)))
 			}
 		}
 		all = append(all, j)
@@ -144,7 +135,7 @@ func (t *tuner) errorsOf() []judged {
 
 // followed tells that the server kept up with what came: a queue that grows through the whole window has no
 // p99 of its own, but one of the window's length.
-func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.Used < o.restful()*o.Cores }
+func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.AsRun < o.restful()*o.Cores }
 
 // restful is the share of its limit that a server may use to be compared. A queue comes to rest within some 1/(1-share)²
 // times what it waits for: where a quota bounds it, that is the kernel's period, so that a window of 2.5 s shows a server
@@ -178,21 +169,22 @@ func (t *tuner) prediction() error {
 
 func (t *tuner) predictionFigures(all []judged) error {
 	var faults []error
-	ours, raw, paced, alone := all[0], all[1], all[2], all[3]
+	ours, raw, paced, asRun, alone := all[0], all[1], all[2], all[3], all[4]
 	unit := fmt.Sprintf("%% of the measured, %d combinations", len(ours.p99))
-	for _, rival := range all[4:] {
+	for _, rival := range all[5:] {
 		faults = append(faults,
 			t.beside("p99_median_error_pct", 100*share(ours.p99, 0.5), unit, rival.name, 100*share(rival.p99, 0.5)),
 			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
-			t.beside("cores_error_pct", 100*share(ours.cores, 0.5), "median, "+unit, rival.name, 100*share(rival.cores, 0.5)))
+			t.beside("cores_error_pct", 100*share(ours.cores, 0.5), "median, at the core's usual pace, "+unit, rival.name, 100*share(rival.cores, 0.5)))
 	}
 	covered, of := t.covered()
 	return errors.Join(append(faults,
 		t.tuned("uncalibrated_p99_median_error_pct", 100*share(raw.p99, 0.5), unit),
 		t.tuned("uncalibrated_p99_p90_error_pct", 100*share(raw.p99, 0.9), unit),
-		t.tuned("paced_p99_median_error_pct", 100*share(paced.p99, 0.5), "for the pace that the core had in each window, without the calibration's correction; "+unit),
+		t.tuned("paced_p99_median_error_pct", 100*share(paced.p99, 0.5), "for the pace that the core had in each window; "+unit),
 		t.tuned("paced_p99_p90_error_pct", 100*share(paced.p99, 0.9), unit),
-		t.tuned("paced_cores_error_pct", 100*share(paced.cores, 0.5), "median, "+unit),
+		t.tuned("paced_cores_error_pct", 100*share(paced.cores, 0.5), "median, for the pace that the core had in each window; "+unit),
+		t.tuned("cores_as_run_error_pct", 100*share(asRun.cores, 0.5), "median, of the cores at whatever pace the core had, "+unit),
 		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
 		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
 		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),
@@ -238,7 +230,7 @@ func (t *tuner) printVisions() {
 			last = o.scenario
 			fmt.Fprintf(w, "%s\tp50 ms\tsaid\tp99 ms\tsaid\tfrom\tto\tprofile\tM/D/1\tmean\tcores\tsaid\tbatch\tsaid\tmodel us\tsaid\tbeside us\tlate us\tbad %%\t\n", last)
 		}
-		v, curve := t.foreseen(i), learnt(t.lessons[i/len(grid())]).Curve
+		v, curve := t.foreseen(i), t.latest.of(i/len(grid()), 1).Curve
 		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.3f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t\n", o.place,
 			1e3*o.P50, 1e3*v.Ours.P50.Value.Seconds(), 1e3*o.P99, 1e3*v.answer().p99, 1e3*v.P99.Low.Seconds(), 1e3*v.P99.High.Seconds(),
 			1e3*answer(v.Alone).p99, 1e3*v.MD1.p99, 1e3*v.MeanValue.p99, o.Used, v.Ours.Cores, o.MeanBatch, v.Ours.MeanBatch,
@@ -288,7 +280,7 @@ func (t *tuner) writeOut() error {
 			MD1       *float64         `json:"md1_p99_s"`
 			MeanValue *float64         `json:"mean_value_p99_s"`
 			Known     capacity.Service `json:"known"` // after the last calibration
-		}{o, t.foreseen(i), finite(t.foreseen(i).MD1.p99), finite(t.foreseen(i).MeanValue.p99), learnt(t.lessons[i/len(grid())])})
+		}{o, t.foreseen(i), finite(t.foreseen(i).MD1.p99), finite(t.foreseen(i).MeanValue.p99), t.latest.of(i/len(grid()), 1)})
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-
-	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 // survey is all that a sweep measured, and nothing that was made of it: predictions are made from it and judged in one
@@ -15,6 +13,7 @@ type survey struct {
 	Machine string           `json:"machine"`
 	Sweep   []scenario       `json:"sweep"`
 	Grid    []place          `json:"grid"`
+	Places  []lessonPlace    `json:"places"`  // of the looks
 	Rest    seen             `json:"rest"`    // a server without load
 	Classes map[string]class `json:"classes"` // by model
 	Rounds  []round          `json:"rounds"`  // the repeats
@@ -29,20 +28,28 @@ type round struct {
 
 // judge predicts each repeat's windows from what was seen before them, and sums up what they were.
 func (t *tuner) judge() {
-	t.even = make([][]capacity.Service, len(t.sweep))
-	t.lessons, t.records = make([][]capacity.Service, len(t.sweep)), make([]capacity.Calibration, len(t.sweep))
-	for _, r := range t.survey.Rounds {
-		t.learn(r.Looks)
-		t.foresee(r.Windows)
+	rounds := t.survey.Rounds
+	for i, r := range rounds {
+		t.latest = t.survey.known(i + 1)
+		if i == 0 {
+			t.before = t.latest
+		}
+		t.visions = append(t.visions, t.foresee(t.latest, r.Windows))
 	}
-	t.outcomes = make([]outcome, len(t.combinations()))
+	t.outcomes = t.outcomesAt(t.latest.usual)
+}
+
+// outcomesAt is what every combination did, its CPU as on a core of the usual pace.
+func (t *tuner) outcomesAt(usual standard) []outcome {
+	all := make([]outcome, len(t.combinations()))
 	for _, c := range t.combinations() {
 		var windows []seen
 		for _, r := range t.survey.Rounds {
 			windows = append(windows, r.Windows[c.index])
 		}
-		t.outcomes[c.index] = outcomeOf(c, windows)
+		all[c.index] = outcomeOf(c, windows, usual)
 	}
+	return all
 }
 
 // keep writes what was measured until now, if somebody wants it.
@@ -76,8 +83,8 @@ func (s survey) whole(name string) error {
 		return fmt.Errorf("%s: no repeat, or of other settings than this program judges", name)
 	}
 	for i, r := range s.Rounds {
-		if slices.ContainsFunc(r.Looks, func(l lesson) bool { return len(l.Windows) != len(lessonPlaces()) }) {
-			return fmt.Errorf("%s: repeat %d looks at a load in other windows than the %d of this program", name, i+1, len(lessonPlaces()))
+		if slices.ContainsFunc(r.Looks, func(l lesson) bool { return len(l.Windows) != len(s.Places) || len(s.Places) == 0 }) {
+			return fmt.Errorf("%s: repeat %d looks at a load in other windows than at the %d places that it names", name, i+1, len(s.Places))
 		}
 		if len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
 			return fmt.Errorf("%s: repeat %d has %d looks and %d windows of %d loads and %d settings", name, i+1, len(r.Looks), len(r.Windows), len(s.Sweep), len(s.Grid))

@@ -13,23 +13,29 @@ import (
 	"trimtab.dev/trimtab/serving/curve"
 )
 
-// madeSurvey makes up a survey of a quick model, each of whose repeats finds it so many times as slow.
+// madeSurvey makes up a survey of a quick model, each of whose repeats finds it so many times as slow, as its core is. A look's
+// windows are on a core that is quicker, as usual, and slower.
 func madeSurvey(slow ...float64) survey {
 	s := scenario{Model: "m", Rate: 50, Burst: 1, SLO: 10 * time.Millisecond, Window: time.Second}
 	line := func(by float64) curve.Curve {
 		l := curve.Line{Fixed: by * 1e-3, PerRow: by * 1e-4}
 		return curve.Curve{Wall: l, CPU: l, Samples: 50, Largest: 64}
 	}
-	made := survey{
-		Machine: "made up", Sweep: []scenario{s}, Grid: grid(), Rest: seen{Seconds: 1},
-		Classes: map[string]class{"m": {Profile: capacity.Service{Curve: line(1)}, Light: seen{Seconds: 1, Rows: 1, Batches: 1, CPU: 2e-3, P50: 3e-3}}},
-	}
-	for _, by := range slow {
+	window := func(by float64) seen {
 		w := seen{Requests: 50, Seconds: 1, P50: 2e-3, P99: 9e-3 * by, CPU: 0.1 * by, Compute: 0.055 * by, Rows: 50, Batches: 50}
 		w.Air.During = pace{by, by}
-		r := round{Looks: []lesson{{Windows: []seen{w, w, w}, Curve: line(by), Memory: 1e6}}}
+		return w
+	}
+	rest, light := seen{Seconds: 1}, seen{Seconds: 1, Rows: 1, Batches: 1, CPU: 2e-3, P50: 3e-3}
+	rest.Air.During, light.Air.During = pace{1, 1}, pace{1, 1}
+	made := survey{
+		Machine: "made up", Sweep: []scenario{s}, Grid: grid(), Places: lessonPlaces()[:3], Rest: rest,
+		Classes: map[string]class{"m": {Profile: capacity.Service{Curve: line(1)}, Light: light}},
+	}
+	for _, by := range slow {
+		r := round{Looks: []lesson{{Windows: []seen{window(0.8 * by), window(by), window(1.25 * by)}, Curve: line(by), Memory: 1e6}}}
 		for range grid() {
-			r.Windows = append(r.Windows, w)
+			r.Windows = append(r.Windows, window(by))
 		}
 		made.Rounds = append(made.Rounds, r)
 	}

@@ -89,7 +89,8 @@ type outcome struct {
 	place
 	P50        float64   `json:"p50_s"`
 	P99        float64   `json:"p99_s"`
-	Used       float64   `json:"used_cores"`
+	Used       float64   `json:"used_cores"`    // on a core of the usual pace
+	AsRun      float64   `json:"cores_as_run"`  // at the pace that the core had
 	Memory     float64   `json:"memory_bytes"`  // that the server held after a window
 	MeanBatch  float64   `json:"mean_batch"`    // rows
 	PerBatch   float64   `json:"model_cpu_s"`   // CPU of the model for each batch
@@ -97,7 +98,7 @@ type outcome struct {
 	Late       float64   `json:"late_s"`        // p99 of how late the client sent
 	Bad        float64   `json:"bad_share"`     // of requests, without an answer
 	P99s       []float64 `json:"window_p99s_s"` // of each window
-	Uses       []float64 `json:"window_cores"`
+	Uses       []float64 `json:"window_cores"`  // as Used
 }
 
 // combination is one setting under one load that is to be run.
@@ -179,7 +180,7 @@ func (t *tuner) prepare() error {
 			return err
 		}
 	}
-	t.survey = survey{Machine: t.setting(), Sweep: t.sweep, Grid: grid(), Classes: map[string]class{}}
+	t.survey = survey{Machine: t.setting(), Sweep: t.sweep, Grid: grid(), Places: lessonPlaces(), Classes: map[string]class{}}
 	t.say("%s", t.survey.Machine)
 	t.say("%d combinations, %d repeats in turns, medians; each server on core 0 alone, limits by CFS quota, its client on the others", len(t.sweep)*len(grid()), t.repeats)
 	t.say("%s", weatherRule)
@@ -240,7 +241,7 @@ func (p place) String() string {
 }
 
 // outcomeOf is the medians of a combination's windows.
-func outcomeOf(c combination, windows []seen) outcome {
+func outcomeOf(c combination, windows []seen, usual standard) outcome {
 	of := func(get func(seen) float64) float64 {
 		var x []float64
 		for _, w := range windows {
@@ -249,19 +250,21 @@ func outcomeOf(c combination, windows []seen) outcome {
 		m, _ := summary(x)
 		return m
 	}
+	used := func(s seen) float64 { return usual.even(s).CPU / s.Seconds }
 	out := outcome{
 		scenario: c.scenario, place: c.place,
 		P50: of(func(s seen) float64 { return s.P50 }), P99: of(func(s seen) float64 { return s.P99 }),
-		Used:       of(func(s seen) float64 { return s.CPU / s.Seconds }),
+		Used:       of(used),
+		AsRun:      of(func(s seen) float64 { return s.CPU / s.Seconds }),
 		Memory:     of(func(s seen) float64 { return s.Memory }),
-		PerBatch:   of(func(s seen) float64 { return s.Compute / max(1, s.Batches) }),
-		PerRequest: of(func(s seen) float64 { return (s.CPU - s.Compute) / max(1, s.Rows) }),
+		PerBatch:   of(func(s seen) float64 { return usual.even(s).Compute / max(1, s.Batches) }),
+		PerRequest: of(func(s seen) float64 { s = usual.even(s); return (s.CPU - s.Compute) / max(1, s.Rows) }),
 		MeanBatch:  of(func(s seen) float64 { return s.Rows / max(1, s.Batches) }),
 		Late:       of(func(s seen) float64 { return s.Late }),
 		Bad:        of(func(s seen) float64 { return float64(s.Bad) / float64(max(1, s.Requests)) }),
 	}
 	for _, w := range windows {
-		out.P99s, out.Uses = append(out.P99s, w.P99), append(out.Uses, w.CPU/w.Seconds)
+		out.P99s, out.Uses = append(out.P99s, w.P99), append(out.Uses, used(w))
 	}
 	return out
 }

@@ -123,7 +123,7 @@ func TestOutcomeOf(t *testing.T) {
 	w := func(p99 float64, rows, batches float64) seen {
 		return seen{Requests: 100, Bad: 1, Seconds: 2, P99: p99, CPU: 1, Compute: 0.4, Rows: rows, Batches: batches}
 	}
-	o := outcomeOf(combination{}, []seen{w(3, 100, 50), w(1, 200, 50), w(2, 100, 10)})
+	o := outcomeOf(combination{}, []seen{w(3, 100, 50), w(1, 200, 50), w(2, 100, 10)}, standard{})
 	if o.P99 != 2 || o.Used != 0.5 || o.MeanBatch != 4 || math.Abs(o.PerBatch-8e-3) > 1e-12 || math.Abs(o.PerRequest-6e-3) > 1e-12 || o.Bad != 0.01 {
 		t.Errorf("%+v", o) // batches of 2, 4 and 10; 8, 8 and 40 ms each; 6, 3 and 6 ms beside
 	}
