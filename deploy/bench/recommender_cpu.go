@@ -29,7 +29,7 @@ func cpuRules() []replay.Maker {
 
 // risen is our rule at the settings of the frontier, without those that it has by itself.
 func risen() []replay.Maker {
-	return append(frontier(2, 0.3, 0.5, 2, 3, 5), frontier(24, 0.3, 0.5, 1, 2, 3, 5, 8)...)
+	return append(frontier(2, 0.3, 0.5, 2, 3, 5, 6), frontier(24, 0.3, 0.5, 1, 2, 3, 5, 8, 10)...)
 }
 
 // cpu compares the rules for CPU, and packs nodes by their requests.
@@ -45,7 +45,7 @@ func (a *advised) cpu() error {
 	shares(os.Stdout, c)
 	byClass(os.Stdout, c, ours, oursInPlace, "krr", "vpa", "reactive")
 	a.against(c)
-	return errors.Join(a.page(c), a.cpuFigures(c), a.nodeFigures(c))
+	return errors.Join(a.page(c), a.cpuFigures(c), a.nodeFigures(c), a.matched(c))
 }
 
 // shares prints the four measures with their intervals, and the worst tenth.
@@ -141,6 +141,39 @@ func atMost(c replay.Comparison, pooled float64) (best replay.Summary, ok bool) 
 	return best, ok
 }
 
+// rivalsOfNodes are the rules beside which nodes are compared.
+var rivalsOfNodes = []string{"krr", "vpa", "vpa-hourly", "vpa-inplace", "p99", "reactive", "reactive-daily"}
+
+// matched says which of our settings takes the fewest node-hours with no more minutes of a full node than each rival has.
+func (a *advised) matched(c replay.Comparison) error {
+	var faults []error
+	for _, name := range rivalsOfNodes {
+		rival := rowOf(c, name).Scaled
+		s, mine, ok := fewestNodes(c, rival.Contention)
+		if rival.NodeHours == 0 {
+			continue
+		}
+		if !ok {
+			a.say("beside %s: no setting has as few minutes of a full node as its %g", name, rival.Contention)
+			continue
+		}
+		a.say("beside %s, %.0f node-hours and %g minutes of a full node: %s has %.0f and %g", name, rival.NodeHours, rival.Contention, s, mine.NodeHours, mine.Contention)
+		faults = append(faults, a.beside("node_hours_matched", mine.NodeHours, fmt.Sprintf("node-hours of %s, %g minutes of a full node beside the rival's %g; nodes drained as the Cluster Autoscaler does", s, mine.Contention, rival.Contention),
+			other{name, rival.NodeHours}))
+	}
+	return errors.Join(faults...)
+}
+
+// fewestNodes is our setting of the fewest node-hours with no more such minutes.
+func fewestNodes(c replay.Comparison, minutes float64) (name string, best replay.Packing, ok bool) {
+	for _, s := range settings(c) {
+		if p := rowOf(c, s.Name).Scaled; p.Contention <= minutes && (!ok || p.NodeHours < best.NodeHours) {
+			name, best, ok = s.Name, p, true
+		}
+	}
+	return name, best, ok
+}
+
 // page writes the frontier.
 func (a *advised) page(c replay.Comparison) error {
 	if a.html == "" {
@@ -202,11 +235,11 @@ func (a *advised) nodeFigures(c replay.Comparison) error {
 		hours := func(r replay.Row) float64 { return way.of(r).NodeHours / vpa }
 		minutes := func(r replay.Row) float64 { return way.of(r).Contention }
 		for _, name := range []string{ours, oursInPlace} {
-			mine, rivals := rowOf(c, name), []string{"krr", "vpa", "vpa-inplace", "p99", "reactive", "reactive-daily"}
+			mine := rowOf(c, name)
 			about := fmt.Sprintf("%s, nodes of %g cores, %s, %.0f days", name, a.node, way.about, c.Days)
 			faults = append(faults,
-				a.beside(way.name+"node_hours_ratio", hours(mine), "node-hours ÷ VPA's, "+about, rivalsIn(c, hours, rivals...)...),
-				a.beside(way.name+"contention_minutes", minutes(mine), "minutes over all nodes, "+about, rivalsIn(c, minutes, rivals...)...))
+				a.beside(way.name+"node_hours_ratio", hours(mine), "node-hours ÷ VPA's, "+about, rivalsIn(c, hours, rivalsOfNodes...)...),
+				a.beside(way.name+"contention_minutes", minutes(mine), "minutes over all nodes, "+about, rivalsIn(c, minutes, rivalsOfNodes...)...))
 		}
 	}
 	return errors.Join(faults...)

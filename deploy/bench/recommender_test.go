@@ -311,3 +311,21 @@ func TestHistoryHeap(t *testing.T) {
 		t.Logf("%s: %.2f KB", c.name, kb)
 	}
 }
+
+// TestFewestNodes: of the settings with no more minutes than a rival the one with the fewest node-hours.
+func TestFewestNodes(t *testing.T) {
+	var c replay.Comparison
+	for i, m := range append([]replay.Maker{replay.Trimtab(nil), replay.TrimtabInPlace(nil)}, risen()...) {
+		c.Rows = append(c.Rows, replay.Row{Summary: replay.Summary{Name: m.Name}, Scaled: replay.Packing{NodeHours: float64(100 + i), Contention: float64(50 - i)}})
+	}
+	for _, tt := range []struct {
+		minutes float64
+		want    string
+		hours   float64
+	}{{50, ours, 100}, {49.5, oursInPlace, 101}, {0, "", 0}} {
+		name, p, ok := fewestNodes(c, tt.minutes)
+		if name != tt.want || p.NodeHours != tt.hours || ok != (tt.want != "") {
+			t.Errorf("at most %g minutes: %s with %g node-hours, %v", tt.minutes, name, p.NodeHours, ok)
+		}
+	}
+}
