@@ -119,7 +119,7 @@ func (a *advised) heaps() (out heapFigures, err error) {
 		pods int
 		o    recommender.Options
 	}{{&out.priced, 1, pricedOptions()}, {&out.two, 2, pricedOptions()}, {&out.valued, 1, percentiles}} {
-		if *of.kb, err = historyHeap(heapContainers, of.pods, of.o); err != nil {
+		if *of.kb, err = historyHeap(of.pods, of.o); err != nil {
 			return out, err
 		}
 	}

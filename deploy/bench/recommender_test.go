@@ -304,7 +304,7 @@ func TestHistoryHeap(t *testing.T) {
 		o    recommender.Options
 		most float64
 	}{{"priced", pricedOptions(), 3.39}, {"percentiles", percentiles, 4.39}} {
-		kb, err := historyHeap(heapContainers, 1, c.o)
+		kb, err := historyHeap(1, c.o)
 		if err != nil || kb < 1.1 || kb > c.most {
 			t.Errorf("%s: %.2f KB, %v", c.name, kb, err)
 		}
