@@ -1,0 +1,59 @@
+package recommender
+
+import (
+	"os"
+	"reflect"
+	"testing"
+	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
+)
+
+// everyForm is a history in which every form of a past occurs: of one pod and of several, of samples a minute apart and
+// further, kept with percentiles, without, and with after without.
+func everyForm(t testing.TB) *History {
+	h, both := busy(t, 5), ref
+	both.Name = "a"
+	noisy(t, h, 30*time.Hour)
+	h.Follow(both, priced())
+	for i := range 100 {
+		if i == 50 {
+			h.Follow(both, Options{})
+			h.Follow(ref, priced())
+		}
+		at := noon.Add(time.Duration(2+i) * time.Minute)
+		s := sample(fleet.CPU, "p", at, 0.1+float64(i%7)/10)
+		s.Ref = both
+		feed(t, h, s)
+		minute(t, h, at, 0.3+float64(i%9)/10)
+	}
+	return h
+}
+
+// TestCheckpointOfVersion5IsRead: a file that version 5 wrote of everyForm tells what everyForm tells, and goes on so.
+func TestCheckpointOfVersion5IsRead(t *testing.T) {
+	file, err := os.ReadFile("testdata/history-5.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, back := everyForm(t), NewHistory()
+	if err := back.UnmarshalBinary(file); err != nil {
+		t.Fatal(err)
+	}
+	a := ref
+	a.Name = "a"
+	back.Follow(a, Options{}) // as the next pass does: no sample of its memory tells that percentiles are read again
+	for i := range 40 {
+		at := noon.Add(time.Duration(102+i) * time.Minute)
+		for _, of := range h.Refs() {
+			for _, window := range []time.Duration{3 * time.Hour, 12 * time.Hour, 7 * 24 * time.Hour} {
+				got, want := back.Use(of, window, at, 0.95), h.Use(of, window, at, 0.95)
+				if len(want) == 0 || !reflect.DeepEqual(got, want) {
+					t.Fatalf("%s, %s of %s:\n%+v, want\n%+v", at, window, of, got, want)
+				}
+			}
+		}
+		minute(t, h, at, 0.5)
+		minute(t, back, at, 0.5)
+	}
+}
