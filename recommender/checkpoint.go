@@ -31,9 +31,10 @@ func (h *History) encode(refs []fleet.Ref) []byte {
 	e.count(len(refs))
 	for _, ref := range refs {
 		e.ref(ref)
-		e.count(len(h.of(ref)))
-		for _, s := range h.of(ref) {
-			e.series(s)
+		list := h.of(ref)
+		e.count(len(list))
+		for i := range list {
+			e.series(&list[i])
 		}
 	}
 	return binary.LittleEndian.AppendUint32(e, crc32.ChecksumIEEE(e))

@@ -266,7 +266,7 @@ func TestLoadCheckpoint(t *testing.T) {
 		if s.load() != nil {
 			s.learned = nil
 		}
-		older.series(s)
+		older.series(&s)
 	}
 	d := decoder{rest: older, version: loadless}
 	for range h.of(ref) {

@@ -116,7 +116,7 @@ func (c *judge) gpuUse() (*gpuUse, *fleet.Hold) {
 // gpuUnknown is the one hold of GPUs that were not measured, or not well enough.
 func (c *judge) gpuUnknown(n int64, why fleet.Hold) *fleet.Hold {
 	detail := "connect dcgm-exporter to see whether they are busy"
-	if slices.ContainsFunc(c.all, func(s *series) bool { return s.signal() == fleet.GPU }) {
+	if slices.ContainsFunc(c.all, func(s series) bool { return s.signal() == fleet.GPU }) {
 		detail = "whether they are busy is not known well enough: " + why.Detail
 	}
 	hold := held(fleet.HoldGPU, count(int(n), "GPU")+" a pod: not judged by CPU; "+detail)

@@ -18,13 +18,13 @@ import (
 // The newest minutes are kept one by one, ten at least where percentiles are read, and older time coarser and coarser (see
 // units), up to Retention. It is not safe for use by several goroutines at once.
 type History struct {
-	workloads map[key][]*series // each sorted by container and signal
+	workloads map[key][]series // each sorted by container and signal
 	pace      Pace
 }
 
 // NewHistory is a history of nothing.
 func NewHistory() *History {
-	return &History{workloads: map[key][]*series{}}
+	return &History{workloads: map[key][]series{}}
 }
 
 // key is a workload's Ref. Where it is, as many others are, is held once.
@@ -44,8 +44,8 @@ func (k key) ref() fleet.Ref {
 	return fleet.Ref{Cluster: in.cluster, Namespace: in.namespace, Kind: in.kind, Name: k.name}
 }
 
-// of is the series of a workload.
-func (h *History) of(ref fleet.Ref) []*series { return h.workloads[keyOf(ref)] }
+// of is the series of a workload, in their place until another begins.
+func (h *History) of(ref fleet.Ref) []series { return h.workloads[keyOf(ref)] }
 
 // Hurry has plans go by another pace. It comes before the first sample, and no checkpoint of another pace may be
 // restored: its times are none of this one's.
@@ -68,29 +68,31 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	if !known {
 		list = h.begin(s, list, i)
 	}
-	list[i].hour = uint16(h.pace.hour()) // a restored one knows none
+	to := &list[i]
+	to.hour = uint16(h.pace.hour()) // a restored one knows none
 	if s.Signal == fleet.Memory {
-		list[i].image = crc32.ChecksumIEEE([]byte(s.Image))
+		to.image = crc32.ChecksumIEEE([]byte(s.Image))
 	}
-	if err := list[i].add(s.Pod, r, list); err != nil {
+	if err := to.add(s.Pod, r, list); err != nil {
 		return err
 	}
 	switch {
 	case s.Signal == fleet.OOM && s.Mean > 0:
 		h.killed(s)
 		h.restarted(s)
-	case s.Signal == fleet.CPU && list[i].images().fresh(s.Image):
-		list[i].profile().Renewed(h.pace.planned(s.At.Unix()))
+	case s.Signal == fleet.CPU && to.images().fresh(s.Image):
+		to.profile().Renewed(h.pace.planned(s.At.Unix()))
 	case s.Signal == fleet.Requests:
-		h.answered(list[i].load(), s)
+		h.answered(to.load(), s)
 	}
 	return nil
 }
 
 // begin adds a series at place i of a workload's list. Names are copies, for those of a sample may be parts of
 // longer texts, and each is held once.
-func (h *History) begin(s fleet.Sample, list []*series, i int) []*series {
-	list = slices.Insert(slices.Clip(list), i, newSeries(s.Container, s.Signal))
+func (h *History) begin(s fleet.Sample, list []series, i int) []series {
+	room := slices.Grow([]series(nil), len(list)+1) // slices.Insert would double it
+	list = slices.Insert(append(room, list...), i, newSeries(s.Container, s.Signal))
 	k := keyOf(s.Ref)
 	k.name = strings.Clone(k.name)
 	h.workloads[k] = list
@@ -142,8 +144,8 @@ func signals() []fleet.Signal {
 }
 
 // find is the place of a series in its workload's list, and whether it is there.
-func find(list []*series, container string, signal fleet.Signal) (int, bool) {
-	return slices.BinarySearchFunc(list, 0, func(s *series, _ int) int {
+func find(list []series, container string, signal fleet.Signal) (int, bool) {
+	return slices.BinarySearchFunc(list, 0, func(s series, _ int) int {
 		of := s.of.Value()
 		return cmp.Or(strings.Compare(of.container, container), strings.Compare(string(of.signal), string(signal)))
 	})
@@ -152,7 +154,7 @@ func find(list []*series, container string, signal fleet.Signal) (int, bool) {
 func (h *History) series(ref fleet.Ref, container string, signal fleet.Signal) (*series, bool) {
 	list := h.of(ref)
 	if i, ok := find(list, container, signal); ok {
-		return list[i], true
+		return &list[i], true
 	}
 	return nil, false
 }
@@ -183,10 +185,10 @@ func (h *History) LastOf(ref fleet.Ref) (time.Time, bool) {
 	return lastOf(h.of(ref))
 }
 
-func lastOf(all []*series) (time.Time, bool) {
+func lastOf(all []series) (time.Time, bool) {
 	var newest int64
-	for _, s := range all {
-		newest = max(newest, s.newest)
+	for i := range all {
+		newest = max(newest, all[i].newest)
 	}
 	if newest == 0 {
 		return time.Time{}, false
@@ -198,8 +200,9 @@ func lastOf(all []*series) (time.Time, bool) {
 // of which nothing is left.
 func (h *History) Forget(before time.Time) {
 	for k, list := range h.workloads {
-		list = slices.DeleteFunc(list, func(s *series) bool { return s.newest < before.UnixNano() })
-		for _, s := range list {
+		list = slices.DeleteFunc(list, func(s series) bool { return s.newest < before.UnixNano() })
+		for i := range list {
+			s := &list[i]
 			s.past = s.past.after(before.Unix(), s.widths(), floorOf(s.signal()))
 		}
 		if h.workloads[k] = list; len(list) == 0 {

@@ -17,7 +17,9 @@ const throttledFrom = 0.25
 
 // Meet tells of the live pods of a workload since when they are there and under which limits: samples do not.
 func (h *History) Meet(w fleet.Workload) {
-	for _, s := range h.of(w.Ref) {
+	list := h.of(w.Ref)
+	for i := range list {
+		s := &list[i]
 		if s.profile() == nil && s.memory() == nil {
 			continue
 		}
@@ -33,7 +35,9 @@ func (h *History) Meet(w fleet.Workload) {
 // its containers' use is kept without them. Under a rule that does ask they are kept from then on, and what was measured
 // before counts as not measured.
 func (h *History) Follow(ref fleet.Ref, o Options) {
-	for _, s := range h.of(ref) {
+	list := h.of(ref)
+	for i := range list {
+		s := &list[i]
 		if s.profile() == nil && s.memory() == nil || s.plain == o.plain() {
 			continue
 		}
@@ -79,7 +83,7 @@ func (s *series) starting(r reading) bool {
 
 // learn gives the profile or the memory what the readings of a slot tell; b is their bucket. Others are the series of
 // the same workload. Replicas that start are no part of what serving takes.
-func (s *series) learn(in []reading, b bucket, at slot, others []*series) {
+func (s *series) learn(in []reading, b bucket, at slot, others []series) {
 	if s.load() != nil {
 		s.load().add(b, s.pace())
 	}
@@ -131,12 +135,12 @@ func (r reading) busiest(p Pace) float64 {
 }
 
 // throttled tells whether the container was throttled in a slot, where that is measured.
-func (s *series) throttled(at slot, others []*series) bool {
+func (s *series) throttled(at slot, others []series) bool {
 	i, known := find(others, s.container(), fleet.Throttling)
 	if !known {
 		return false
 	}
-	o, from := others[i], at.end-at.length
+	o, from := &others[i], at.end-at.length
 	if slices.ContainsFunc(o.open, func(r reading) bool { return r.peak >= throttledFrom && r.at > from && r.at-r.lasted() < at.end }) {
 		return true
 	}

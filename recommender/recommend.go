@@ -74,7 +74,7 @@ type judge struct {
 	p        *Plans
 	o        Options
 	now      time.Time
-	all      []*series   // of the workload
+	all      []series    // of the workload
 	stands   []*standing // of its plans
 	gpus     int64
 	crowding float64 // by how much the use of a pod grows when the replicas rule has done its work
@@ -88,7 +88,7 @@ func newJudge(w fleet.Workload, h *History, o Options, now time.Time) judge {
 // series is a signal of one of its containers.
 func (c *judge) series(container string, signal fleet.Signal) (*series, bool) {
 	if i, ok := find(c.all, container, signal); ok {
-		return c.all[i], true
+		return &c.all[i], true
 	}
 	return nil, false
 }
@@ -139,7 +139,7 @@ func (c *judge) gate() (fleet.Hold, bool) {
 	if c.now.Sub(last) > c.o.StaleAfter {
 		return c.stale("", last), true
 	}
-	if !slices.ContainsFunc(c.all, c.longEnough) {
+	if !slices.ContainsFunc(c.all, func(s series) bool { return c.longEnough(&s) }) {
 		return c.short("", c.spent()), true
 	}
 	return fleet.Hold{}, false
@@ -148,8 +148,8 @@ func (c *judge) gate() (fleet.Hold, bool) {
 // spent is the measured time of the signal that was measured longest.
 func (c *judge) spent() time.Duration {
 	var longest time.Duration
-	for _, s := range c.all {
-		longest = max(longest, s.measuredFor(c.now.Add(-c.lookback()).UnixNano()))
+	for i := range c.all {
+		longest = max(longest, c.all[i].measuredFor(c.now.Add(-c.lookback()).UnixNano()))
 	}
 	return longest
 }

@@ -38,7 +38,7 @@ func (h *History) Restore(checkpoint []byte) error {
 
 var errBroken = errors.New("the checkpoint is truncated or corrupt")
 
-func decode(data []byte) (map[key][]*series, error) {
+func decode(data []byte) (map[key][]series, error) {
 	body, ok := strings.CutPrefix(string(data), magic)
 	if !ok || len(body) < 1+crc32.Size {
 		return nil, errBroken
@@ -60,12 +60,12 @@ const (
 	loadless  = 3 // and before: know no loads of requests
 )
 
-func decodeBody(body []byte, of byte) (map[key][]*series, error) {
+func decodeBody(body []byte, of byte) (map[key][]series, error) {
 	d := decoder{rest: body, version: of}
-	out := map[key][]*series{}
+	out := map[key][]series{}
 	for range d.count() {
 		ref := keyOf(d.ref())
-		var list []*series
+		var list []series
 		for range d.count() {
 			s := d.series()
 			i, known := find(list, s.container(), s.signal())
@@ -153,7 +153,7 @@ func (d *decoder) single() float32 {
 	return float32(d.amount(float64(math.Float32frombits(binary.LittleEndian.Uint32(d.next(4))))))
 }
 
-func (d *decoder) series() *series {
+func (d *decoder) series() series {
 	s := newSeries(d.name(), fleet.Signal(d.name()))
 	s.newest = d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))
 	d.must(slices.Contains(signals(), s.signal()))
@@ -163,12 +163,12 @@ func (d *decoder) series() *series {
 		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
 	}
 	for range d.count() {
-		r := d.reading(s)
+		r := d.reading(&s)
 		d.must(len(s.open) == 0 || s.open[len(s.open)-1].at <= r.at)
 		s.open = append(s.open, r)
 	}
 	if d.version <= bucketed {
-		s.past = d.buckets(s)
+		s.past = d.buckets(&s)
 	} else {
 		s.past, s.plain = d.past(floorOf(s.signal()))
 	}

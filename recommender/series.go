@@ -44,8 +44,8 @@ type usage struct {
 }
 
 // newSeries is a series of nothing.
-func newSeries(container string, signal fleet.Signal) *series {
-	s := &series{of: unique.Make(subject{container, signal})}
+func newSeries(container string, signal fleet.Signal) series {
+	s := series{of: unique.Make(subject{container, signal})}
 	switch signal {
 	case fleet.CPU:
 		s.learned = new(usage)
@@ -143,7 +143,7 @@ func (r reading) slot(p Pace) slot {
 func (r reading) lasted() int64 { return int64(r.window) * int64(time.Millisecond) }
 
 // add counts a reading of a pod in. Others are the series of its workload, which may know the pod.
-func (s *series) add(pod string, r reading, others []*series) error {
+func (s *series) add(pod string, r reading, others []series) error {
 	i, known := s.find(pod)
 	if known && r.at <= s.pods[i].at {
 		return ErrRepeated
@@ -186,10 +186,10 @@ func (s *series) find(pod string) (int, bool) {
 }
 
 // nameOf is the name of a pod, held once for all series of a workload: that of a sample may be part of a longer text.
-func nameOf(pod string, others []*series) string {
-	for _, o := range others {
-		if i, known := o.find(pod); known {
-			return o.pods[i].pod
+func nameOf(pod string, others []series) string {
+	for j := range others {
+		if i, known := others[j].find(pod); known {
+			return others[j].pods[i].pod
 		}
 	}
 	return strings.Clone(pod)
@@ -223,7 +223,7 @@ func (s *series) part() {
 
 // settle closes the slots that no sample is expected for any more, and lets the past grow coarser when a tick has
 // begun since.
-func (s *series) settle(before int64, others []*series) {
+func (s *series) settle(before int64, others []series) {
 	var few [16]reading
 	in := few[:0]
 	for len(s.open) > 0 {

@@ -185,7 +185,8 @@ func (h *History) Use(ref fleet.Ref, window time.Duration, now time.Time, percen
 		return nil
 	}
 	out := make([]Use, 0, len(list))
-	for _, s := range list {
+	for i := range list {
+		s := &list[i]
 		d, ok := s.distribution(now.Add(-window).UnixNano())
 		if !ok {
 			continue
