@@ -61,7 +61,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	}
 	r := reading{
 		at: s.At.UnixNano(), window: uint32(s.Window.Round(time.Millisecond) / time.Millisecond),
-		mean: float32(s.Mean), peak: float32(max(s.Mean, s.Max)), n: uint32(s.N),
+		mean: float32(s.Mean), peak: float32(max(s.Mean, s.Max)), n: countOf(s.N),
 	}
 	list := h.of(s.Ref)
 	i, known := find(list, s.Container, s.Signal)
@@ -87,6 +87,9 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	}
 	return nil
 }
+
+// countOf is a number of readings as a reading keeps it.
+func countOf(n int) uint16 { return uint16(min(n, math.MaxUint16)) }
 
 // begin adds a series at place i of a workload's list. Names are copies, for those of a sample may be parts of
 // longer texts, and each is held once.

@@ -162,6 +162,7 @@ func (d *decoder) series() series {
 		i := len(s.pods) - 1
 		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
 	}
+	d.must(len(s.pods) <= mostPods)
 	for range d.count() {
 		r := d.reading(&s)
 		d.must(len(s.open) == 0 || s.open[len(s.open)-1].at <= r.at)
@@ -190,8 +191,8 @@ func (d *decoder) reading(s *series) reading {
 		return d.namedReading(s)
 	}
 	r := reading{
-		pod: int32(d.uint(uint64(len(s.pods)))), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1),
-		window: uint32(d.uint(uint64(maxWindow / time.Millisecond))), mean: d.single(), peak: d.single(), n: uint32(d.uint(maxN)),
+		pod: uint16(d.uint(mostPods - 1)), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1),
+		window: uint32(d.uint(uint64(maxWindow / time.Millisecond))), mean: d.single(), peak: d.single(), n: countOf(int(d.uint(maxN))),
 	}
 	d.must(int(r.pod) < len(s.pods) && r.mean <= 2*maxReading && r.peak <= 2*maxReading && r.n > 0)
 	return r

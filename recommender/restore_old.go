@@ -13,15 +13,15 @@ func (d *decoder) namedReading(s *series) reading {
 	pod := d.name()
 	r := reading{
 		at: s.newest - d.time(0, s.newest-int64(maxWindow)-1), window: uint32(time.Duration(d.time(0, int64(maxWindow))).Round(time.Millisecond) / time.Millisecond),
-		mean: float32(d.double()), peak: float32(d.double()), n: uint32(d.time(1, maxN)),
+		mean: float32(d.double()), peak: float32(d.double()), n: countOf(int(d.time(1, maxN))),
 	}
 	d.must(r.mean <= 2*maxReading && r.peak <= 2*maxReading)
 	i, known := s.find(pod)
-	if !known {
+	if d.must(known || len(s.pods) < mostPods); !known {
 		s.meet(i, strings.Clone(pod))
 		s.pods[i].at = r.at
 	}
-	r.pod = int32(i)
+	r.pod = uint16(i)
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -124,10 +125,13 @@ type seen struct {
 type reading struct {
 	at         int64   // unix nanoseconds
 	window     uint32  // milliseconds
-	n          uint32  // readings in it
 	mean, peak float32 // in the signal's unit
-	pod        int32   // its place in the series' pods
+	n          uint16  // readings in it; of more it counts so many
+	pod        uint16  // its place in the series' pods
 }
+
+// mostPods is how many pods of a series are told apart within an hour.
+const mostPods = math.MaxUint16 + 1
 
 // slot is a stretch of time in which pods are compared: (end - length, end], in unix nanoseconds.
 type slot struct{ end, length int64 }
@@ -151,6 +155,9 @@ func (s *series) add(pod string, r reading, others []series) error {
 	if r.slot(s.pace()).end+s.pace().lateness() <= s.newest {
 		return fmt.Errorf("ended %s before the newest of its kind", time.Duration(s.newest-r.at))
 	}
+	if !known && len(s.pods) == mostPods {
+		return fmt.Errorf("is one of more than %d pods within an hour", mostPods)
+	}
 	if !known {
 		s.meet(i, nameOf(pod, others))
 		if s.age(r.at-r.lasted()) > s.pace().shortened(startUp) {
@@ -164,7 +171,7 @@ func (s *series) add(pod string, r reading, others []series) error {
 			i, _ = s.find(pod)
 		}
 	}
-	r.pod = int32(i)
+	r.pod = uint16(i)
 	s.keep(r)
 	return nil
 }
@@ -199,7 +206,7 @@ func nameOf(pod string, others []series) string {
 func (s *series) meet(i int, pod string) {
 	s.pods = slices.Insert(s.pods, i, seen{pod: pod})
 	for j := range s.open {
-		if s.open[j].pod >= int32(i) {
+		if int(s.open[j].pod) >= i {
 			s.open[j].pod++
 		}
 	}
@@ -214,7 +221,7 @@ func (s *series) part() {
 		}
 		s.pods = slices.Delete(s.pods, i, i+1)
 		for j := range s.open {
-			if s.open[j].pod > int32(i) {
+			if int(s.open[j].pod) > i {
 				s.open[j].pod--
 			}
 		}
@@ -265,7 +272,7 @@ func (s *series) latest() (most float64) {
 
 // awaits tells whether a slot that may still grow holds a reading of the pod at place i.
 func (s *series) awaits(i int) bool {
-	return slices.ContainsFunc(s.open, func(r reading) bool { return r.pod == int32(i) })
+	return slices.ContainsFunc(s.open, func(r reading) bool { return int(r.pod) == i })
 }
 
 // earliest is the slot that ends first, of the shorter ones first.

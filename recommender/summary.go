@@ -26,7 +26,7 @@ func summary(in []reading, s slot) (b bucket, hot []reading) {
 	for i, j := 0, 0; i < len(in); i = j {
 		for j = i; j < len(in) && in[j].pod == in[i].pod; j++ {
 			first, last = min(first, in[j].at-in[j].lasted()), max(last, in[j].at)
-			b.samples += in[j].n
+			b.samples += uint32(in[j].n)
 			b.peak = max(b.peak, in[j].peak)
 		}
 		mean := meanOf(in[i:j])
