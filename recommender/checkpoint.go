@@ -12,7 +12,7 @@ import (
 // Numbers are varints, floats their bits in little endian, names length and bytes.
 const (
 	magic   = "TTHY"
-	version = 5 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket, 3 no loads of requests, 4 all histograms
+	version = 6 // 1 had no tracks of CPU and memory, 2 had the past bucket by bucket, 3 no loads of requests, 4 all histograms, 5 the names of pods
 )
 
 // MarshalBinary is the whole history in a compact form; the same history gives the same bytes.
@@ -64,7 +64,7 @@ func (e *encoder) series(s *series) {
 	e.time(s.newest)
 	e.count(len(s.pods))
 	for _, p := range s.pods {
-		e.name(p.pod)
+		*e = binary.LittleEndian.AppendUint64(*e, uint64(p.pod))
 		e.time(s.newest - p.at)
 	}
 	e.count(len(s.open))

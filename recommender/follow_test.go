@@ -1,8 +1,6 @@
 package recommender
 
 import (
-	"encoding/binary"
-	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -82,21 +80,6 @@ func TestRestoredPlainHistoryIsTheSame(t *testing.T) {
 		}
 		minute(t, h, noon.Add(time.Duration(i)*time.Minute), 0.5)
 		minute(t, back, noon.Add(time.Duration(i)*time.Minute), 0.5)
-	}
-}
-
-// TestCheckpointOfVersion4IsRead: it is as those of today are where all percentiles are kept.
-func TestCheckpointOfVersion4IsRead(t *testing.T) {
-	h, back := NewHistory(), NewHistory()
-	noisy(t, h, 30*time.Hour)
-	data := h.Checkpoint(ref)
-	older := slices.Clone(data[:len(data)-crc32.Size])
-	older[len(magic)] = 4
-	if err := back.Restore(binary.LittleEndian.AppendUint32(older, crc32.ChecksumIEEE(older))); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(back.Checkpoint(ref), data) {
-		t.Error("other bytes")
 	}
 }
 

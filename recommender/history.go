@@ -73,7 +73,7 @@ func (h *History) Add(s fleet.Sample, now time.Time) error {
 	if s.Signal == fleet.Memory {
 		to.image = crc32.ChecksumIEEE([]byte(s.Image))
 	}
-	if err := to.add(s.Pod, r, list); err != nil {
+	if err := to.add(idOf(s.Pod), r, list); err != nil {
 		return err
 	}
 	switch {
@@ -107,7 +107,7 @@ func (h *History) begin(s fleet.Sample, list []series, i int) []series {
 func (h *History) killed(s fleet.Sample) {
 	if m, ok := h.series(s.Ref, s.Container, fleet.Memory); ok {
 		var limit float32
-		if i, known := m.find(s.Pod); known {
+		if i, known := m.find(idOf(s.Pod)); known {
 			limit = m.pods[i].limit
 		}
 		m.memory().OOM(h.pace.planned(s.At.Unix()), float64(limit), crc32.ChecksumIEEE([]byte(s.Image)))

@@ -24,7 +24,7 @@ func (h *History) Meet(w fleet.Workload) {
 			continue
 		}
 		for _, p := range w.Pods {
-			if i, known := s.find(p.Name); known {
+			if i, known := s.find(idOf(p.Name)); known {
 				s.pods[i].became(p, s)
 			}
 		}
@@ -161,7 +161,7 @@ func (s *series) throttled(at slot, others []series) bool {
 func (h *History) restarted(s fleet.Sample) {
 	for _, signal := range []fleet.Signal{fleet.CPU, fleet.Memory} {
 		if o, ok := h.series(s.Ref, s.Container, signal); ok {
-			if i, known := o.find(s.Pod); known {
+			if i, known := o.find(idOf(s.Pod)); known {
 				o.pods[i].born = uint32(s.At.Unix())
 			}
 		}

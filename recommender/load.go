@@ -60,7 +60,7 @@ func (h *History) answered(l *load, s fleet.Sample) {
 	if !ok || s.Window <= 0 || s.Window > longestAnswer {
 		return
 	}
-	pod, known := times.find(s.Pod)
+	pod, known := times.find(idOf(s.Pod))
 	for _, r := range times.open {
 		if known && int(r.pod) == pod && r.at == s.At.UnixNano() {
 			l.served.Add(s.At.Unix(), s.Mean, float64(r.mean))

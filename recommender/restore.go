@@ -1,6 +1,7 @@
 package recommender
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,6 +59,7 @@ const (
 	trackless = 1 // know no tracks of CPU and memory
 	bucketed  = 2 // and before: each bucket is written by itself, and each open reading has the name of its pod
 	loadless  = 3 // and before: know no loads of requests
+	named     = 5 // and before: pods are written by their names, and sorted by them
 )
 
 func decodeBody(body []byte, of byte) (map[key][]series, error) {
@@ -157,17 +159,13 @@ func (d *decoder) series() series {
 	s := newSeries(d.name(), fleet.Signal(d.name()))
 	s.newest = d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))
 	d.must(slices.Contains(signals(), s.signal()))
+	places := d.pods(&s)
 	for range d.count() {
-		s.pods = append(s.pods, seen{pod: d.name(), at: s.newest - d.time(0, s.newest)})
-		i := len(s.pods) - 1
-		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
-	}
-	d.must(len(s.pods) <= mostPods)
-	for range d.count() {
-		r := d.reading(&s)
+		r := d.reading(&s, places)
 		d.must(len(s.open) == 0 || s.open[len(s.open)-1].at <= r.at)
 		s.open = append(s.open, r)
 	}
+	slices.SortStableFunc(s.open, inTurn)
 	if d.version <= bucketed {
 		s.past = d.buckets(&s)
 	} else {
@@ -185,17 +183,52 @@ func (d *decoder) series() series {
 	return s
 }
 
+// pods are those of a series. Places are where they are, in the order in which they were written.
+func (d *decoder) pods(s *series) (places []uint16) {
+	var written []podID
+	for range d.count() {
+		p := seen{pod: d.pod(), at: s.newest - d.time(0, s.newest)}
+		s.pods, written = append(s.pods, p), append(written, p.pod)
+	}
+	slices.SortFunc(s.pods, func(a, b seen) int { return cmp.Compare(a.pod, b.pod) })
+	d.must(len(s.pods) <= mostPods)
+	for i := range s.pods {
+		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
+	}
+	for _, pod := range written {
+		i, _ := s.find(pod)
+		places = append(places, uint16(i))
+	}
+	return places
+}
+
+func (d *decoder) pod() podID {
+	if d.version <= named {
+		return idOf(d.name())
+	}
+	return podID(binary.LittleEndian.Uint64(d.next(8)))
+}
+
 // reading is one of an open slot.
-func (d *decoder) reading(s *series) reading {
+func (d *decoder) reading(s *series, places []uint16) reading {
 	if d.version <= bucketed {
 		return d.namedReading(s)
 	}
 	r := reading{
-		pod: uint16(d.uint(mostPods - 1)), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1),
+		pod: d.place(places), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1),
 		window: uint32(d.uint(uint64(maxWindow / time.Millisecond))), mean: d.single(), peak: d.single(), n: countOf(int(d.uint(maxN))),
 	}
-	d.must(int(r.pod) < len(s.pods) && r.mean <= 2*maxReading && r.peak <= 2*maxReading && r.n > 0)
+	d.must(r.mean <= 2*maxReading && r.peak <= 2*maxReading && r.n > 0)
 	return r
+}
+
+// place is where a pod is that was written as one of some.
+func (d *decoder) place(places []uint16) uint16 {
+	i := d.uint(mostPods - 1)
+	if d.must(i < uint64(len(places))); d.broken {
+		return 0
+	}
+	return places[i]
 }
 
 // past is one as it is kept, and checked; plain where its newest bucket is.

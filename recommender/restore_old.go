@@ -4,13 +4,12 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
 // namedReading is one as version 2 wrote it. A pod that it did not remember is taken up again.
 func (d *decoder) namedReading(s *series) reading {
-	pod := d.name()
+	pod := d.pod()
 	r := reading{
 		at: s.newest - d.time(0, s.newest-int64(maxWindow)-1), window: uint32(time.Duration(d.time(0, int64(maxWindow))).Round(time.Millisecond) / time.Millisecond),
 		mean: float32(d.double()), peak: float32(d.double()), n: countOf(int(d.time(1, maxN))),
@@ -18,7 +17,7 @@ func (d *decoder) namedReading(s *series) reading {
 	d.must(r.mean <= 2*maxReading && r.peak <= 2*maxReading)
 	i, known := s.find(pod)
 	if d.must(known || len(s.pods) < mostPods); !known {
-		s.meet(i, strings.Clone(pod))
+		s.meet(i, pod)
 		s.pods[i].at = r.at
 	}
 	r.pod = uint16(i)

@@ -1,8 +1,11 @@
 package recommender
 
 import (
+	"encoding/binary"
+	"hash/crc32"
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,17 +33,22 @@ func everyForm(t testing.TB) *History {
 	return h
 }
 
-// TestCheckpointOfVersion5IsRead: a file that version 5 wrote of everyForm tells what everyForm tells, and goes on so.
-func TestCheckpointOfVersion5IsRead(t *testing.T) {
-	file, err := os.ReadFile("testdata/history-5.bin")
+// restored is what stands in the file of an older version.
+func restored(t testing.TB, file string) *History {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, back := everyForm(t), NewHistory()
-	if err := back.UnmarshalBinary(file); err != nil {
+	h := NewHistory()
+	if err := h.UnmarshalBinary(data); err != nil {
 		t.Fatal(err)
 	}
-	a := ref
+	return h
+}
+
+// TestCheckpointOfVersion5IsRead: a file that version 5 wrote of everyForm tells what everyForm tells, and goes on so.
+func TestCheckpointOfVersion5IsRead(t *testing.T) {
+	h, back, a := everyForm(t), restored(t, "testdata/history-5.bin"), ref
 	a.Name = "a"
 	back.Follow(a, Options{}) // as the next pass does: no sample of its memory tells that percentiles are read again
 	for i := range 40 {
@@ -55,5 +63,22 @@ func TestCheckpointOfVersion5IsRead(t *testing.T) {
 		}
 		minute(t, h, at, 0.5)
 		minute(t, back, at, 0.5)
+	}
+}
+
+// TestCheckpointOfVersion4IsRead: its form is that of version 5, in which less was left out.
+func TestCheckpointOfVersion4IsRead(t *testing.T) {
+	data, err := os.ReadFile("testdata/history-5.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, back := data[:len(data)-crc32.Size], NewHistory()
+	older[len(magic)] = 4
+	if err := back.UnmarshalBinary(binary.LittleEndian.AppendUint32(older, crc32.ChecksumIEEE(older))); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := back.MarshalBinary()
+	if want, _ := restored(t, "testdata/history-5.bin").MarshalBinary(); !slices.Equal(got, want) {
+		t.Error("other bytes")
 	}
 }

@@ -3,7 +3,6 @@ package recommender
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -155,7 +154,7 @@ func (s *series) partlyPlain() bool {
 
 // measured tells whether a pod's last sample ended after t, unix nanoseconds.
 func (s *series) measured(pod string, t int64) bool {
-	i, known := slices.BinarySearchFunc(s.pods, pod, func(p seen, pod string) int { return strings.Compare(p.pod, pod) })
+	i, known := s.find(idOf(pod))
 	return known && s.pods[i].at > t
 }
 
