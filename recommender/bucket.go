@@ -7,7 +7,7 @@ type bucket struct {
 	from, to uint32  // unix seconds: start of the first sample, end of the last slot
 	span     uint32  // seconds of the slots that hold anything, whole slots
 	samples  uint32  // readings, of all pods
-	pods     uint32  // the most pods in one slot; 0: not more than in a later one
+	pods     uint32  // the most pods in one slot; 0, of an old checkpoint: not more than in a later one
 	weight   float32 // seconds that the sums below stand for
 	peak     float32 // largest reading of any pod; 0: not larger than a later one
 	sum      float64 // hottest replica's mean × weight
@@ -60,20 +60,15 @@ func unitAt(to, now int64, plain bool) int64 {
 	return aMinute
 }
 
-// unmatched leaves peak and pods only where no later bucket has as much: every window ends now, so nobody asks for
-// the others.
-func unmatched(bs []placed) {
+// unmatched leaves a peak only where no later bucket has as much: every window ends now, so nobody asks for the others.
+func unmatched(all []entry) {
 	var peak float32
-	var pods uint32
-	for i := len(bs) - 1; i >= 0; i-- {
-		b := &bs[i].bucket
+	for i := len(all) - 1; i >= 0; i-- {
+		b := &all[i].bucket
 		if b.peak <= peak {
 			b.peak = 0
 		}
-		if b.pods <= pods {
-			b.pods = 0
-		}
-		peak, pods = max(peak, b.peak), max(pods, b.pods)
+		peak = max(peak, b.peak)
 	}
 }
 

@@ -206,7 +206,7 @@ func (h *History) Forget(before time.Time) {
 		list = slices.DeleteFunc(list, func(s series) bool { return s.newest < before.UnixNano() })
 		for i := range list {
 			s := &list[i]
-			s.past = s.past.after(before.Unix(), s.widths(), floorOf(s.signal()))
+			s.past = s.past.after(before.Unix(), floorOf(s.signal()))
 		}
 		if h.workloads[k] = list; len(list) == 0 {
 			delete(h.workloads, k)

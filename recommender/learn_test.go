@@ -154,7 +154,8 @@ func TestCutOffUseIsTakenForMore(t *testing.T) {
 	}
 }
 
-// TestSkew: two replicas at 10m and one at 100m: the mean is 40m, the hottest 2.5 times that.
+// TestSkew: two replicas at 10m and one at 100m: the mean is 40m, the hottest 2.5 times that; in minutes and in hours that
+// are told apart no more.
 func TestSkew(t *testing.T) {
 	for _, c := range []struct {
 		uses []float64
@@ -168,12 +169,14 @@ func TestSkew(t *testing.T) {
 	} {
 		h, lists := NewHistory(), [][]fleet.Sample{}
 		for i, use := range c.uses {
-			lists = append(lists, steady(fleet.CPU, string(rune('a'+i)), noon, 3*time.Minute, use))
+			lists = append(lists, steady(fleet.CPU, string(rune('a'+i)), noon, 20*time.Hour, use))
 		}
 		feed(t, h, merged(lists...)...)
-		d, _ := h.Distribution(ref, "model-server", fleet.CPU, time.Hour, noon)
-		if got := d.skewed(); got != c.want {
-			t.Errorf("%v: %q, want %q", c.uses, got, c.want)
+		for _, window := range []time.Duration{3 * time.Minute, 24 * time.Hour} {
+			d, _ := h.Distribution(ref, "model-server", fleet.CPU, window, noon)
+			if got := d.skewed(); got != c.want {
+				t.Errorf("%v of %s: %q, want %q", c.uses, window, got, c.want)
+			}
 		}
 		recs, _ := Recommend(server(len(c.uses)), h, only(options(), fleet.CPUUnderused), noon)
 		if len(recs) != 1 || c.want != "" && !strings.Contains(recs[0].Evidence, c.want) {

@@ -7,296 +7,196 @@ import (
 	"time"
 )
 
-// past is the closed buckets of a series, oldest first, in some 6 to 30 bytes each. It begins with the end of the
-// newest, in minutes since 1970, in 4 bytes; an empty past is nil. A bucket is, counts as uvarints:
+// past is the closed buckets of a series, oldest first, in some 4 to 30 bytes each. It begins with the end of the newest,
+// in minutes since 1970, in 4 bytes, and its mean in 3; an empty past is nil. A bucket is, counts as uvarints and
+// differences as varints:
 //
-//	marks     a byte: which of the following are there
-//	step      minutes from the end of the one before, or from 1970
+//	marks     a byte: its stretch, which of the following are there, and the form of its histogram
+//	step      minutes from the end of the one before, or from 1970; else one of stretches
 //	span      minutes; else it is the step
-//	weight    seconds, and
-//	samples   else it weighs its span and had one sample a minute
-//	length    seconds from `from` to `to`; else it is the span
-//	pods      else 0
-//	peak      4 bytes, a float; else 0
-//	mean      3 bytes, a decimal of floors
-//	total     its mean, a decimal of floors; else it is the mean
+//	mean      a decimal of floors: the difference to the one before, or to 0
+//	peak      a float's bits: the difference to the mean's; else 0
+//	pods, and
+//	total     its mean, a decimal of floors: the difference to the mean; else it is the mean, and there was one pod
+//	weight    seconds: the difference to its span,
+//	samples   the difference to one a minute, and
+//	length    seconds from `from` to `to`: the difference to its span; else all three differences are 0
 //	histogram its length in bytes, and see appendCells; else all of it is the mean, or, with both marks, it is not kept
 type past []byte
 
-// The marks of a bucket.
+// The marks of a bucket. The lowest three bits are a place in stretches, or one of the two beyond.
 const (
-	ownSpan = 1 << iota
-	ownRates
-	ownLength
-	ownPods
-	ownPeak
-	ownTotal
-	inValues // its histogram is values
-	inRanges // its histogram is ranges
-	noValues = inValues | inRanges
+	ownStep    = 6 // its span is its step
+	ownSpan    = 7 // both are written
+	oneStretch = 7
+	ownPeak    = 1 << 3
+	several    = 1 << 4 // pods, and their total
+	ownRates   = 1 << 5
+	inValues   = 1 << 6 // its histogram is values
+	inRanges   = 1 << 7 // its histogram is ranges
+	noValues   = inValues | inRanges
 )
 
+// stretches are the usual steps and spans, minutes: those of units.
+var stretches = [...]uint32{1, 10, 60, 6 * 60, 24 * 60, 4 * 24 * 60}
+
 const (
-	pastHead = 4
+	pastHead = 7
 	spare    = 16 // bytes of room for the buckets of the next minutes
 )
 
-// append is p and one more bucket, which does not end before the last.
-func (p past) append(b bucket, fine widths, floor float64) past {
-	if len(p) == 0 {
-		p = make(past, pastHead, pastHead+spare)
-	}
-	var room [300]byte
-	to := (b.to + aMinute - 1) / aMinute
-	written := past(room[:0]).appendBucket(b, to-binary.LittleEndian.Uint32(p), fine, floor)
-	if cap(p)-len(p) < len(written) {
-		p = append(slices.Grow(past(nil), len(p)+len(written)+spare), p...) // slices.Grow uses what the allocator gives
-	}
-	binary.LittleEndian.PutUint32(p, to)
-	return append(p, written...)
+// entry is a bucket as a past holds it, its histogram by its bytes.
+type entry struct {
+	bucket
+	mean, total uint32 // decimals of floors
+	form        byte
+	cells       []byte
 }
 
-// appendBucket appends one that ends so many minutes after the one before.
-func (p past) appendBucket(b bucket, step uint32, fine widths, floor float64) past {
-	span, weight := max((b.span+aMinute-1)/aMinute, 1), uint32(max(math.Round(float64(b.weight)), 1))
-	length := (b.to+aMinute-1)/aMinute*aMinute - b.from
-	mean, total := decimalOf(b.sum/float64(b.weight)/floor), decimalOf(b.total/float64(b.weight)/floor)
-	at, marks := len(p), byte(0)
-	p = binary.AppendUvarint(append(p, 0), uint64(step))
-	own := func(mark byte, is bool, counts ...uint32) {
-		if !is {
-			return
-		}
-		marks |= mark
-		for _, v := range counts {
-			p = binary.AppendUvarint(p, uint64(v))
-		}
+// append is p and one more bucket, which does not end before the last.
+func (p past) append(b bucket, fine widths, floor float64) past {
+	mean := decimalOf(b.sum / float64(b.weight) / floor)
+	var room [300]byte
+	form, cells := appendCells(room[:0], b.hist, fine, mean, floor)
+	return p.with(&entry{b, mean, decimalOf(b.total / float64(b.weight) / floor), form, cells}, floor)
+}
+
+// with is p and one more entry.
+func (p past) with(e *entry, floor float64) past {
+	if len(p) == 0 {
+		p = append(p, make(past, pastHead)...)
 	}
-	own(ownSpan, span != step, span)
-	own(ownRates, weight != span*aMinute || b.samples != span, weight, b.samples)
-	own(ownLength, length != span*aMinute, length)
-	own(ownPods, b.pods > 0, b.pods)
-	if b.peak > 0 {
+	to := (e.to + aMinute - 1) / aMinute
+	var room [64]byte
+	head := e.append(room[:0], to-binary.LittleEndian.Uint32(p), int64(e.mean)-int64(uint24(p[4:])), floor)
+	if size := len(head) + len(e.cells); cap(p)-len(p) < size {
+		p = append(slices.Grow(past(nil), len(p)+size+spare), p...) // slices.Grow uses what the allocator gives
+	}
+	binary.LittleEndian.PutUint32(p, to)
+	p[4], p[5], p[6] = byte(e.mean), byte(e.mean>>8), byte(e.mean>>16)
+	return append(append(p, head...), e.cells...)
+}
+
+func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
+
+// append appends all of it but its histogram. It ends so many minutes after the one before, whose mean differs by so much.
+func (e *entry) append(p []byte, step uint32, differs int64, floor float64) []byte {
+	marks := e.form
+	at, span := len(p), max((e.span+aMinute-1)/aMinute, 1)
+	p = append(p, 0)
+	stretch := slices.Index(stretches[:], step)
+	switch {
+	case span != step:
+		marks |= ownSpan
+		p = binary.AppendUvarint(binary.AppendUvarint(p, uint64(step)), uint64(span))
+	case stretch < 0:
+		marks |= ownStep
+		p = binary.AppendUvarint(p, uint64(step))
+	default:
+		marks |= byte(stretch)
+	}
+	p = binary.AppendVarint(p, differs)
+	if e.peak > 0 {
 		marks |= ownPeak
-		p = binary.LittleEndian.AppendUint32(p, math.Float32bits(b.peak))
+		p = binary.AppendVarint(p, int64(math.Float32bits(e.peak))-bitsOf(e.mean, floor))
 	}
-	p = append(p, byte(mean), byte(mean>>8), byte(mean>>16))
-	if total != mean {
-		marks |= ownTotal
-		p = append(p, byte(total), byte(total>>8), byte(total>>16))
+	if e.pods > 1 || e.total != e.mean {
+		marks |= several
+		p = binary.AppendVarint(binary.AppendUvarint(p, uint64(e.pods)), int64(e.total)-int64(e.mean))
 	}
-	form, p := p.appendCells(b.hist, fine, mean, floor)
-	p[at] = marks | form
+	weight, samples, length := e.rates(span)
+	if weight != 0 || samples != 0 || length != 0 {
+		marks |= ownRates
+		p = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(p, weight), samples), length)
+	}
+	p[at] = marks
 	return p
 }
 
-// placed is a bucket without its histogram, and where it stands in a past.
-type placed struct {
-	bucket
-	from, to int
+// rates is by how much weight, samples and length differ from those of a span of minutes with a sample in each.
+func (e *entry) rates(span uint32) (weight, samples, length int64) {
+	whole := int64(span) * aMinute
+	ends := (int64(e.to) + aMinute - 1) / aMinute * aMinute
+	return int64(max(math.Round(float64(e.weight)), 1)) - whole, int64(e.samples) - int64(span), ends - int64(e.from) - whole
 }
 
-// placed appends all of them.
-func (p past) placed(all []placed, floor float64) []placed {
-	r := p.reader(floor)
-	at := pastHead
-	for b := (bucket{}); r.next(&b, false); {
-		end := len(p) - len(r.rest)
-		all, at = append(all, placed{b, at, end}), end
+// bitsOf is those of a decimal of floors as a float.
+func bitsOf(code uint32, floor float64) int64 {
+	return int64(math.Float32bits(float32(amountOf(code) * floor)))
+}
+
+// entries appends all of them.
+func (p past) entries(all []entry, floor float64) []entry {
+	for r := p.reader(floor); r.entry(); {
+		all = append(all, r.at)
 	}
 	return all
 }
 
 // coarsened joins the buckets of each unit, at a time in unix seconds, and drops what is older than Retention. What
-// stays as it was is copied. What has a histogram and what has none are not joined: half of one is none.
+// has a histogram and what has none are not joined: half of one is none.
 func (p past) coarsened(now int64, fine widths, floor float64) past {
-	var few [64]placed
-	all := p.placed(few[:0], floor)
+	var few [64]entry
+	all := p.entries(few[:0], floor)
 	unmatched(all)
 	var room [2048]byte
-	out := past(room[:0])
-	r := pastReader{floor: floor}
+	out, r := past(room[:0]), pastReader{floor: floor}
 	var parts []cell
 	for i, j := 0, 0; i < len(all); i = j {
-		unit := unitAt(int64(all[i].bucket.to), now, all[i].plain)
-		for j = i + 1; j < len(all) && all[j].plain == all[i].plain && int64(all[j].bucket.to-1)/unit == int64(all[i].bucket.to-1)/unit; j++ {
+		unit := unitAt(int64(all[i].to), now, all[i].plain)
+		for j = i + 1; j < len(all) && all[j].plain == all[i].plain && int64(all[j].to-1)/unit == int64(all[i].to-1)/unit; j++ {
 		}
-		if now-int64(all[j-1].bucket.to) > int64(Retention/time.Second) {
-			continue
+		switch {
+		case now-int64(all[j-1].to) > int64(Retention/time.Second):
+		case j == i+1:
+			out = out.with(&all[i], floor)
+		default:
+			b := r.joined(all[i:j], parts[:0])
+			out, parts = out.append(b, fine, floor), b.hist
 		}
-		if j == i+1 && len(out) > 0 {
-			out = append(out, p[all[i].from:all[i].to]...)
-			binary.LittleEndian.PutUint32(out, all[i].bucket.to/aMinute)
-			continue
-		}
-		sum := all[i].bucket
-		parts = parts[:0]
-		for k := i; k < j; k++ {
-			if k > i {
-				sum.add(&all[k].bucket)
-			}
-			parts = append(parts, r.histogramAt(p, all[k])...)
-		}
-		sum.hist = newHistogram(parts)
-		out = out.append(sum, fine, floor)
 	}
-	if len(out) == 0 {
+	return out.kept()
+}
+
+// joined is all of them as one, with its histogram in the room of parts.
+func (r *pastReader) joined(all []entry, parts []cell) bucket {
+	sum := all[0].bucket
+	for i := range all[1:] {
+		sum.add(&all[1+i].bucket)
+	}
+	for i := range all {
+		parts = append(parts, r.histogram(&all[i])...)
+	}
+	sum.hist = newHistogram(parts)
+	return sum
+}
+
+// kept is p where it may stay, with some room.
+func (p past) kept() past {
+	if len(p) == 0 {
 		return nil
 	}
-	return append(slices.Grow(past(nil), len(out)+spare), out...)
-}
-
-// pastReader goes over a past, oldest first.
-type pastReader struct {
-	rest   []byte
-	floor  float64
-	after  uint32 // minutes: histograms of what ended until then are not read
-	to     uint32 // minutes
-	cells  []cell // reused
-	broken bool   // the bytes are no past
-}
-
-func (p past) reader(floor float64) pastReader {
-	if len(p) == 0 {
-		return pastReader{}
-	}
-	return pastReader{rest: p[pastHead:], floor: floor}
-}
-
-// next reads a bucket into b, and its histogram, which is good until the next call, where asked for. It is false at
-// the end and at a fault.
-func (r *pastReader) next(b *bucket, hist bool) bool {
-	if len(r.rest) == 0 || r.broken {
-		return false
-	}
-	marks, step := r.byte(), r.count()
-	r.must(step <= math.MaxUint32/aMinute-r.to)
-	r.to += step
-	span := step
-	if marks&ownSpan != 0 {
-		span = r.count()
-	}
-	r.must(span > 0 && span <= math.MaxUint32/aMinute)
-	*b = bucket{to: r.to * aMinute, span: span * aMinute, samples: span}
-	weight, length := b.span, b.span
-	if marks&ownRates != 0 {
-		weight, b.samples = r.count(), r.count()
-	}
-	if marks&ownLength != 0 {
-		length = r.count()
-	}
-	if marks&ownPods != 0 {
-		b.pods = r.count()
-	}
-	if marks&ownPeak != 0 {
-		b.peak = r.float()
-	}
-	mean := r.decimal()
-	total := mean
-	if marks&ownTotal != 0 {
-		total = r.decimal()
-	}
-	r.must(weight > 0)
-	b.from, b.weight = b.to-min(length, b.to), float32(weight)
-	b.sum, b.total = mean*float64(b.weight), total*float64(b.weight)
-	b.plain = marks&noValues == noValues
-	b.hist = r.histogram(marks, mean, b.weight, hist && r.to > r.after)
-	return !r.broken
-}
-
-// histogramAt is that of one bucket.
-func (r *pastReader) histogramAt(p past, at placed) histogram {
-	var b bucket
-	r.rest = p[at.from:at.to]
-	r.to = 0
-	r.next(&b, true)
-	return b.hist
-}
-
-func (r *pastReader) must(ok bool) {
-	if !ok {
-		r.broken, r.rest = true, nil
-	}
-}
-
-// bytes is the next n.
-func (r *pastReader) bytes(n int) []byte {
-	if n > len(r.rest) {
-		r.must(false)
-		return make([]byte, n)
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *pastReader) byte() byte {
-	if len(r.rest) == 0 {
-		r.must(false)
-		return 0
-	}
-	v := r.rest[0]
-	r.rest = r.rest[1:]
-	return v
-}
-
-func (r *pastReader) count() uint32 {
-	if len(r.rest) > 0 && r.rest[0] < 0x80 {
-		return uint32(r.byte())
-	}
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 || v > math.MaxUint32 {
-		r.must(false)
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return uint32(v)
-}
-
-func (r *pastReader) float() float32 {
-	v := math.Float32frombits(binary.LittleEndian.Uint32(r.bytes(4)))
-	r.must(v >= 0 && v <= 1e30)
-	return v
-}
-
-// decimal is an amount in the signal's unit.
-func (r *pastReader) decimal() float64 {
-	b := r.bytes(3)
-	code := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
-	r.must(code <= decimalMost)
-	return amountOf(min(code, decimalMost)) * r.floor
+	return append(slices.Grow(past(nil), len(p)+spare), p...)
 }
 
 // plain is p without histograms.
 func (p past) plain(floor float64) past {
-	if len(p) == 0 {
-		return nil
-	}
 	var room [1024]byte
-	out := append(past(room[:0]), make([]byte, pastHead)...)
-	r := p.reader(floor)
-	for b := (bucket{}); r.next(&b, false); {
-		b.hist = nil
-		out = out.append(b, widths{}, floor)
+	out := past(room[:0])
+	for r := p.reader(floor); r.entry(); {
+		r.at.form, r.at.cells = noValues, nil
+		out = out.with(&r.at, floor)
 	}
-	return append(slices.Grow(past(nil), len(out)+spare), out...)
+	return out.kept()
 }
 
 // after is what of p ended after a time in unix seconds.
-func (p past) after(t int64, fine widths, floor float64) past {
-	all := p.placed(nil, floor)
-	i := slices.IndexFunc(all, func(b placed) bool { return int64(b.bucket.to) > t })
-	switch i {
-	case -1:
-		return nil
-	case 0:
-		return p
+func (p past) after(t int64, floor float64) past {
+	var out past
+	for r := p.reader(floor); r.entry(); {
+		if int64(r.at.to) > t {
+			out = out.with(&r.at, floor)
+		}
 	}
-	r := pastReader{floor: floor}
-	first := all[i].bucket
-	first.hist = r.histogramAt(p, all[i])
-	out := past(nil).append(first, fine, floor)
-	out = append(out, p[all[i].to:]...)
-	copy(out, p[:pastHead])
 	return out
 }

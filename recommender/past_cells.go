@@ -15,7 +15,7 @@ var steps = [4]uint16{0, 1, 2, 4}
 // the place, which the last, whose share is 1, has not. Of more they are ranges: of the first cell a uvarint and a
 // byte, of every other by how much range and place are less, two bits and six; or a byte 0, a uvarint and a byte
 // where they do not fit. Widths of nothing keep nothing.
-func (p past) appendCells(h histogram, fine widths, mean uint32, floor float64) (form byte, _ past) {
+func appendCells(p []byte, h histogram, fine widths, mean uint32, floor float64) (form byte, _ []byte) {
 	if len(h) == 0 || fine.common == 0 {
 		return noValues, p
 	}
@@ -25,13 +25,13 @@ func (p past) appendCells(h histogram, fine widths, mean uint32, floor float64) 
 	at := len(p)
 	p = append(p, 0)
 	if len(h) <= fine.values {
-		p = p.appendValues(h)
+		p = appendValues(p, h)
 		p[at] = byte(len(p) - at - 1)
 		return inValues, p
 	}
 	for ; ; fine = fine.doubled() {
 		h = h.thinned(fine)
-		if p = p.appendRanges(h); len(p)-at-1 <= math.MaxUint8 {
+		if p = appendRanges(p, h); len(p)-at-1 <= math.MaxUint8 {
 			p[at] = byte(len(p) - at - 1)
 			return inRanges, p
 		}
@@ -39,7 +39,7 @@ func (p past) appendCells(h histogram, fine widths, mean uint32, floor float64) 
 	}
 }
 
-func (p past) appendValues(h histogram) past {
+func appendValues(p []byte, h histogram) []byte {
 	total, above := h.weight(), 0.0
 	for i := len(h) - 1; i >= 0; i-- {
 		p = binary.LittleEndian.AppendUint32(p, math.Float32bits(h[i].top))
@@ -50,7 +50,7 @@ func (p past) appendValues(h histogram) past {
 	return p
 }
 
-func (p past) appendRanges(h histogram) past {
+func appendRanges(p []byte, h histogram) []byte {
 	total, above := h.weight(), 0.0
 	var in uint16
 	var tail byte
@@ -75,24 +75,21 @@ func (p past) appendRanges(h histogram) past {
 	return p
 }
 
-// histogram reads one back, by descending range; where it is not asked for it is passed over.
-func (r *pastReader) histogram(marks byte, mean float64, weight float32, asked bool) histogram {
-	form := marks & noValues
-	if r.cells = r.cells[:0]; form == 0 && asked {
-		r.cells = append(r.cells, cellOf(float32(mean), weight, r.floor))
-	}
-	if form == 0 || form == noValues || r.broken {
+// histogram reads that of an entry, by descending range. It is good until the next call.
+func (r *pastReader) histogram(e *entry) histogram {
+	r.cells = r.cells[:0]
+	in := pastReader{floor: r.floor, cells: r.cells}
+	switch {
+	case e.form == noValues || r.broken:
 		return r.cells
-	}
-	in := *r
-	in.rest = r.bytes(int(r.byte()))
-	if !asked || r.broken {
-		return nil
-	}
-	if form == inValues {
-		in.readValues(weight)
-	} else {
-		in.readRanges(weight)
+	case e.form == 0:
+		in.keep(cellOf(float32(amountOf(e.mean)*r.floor), e.weight, r.floor), e.weight)
+	case e.form == inValues:
+		in.rest = e.cells[1:]
+		in.readValues(e.weight)
+	default:
+		in.rest = e.cells[1:]
+		in.readRanges(e.weight)
 	}
 	r.cells = in.cells
 	r.must(!in.broken)

@@ -59,7 +59,7 @@ const (
 	trackless = 1 // know no tracks of CPU and memory
 	bucketed  = 2 // and before: each bucket is written by itself, and each open reading has the name of its pod
 	loadless  = 3 // and before: know no loads of requests
-	named     = 5 // and before: pods are written by their names, and sorted by them
+	named     = 5 // and before: pods are written by their names, and a past as marked reads it
 )
 
 func decodeBody(body []byte, of byte) (map[key][]series, error) {
@@ -236,6 +236,9 @@ func (d *decoder) past(floor float64) (p past, plain bool) {
 	if p = past(d.name()); len(p) == 0 {
 		return nil, false
 	}
+	if d.version <= named {
+		p = d.marked(p, floor)
+	}
 	d.must(len(p) > pastHead)
 	if d.broken {
 		return nil, false
@@ -244,6 +247,6 @@ func (d *decoder) past(floor float64) (p past, plain bool) {
 	for b := (bucket{}); r.next(&b, true); {
 		plain = b.plain
 	}
-	d.must(!r.broken && binary.LittleEndian.Uint32(p) == r.to)
+	d.must(!r.broken && binary.LittleEndian.Uint32(p) == r.to && uint24(p[4:]) == r.at.mean)
 	return p, plain
 }

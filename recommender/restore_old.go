@@ -59,3 +59,73 @@ func (d *decoder) bucket(floor float64) bucket {
 func (d *decoder) double() float64 {
 	return d.amount(math.Float64frombits(binary.LittleEndian.Uint64(d.next(8))))
 }
+
+// The marks of a bucket up to version 5; those of histograms are those of today.
+const (
+	oldSpan = 1 << iota
+	oldRates
+	oldLength
+	oldPods
+	oldPeak
+	oldTotal
+)
+
+// marked is a past as versions 3 to 5 wrote it: the end of its newest bucket in 4 bytes, then buckets whose numbers are
+// no differences but for their steps.
+func (d *decoder) marked(written []byte, floor float64) (p past) {
+	d.must(len(written) > 4)
+	if d.broken {
+		return nil
+	}
+	r := pastReader{rest: written[4:], floor: floor}
+	for r.markedEntry() {
+		p = p.with(&r.at, floor)
+	}
+	d.must(!r.broken && binary.LittleEndian.Uint32(written) == r.to)
+	return p
+}
+
+// markedEntry reads one of those. Numbers that are not there are as in entry, and there are no pods.
+func (r *pastReader) markedEntry() bool {
+	if len(r.rest) == 0 || r.broken {
+		return false
+	}
+	marks, step := r.byte(), r.count()
+	r.must(step <= math.MaxUint32/aMinute-r.to)
+	r.to += step
+	span := step
+	if marks&oldSpan != 0 {
+		span = r.count()
+	}
+	r.must(span > 0 && span <= math.MaxUint32/aMinute)
+	b := bucket{to: r.to * aMinute, span: span * aMinute, samples: span}
+	weight, length := b.span, b.span
+	if marks&oldRates != 0 {
+		weight, b.samples = r.count(), r.count()
+	}
+	if marks&oldLength != 0 {
+		length = r.count()
+	}
+	if marks&oldPods != 0 {
+		b.pods = r.count()
+	}
+	if marks&oldPeak != 0 {
+		b.peak = r.float()
+	}
+	r.at = entry{bucket: b, mean: r.markedDecimal(), form: marks & noValues}
+	if r.at.total = r.at.mean; marks&oldTotal != 0 {
+		r.at.total = r.markedDecimal()
+	}
+	r.must(weight > 0)
+	r.at.from, r.at.weight = b.to-min(length, b.to), float32(weight)
+	if r.at.form == inValues || r.at.form == inRanges {
+		r.at.cells = r.block()
+	}
+	return !r.broken
+}
+
+func (r *pastReader) markedDecimal() uint32 {
+	code := uint24(r.bytes(3))
+	r.must(code <= decimalMost)
+	return min(code, decimalMost)
+}
