@@ -24,44 +24,53 @@ func minute(t testing.TB, h *History, at time.Time, cpu float64) {
 	}
 }
 
-// TestFollowedHistoryTellsTheSame: without percentiles every other number is what it is with them where the window
-// begins as early, which is six hours earlier at most; and the bytes are fewer by half or more.
+// TestFollowedHistoryTellsTheSame: over ten days, of which all but 30 hours were measured without percentiles, every other
+// number is what it is with them where the window begins as early, which is as much earlier as units say; and the bytes
+// are fewer by half or more.
 func TestFollowedHistoryTellsTheSame(t *testing.T) {
-	whole, plain := NewHistory(), NewHistory()
-	for _, h := range []*History{whole, plain} {
-		noisy(t, h, 30*time.Hour)
-	}
-	plain.Follow(ref, priced())
-	for i := range 90 {
-		at := noon.Add(time.Duration(i) * time.Minute)
-		minute(t, whole, at, 0.3+float64(i%9)/10)
-		minute(t, plain, at, 0.3+float64(i%9)/10)
-		for _, window := range []time.Duration{time.Minute, 20 * time.Minute, 5 * time.Hour, 7 * 24 * time.Hour} {
-			got := plain.Use(ref, window, at, 0.95)
-			begins := min(got[0].From.Sub(at), got[1].From.Sub(at))
-			if early := -begins - window; early > 6*time.Hour && window < 24*time.Hour {
-				t.Errorf("%s: begins %s too early", window, early)
-			}
-			want := whole.Use(ref, -begins, at, 0.95)
-			for i := range want {
-				want[i].Coverage = min(1, want[i].Coverage*(-begins).Seconds()/window.Seconds())
-				if off(got[i].Mean, want[i].Mean) < 1e-4 && off(got[i].Total, want[i].Total) < 1e-4 { // as means are kept
-					want[i].Mean, want[i].Total = got[i].Mean, got[i].Total
-				}
-			}
-			for i := range want {
-				if want[i].Percentile == 0 {
-					t.Fatalf("%+v", want[i])
-				}
-				want[i].P50, want[i].Percentile, want[i].Plain = 0, 0, true
-			}
-			if !slices.Equal(got, want) {
-				t.Fatalf("%s: %+v, want %+v", window, got, want)
-			}
+	whole, plain, r := NewHistory(), NewHistory(), rand.New(rand.NewPCG(7, 7))
+	begun := noon.Add(-10 * 24 * time.Hour)
+	for at := begun; !at.After(noon); at = at.Add(time.Minute) {
+		cpu := 0.1 + r.Float64()
+		minute(t, whole, at, cpu)
+		minute(t, plain, at, cpu)
+		since := at.Sub(begun)
+		if since == 30*time.Hour {
+			plain.Follow(ref, priced())
+		}
+		if since >= 30*time.Hour && since%(53*time.Minute) == 0 {
+			tellTheSame(t, whole, plain, at)
 		}
 	}
 	if n, of := len(plain.of(ref)[0].past), len(whole.of(ref)[0].past); 2*n > of {
 		t.Errorf("%d bytes of %d", n, of)
+	}
+}
+
+func tellTheSame(t *testing.T, whole, plain *History, at time.Time) {
+	for _, c := range []struct{ window, early time.Duration }{
+		{time.Minute, 6 * time.Hour}, {20 * time.Minute, 6 * time.Hour}, {5 * time.Hour, 6 * time.Hour}, {20 * time.Hour, 6 * time.Hour},
+		{36 * time.Hour, 24 * time.Hour}, {4 * 24 * time.Hour, 24 * time.Hour}, {9 * 24 * time.Hour, 4 * 24 * time.Hour},
+	} {
+		got := plain.Use(ref, c.window, at, 0.95)
+		begins := min(got[0].From.Sub(at), got[1].From.Sub(at))
+		if early := -begins - c.window; early > c.early {
+			t.Errorf("at %s, %s: begins %s too early", at, c.window, early)
+		}
+		want := whole.Use(ref, -begins, at, 0.95)
+		for i := range want {
+			if want[i].Percentile == 0 {
+				t.Fatalf("%+v", want[i])
+			}
+			want[i].Coverage = min(1, want[i].Coverage*(-begins).Seconds()/c.window.Seconds())
+			if off(got[i].Mean, want[i].Mean) < 1e-4 && off(got[i].Total, want[i].Total) < 1e-4 { // as means are kept
+				want[i].Mean, want[i].Total = got[i].Mean, got[i].Total
+			}
+			want[i].P50, want[i].Percentile, want[i].Plain = 0, 0, true
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("at %s, %s: %+v, want %+v", at, c.window, got, want)
+		}
 	}
 }
 

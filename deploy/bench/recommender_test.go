@@ -294,8 +294,8 @@ func TestBetterOn(t *testing.T) {
 	}
 }
 
-// TestHistoryHeap: a container with a past holds more than its tracks alone, 1.1 KB; sized by price less than the
-// autoscaler's 3.39 KB, and where percentiles are read less than its 4.39 KB.
+// TestHistoryHeap: a container with a past holds more than its tracks alone, 1.1 KB; sized by price at most
+// 1.5 KB, under half of the autoscaler's 3.39, and where percentiles are read less than its 4.39 KB.
 func TestHistoryHeap(t *testing.T) {
 	percentiles := pricedOptions()
 	percentiles.Priced = nil
@@ -303,7 +303,7 @@ func TestHistoryHeap(t *testing.T) {
 		name string
 		o    recommender.Options
 		most float64
-	}{{"priced", pricedOptions(), 3.39}, {"percentiles", percentiles, 4.39}} {
+	}{{"priced", pricedOptions(), 1.536}, {"percentiles", percentiles, 4.39}} {
 		kb, err := historyHeap(1, c.o)
 		if err != nil || kb < 1.1 || kb > c.most {
 			t.Errorf("%s: %.2f KB, %v", c.name, kb, err)
