@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 	"unique"
@@ -148,9 +149,9 @@ func signals() []fleet.Signal {
 
 // find is the place of a series in its workload's list, and whether it is there.
 func find(list []series, container string, signal fleet.Signal) (int, bool) {
-	return slices.BinarySearchFunc(list, 0, func(s series, _ int) int {
-		of := s.of.Value()
-		return cmp.Or(strings.Compare(of.container, container), strings.Compare(string(of.signal), string(signal)))
+	return sort.Find(len(list), func(i int) int {
+		of := list[i].of.Value()
+		return cmp.Or(strings.Compare(container, of.container), strings.Compare(string(signal), string(of.signal)))
 	})
 }
 

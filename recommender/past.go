@@ -98,7 +98,8 @@ func (e *entry) append(p []byte, step uint32, differs int64, floor float64) []by
 	p = binary.AppendVarint(p, differs)
 	if e.peak > 0 {
 		marks |= ownPeak
-		p = binary.AppendVarint(p, int64(math.Float32bits(e.peak))-bitsOf(e.mean, floor))
+		mean := float32(amountOf(e.mean) * floor)
+		p = binary.AppendVarint(p, int64(math.Float32bits(e.peak))-int64(math.Float32bits(mean)))
 	}
 	if e.pods > 1 || e.total != e.mean {
 		marks |= several
@@ -118,11 +119,6 @@ func (e *entry) rates(span uint32) (weight, samples, length int64) {
 	whole := int64(span) * aMinute
 	ends := (int64(e.to) + aMinute - 1) / aMinute * aMinute
 	return int64(max(math.Round(float64(e.weight)), 1)) - whole, int64(e.samples) - int64(span), ends - int64(e.from) - whole
-}
-
-// bitsOf is those of a decimal of floors as a float.
-func bitsOf(code uint32, floor float64) int64 {
-	return int64(math.Float32bits(float32(amountOf(code) * floor)))
 }
 
 // entries appends all of them.

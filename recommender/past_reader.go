@@ -45,17 +45,20 @@ func (r *pastReader) entry() bool {
 	step, span := r.stretch(marks & oneStretch)
 	r.must(step <= math.MaxUint32/aMinute-r.to && span > 0 && span <= math.MaxUint32/aMinute)
 	r.to += step
-	mean := r.decimal(r.at.mean)
-	r.at = entry{mean: mean, total: mean, form: marks & noValues}
+	code := r.decimal(r.at.mean)
+	mean := amountOf(code) * r.floor
+	total := mean
+	r.at = entry{mean: code, total: code, form: marks & noValues}
 	b := &r.at.bucket
 	*b = bucket{to: r.to * aMinute, span: span * aMinute, pods: 1, plain: r.at.form == noValues}
 	if marks&ownPeak != 0 {
-		b.peak = math.Float32frombits(r.near(uint32(bitsOf(mean, r.floor))))
+		b.peak = math.Float32frombits(r.near(math.Float32bits(float32(mean))))
 		r.must(b.peak >= 0 && b.peak <= 1e30)
 	}
 	if marks&several != 0 {
 		b.pods = r.count()
-		r.at.total = r.decimal(mean)
+		r.at.total = r.decimal(code)
+		total = amountOf(r.at.total) * r.floor
 	}
 	weight, length := b.span, b.span
 	if b.samples = span; marks&ownRates != 0 {
@@ -63,8 +66,7 @@ func (r *pastReader) entry() bool {
 	}
 	r.must(weight > 0)
 	b.from, b.weight = b.to-min(length, b.to), float32(weight)
-	b.sum = amountOf(mean) * r.floor * float64(b.weight)
-	b.total = amountOf(r.at.total) * r.floor * float64(b.weight)
+	b.sum, b.total = mean*float64(b.weight), total*float64(b.weight)
 	if r.at.form == inValues || r.at.form == inRanges {
 		r.at.cells = r.block()
 	}
@@ -134,7 +136,12 @@ func (r *pastReader) count() uint32 {
 
 // near is a number by its difference to another one.
 func (r *pastReader) near(other uint32) uint32 {
-	d, n := binary.Varint(r.rest)
+	d, n := int64(0), 1
+	if len(r.rest) > 0 && r.rest[0] < 0x80 {
+		d = int64(r.rest[0]>>1) ^ -int64(r.rest[0]&1)
+	} else {
+		d, n = binary.Varint(r.rest)
+	}
 	if v := int64(other) + d; n > 0 && d >= -math.MaxUint32 && v >= 0 && v <= math.MaxUint32 {
 		r.rest = r.rest[n:]
 		return uint32(v)
