@@ -180,7 +180,7 @@ func (j judge) verdict(w fleet.Workload, r recommender.Recommendation, b fleet.B
 	}
 	v := Verdict{Recommendation: r, Target: target, Trims: trims, Holds: holds}
 	now, after := j.prices.Monthly(j.before(w, v), j.Nodes), j.prices.Monthly(w.With(v.course()), j.Nodes)
-	v.Saving = now.Sub(after)
+	v.Saving = now.Cents().Sub(after.Cents())
 	return v
 }
 

@@ -18,7 +18,7 @@ func (plan *Plan) propose(all []Assessment) {
 		if a.proposes() {
 			plan.Changes = append(plan.Changes, a.change())
 		}
-		plan.Now, plan.After = plan.Now.Add(a.Now), plan.After.Add(a.After)
+		plan.Now, plan.After = plan.Now.Add(a.Now.Cents()), plan.After.Add(a.After.Cents())
 	}
 	slices.SortStableFunc(plan.Changes, func(a, b Change) int {
 		return cmp.Compare(a.grows(), b.grows())
@@ -99,7 +99,7 @@ func (a Assessment) overBudget() Assessment {
 }
 
 func (a Assessment) change() Change {
-	c := Change{Ref: a.Ref, From: a.Workload, To: a.Workload.With(a.Target()), Policy: a.Policy, Mode: a.Mode, Apply: a.apply, Saving: a.Now.Sub(a.After)}
+	c := Change{Ref: a.Ref, From: a.Workload, To: a.Workload.With(a.Target()), Policy: a.Policy, Mode: a.Mode, Apply: a.apply, Saving: a.Now.Cents().Sub(a.After.Cents())}
 	for _, v := range a.Verdicts {
 		if !v.Held() {
 			c.Reasons = append(c.Reasons, v.Recommendation.Reason)

@@ -17,7 +17,7 @@ type Plan struct {
 	Through     time.Time           `json:"through"`     // end of the newest sample that was read
 	Assessments []Assessment        `json:"assessments"` // sorted by Ref
 	Changes     []Change            `json:"changes"`
-	Now         cost.Line           `json:"now"`    // a month of every assessed workload as it is
+	Now         cost.Line           `json:"now"`    // a month of every assessed workload as it is, each in whole cents
 	Prices      []cost.Row          `json:"prices"` // what its nodes are priced by
 	After       cost.Line           `json:"after"`  // and after Changes
 	BadPolicies []policies.Bad      `json:"badPolicies,omitempty"`
@@ -64,7 +64,7 @@ type Verdict struct {
 	Target         fleet.Target               `json:"target"` // after Trims
 	Trims          []admission.Trim           `json:"trims,omitempty"`
 	Holds          []fleet.Hold               `json:"holds,omitempty"` // any: it is not proposed
-	Saving         cost.Line                  `json:"saving"`          // a month, of this verdict alone
+	Saving         cost.Line                  `json:"saving"`          // a month, of costs in whole cents, of this verdict alone
 }
 
 // Held tells whether anything stands against the verdict.
@@ -81,7 +81,7 @@ type Change struct {
 	Policy  string         `json:"policy"`
 	Mode    policies.Mode  `json:"mode"`
 	Apply   policies.Apply `json:"apply,omitempty"`   // how new requests are written
-	Saving  cost.Line      `json:"saving"`            // a month
+	Saving  cost.Line      `json:"saving"`            // a month, of costs in whole cents as they are shown
 	By      string         `json:"by,omitempty"`      // who approved it or asked to take it back; empty: the policy
 	Reverts string         `json:"reverts,omitempty"` // the entry that it takes back
 	Keeper  string         `json:"keeper,omitempty"`  // whose change it is where it is not the cycle's: "managed"

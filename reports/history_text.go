@@ -48,7 +48,7 @@ func HistoryText(w io.Writer, entries []optimizer.Entry, of string) error {
 func nameOf(e optimizer.Entry) string { return e.Change.Ref.Namespace + "/" + e.Change.Ref.Name }
 
 func (p *printer) entry(e optimizer.Entry, back optimizer.Entry) {
-	saving := brief(cents(e.Change.Saving))
+	saving := brief(e.Change.Saving.Cents())
 	if e.Outcome != "" && e.Outcome != optimizer.Done {
 		saving = "-"
 	}

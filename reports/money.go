@@ -6,18 +6,10 @@ import (
 	"trimtab.dev/trimtab/optimizer/cost"
 )
 
-// cents is a line in whole cents: what is shown is also what is added up, so that every sum and
-// difference on a page is right to the reader who checks it.
-func cents(l cost.Line) cost.Line {
-	const cent = cost.Dollar / 100
-	l.Amount = l.Amount.Times(1, int64(cent)) * cent
-	return l
-}
-
 // weekly is a month's line as a week's, 168 of its 730 hours, in whole cents.
 func weekly(l cost.Line) cost.Line {
 	l.Amount = l.Amount.Times(cost.WeekHours, cost.MonthHours)
-	return cents(l)
+	return l.Cents()
 }
 
 // delta says how a line changes, over a period such as " a week": "saves $3.10 a week", "costs $1.00
@@ -40,7 +32,7 @@ func relief(saving cost.Line) string {
 	if saving.Amount == 0 && len(saving.Unpriced) == 0 {
 		return ""
 	}
-	return ": " + delta(cents(saving), cost.Line{}, " a month")
+	return ": " + delta(saving.Cents(), cost.Line{}, " a month")
 }
 
 // outcome is delta for a sum, of which a part may have no price, with the part of it that is saved.

@@ -134,12 +134,12 @@ func models(p optimizer.Plan, now, then cost.Spend) []Model {
 	byRef := map[fleet.Ref]Model{}
 	for _, l := range now.Lines {
 		m := byRef[l.Ref]
-		m.Cost, m.Noted = cents(l.Line), true
+		m.Cost, m.Noted = l.Line.Cents(), true
 		byRef[l.Ref] = m
 	}
 	for _, l := range then.Lines {
 		m := byRef[l.Ref]
-		m.Before = cents(l.Line)
+		m.Before = l.Line.Cents()
 		byRef[l.Ref] = m
 	}
 	for _, a := range p.Assessments {
@@ -158,7 +158,7 @@ func models(p optimizer.Plan, now, then cost.Spend) []Model {
 
 // assessed is m with what the plan says of its workload.
 func (m Model) assessed(a optimizer.Assessment) Model {
-	m.Month, m.State, m.Unreal = cents(a.Now), state(a), a.Simulated
+	m.Month, m.State, m.Unreal = a.Now.Cents(), state(a), a.Simulated
 	for _, u := range a.Use {
 		if u.Signal == fleet.Requests && u.Container == "" {
 			m.Rate, m.Known = u.Total, true

@@ -25,12 +25,12 @@ func (r *Report) propose(p optimizer.Plan) {
 			continue
 		}
 		r.Further.Count++
-		r.Further.Saving = r.Further.Saving.Add(cents(c.Saving))
+		r.Further.Saving = r.Further.Saving.Add(c.Saving.Cents())
 	}
 }
 
 func proposal(c optimizer.Change, p optimizer.Plan) Proposal {
-	out := Proposal{ID: c.ID, Ref: c.Ref, What: c.Words(), Saving: cents(c.Saving), Risk: risk(c), Command: "trimtab apply " + c.ID}
+	out := Proposal{ID: c.ID, Ref: c.Ref, What: c.Words(), Saving: c.Saving.Cents(), Risk: risk(c), Command: "trimtab apply " + c.ID}
 	a, _ := assessment(p, c.Ref)
 	least := -1.
 	for _, v := range a.Verdicts {
@@ -59,7 +59,7 @@ func (r *Report) advise(p optimizer.Plan) {
 	var all []Advice
 	for _, a := range p.Assessments {
 		for _, v := range a.Advice {
-			all = append(all, Advice{a.Ref, clipped(v.Text), clipped(v.Evidence), cents(v.Saving)})
+			all = append(all, Advice{a.Ref, clipped(v.Text), clipped(v.Evidence), v.Saving.Cents()})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Advice) int { return cmp.Compare(b.Saving.Amount, a.Saving.Amount) })
@@ -107,7 +107,7 @@ func (r *Report) recount(in Input, b book) {
 }
 
 func deed(e optimizer.Entry, at time.Time, b book) Deed {
-	d := Deed{ID: e.ID, Ref: e.Change.Ref, What: e.Change.Words(), At: at.Truncate(time.Second), Saving: cents(e.Change.Saving), Detail: clipped(e.Detail), By: e.Change.By}
+	d := Deed{ID: e.ID, Ref: e.Change.Ref, What: e.Change.Words(), At: at.Truncate(time.Second), Saving: e.Change.Saving.Cents(), Detail: clipped(e.Detail), By: e.Change.By}
 	switch e.Outcome {
 	case "":
 		d.Status = "under way"

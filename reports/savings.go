@@ -53,7 +53,7 @@ func keepBook(in Input) book {
 		if bill, ok := billBefore(in.Diary, chain); ok {
 			sum.Amount, part.Amount = min(sum.Amount, bill), min(part.Amount, bill)
 		}
-		b.sums[ref], b.month[ref] = cents(sum), cents(part)
+		b.sums[ref], b.month[ref] = sum.Cents(), part.Cents()
 	}
 	return b
 }
@@ -242,7 +242,7 @@ func claimed(p optimizer.Plan) ([]optimizer.Change, cost.Line) {
 	})
 	var sum cost.Line
 	for _, c := range all {
-		sum = sum.Add(cents(c.Saving))
+		sum = sum.Add(c.Saving.Cents())
 	}
 	return all, sum
 }

@@ -71,7 +71,7 @@ func newView(p optimizer.Plan) view {
 	}
 	var now, after cost.Line
 	for _, a := range p.Assessments {
-		now, after = now.Add(cents(a.Now)), after.Add(cents(a.After))
+		now, after = now.Add(a.Now.Cents()), after.Add(a.After.Cents())
 		c := newCard(a)
 		switch {
 		case len(c.Moves) > 0:
@@ -103,7 +103,7 @@ func newView(p optimizer.Plan) view {
 func newCard(a optimizer.Assessment) card {
 	c := card{Name: a.Ref.String(), About: about(a), Observed: observed(a)}
 	c.Moves = moves(a.Workload, a.Workload.With(a.Target()))
-	now, after := cents(a.Now), cents(a.After)
+	now, after := a.Now.Cents(), a.After.Cents()
 	c.saving = now.Sub(after).Amount
 	c.Cost = now.String() + " a month"
 	if len(c.Moves) > 0 {
@@ -163,7 +163,7 @@ func forPeople(p optimizer.Plan) string {
 	for _, a := range p.Assessments {
 		for _, adv := range a.Advice {
 			some = true
-			sum = sum.Add(cents(adv.Saving))
+			sum = sum.Add(adv.Saving.Cents())
 		}
 	}
 	if !some {

@@ -23,6 +23,13 @@ func (l Line) Sub(o Line) Line {
 	return Line{Amount: l.Amount - o.Amount, Unpriced: union(l.Unpriced, o.Unpriced)}
 }
 
+// Cents is the line in whole cents. What is shown is also what is added up and subtracted, so that every sum and
+// difference is right to the reader who checks it.
+func (l Line) Cents() Line {
+	l.Amount = l.Amount.Cents()
+	return l
+}
+
 // String is the line for people: "$12.34", "unpriced (no price for x9.huge in mars-1)", or
 // "$12.34 and unpriced (no price for x9.huge in mars-1)" where a part is known.
 func (l Line) String() string {

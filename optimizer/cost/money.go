@@ -45,6 +45,12 @@ func (m Money) Exact() string {
 	return fmt.Sprintf("%s$%s.%s%s", sign, thousands(abs/1_000_000), digits[:2], tail)
 }
 
+// Cents is m in whole cents, half a cent away from zero.
+func (m Money) Cents() Money {
+	const cent = Dollar / 100
+	return m.Times(1, int64(cent)) * cent
+}
+
 // Times is m × num / den, exact in 128 bits and rounded once, half away from zero. A result that
 // no Money can hold is the largest one; den is not 0.
 func (m Money) Times(num, den int64) Money {

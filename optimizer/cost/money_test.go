@@ -33,6 +33,19 @@ func TestMoneyString(t *testing.T) {
 	}
 }
 
+// A line in whole cents reads as the line itself does, and 3.6135 - 1.4379 is then the 2.17 that a reader gets of
+// 3.61 and 1.44, not 2.18.
+func TestCents(t *testing.T) {
+	for _, c := range []struct{ amount, want Money }{
+		{3_613_500, 3_610_000}, {1_437_900, 1_440_000}, {4_999, 0}, {5_000, 10_000}, {-5_000, -10_000}, {-4_999, 0}, {70_000, 70_000},
+	} {
+		l := Line{Amount: c.amount, Unpriced: []string{"x9.huge"}}
+		if got := l.Cents(); got.Amount != c.want || got.Amount.String() != c.amount.String() || len(got.Unpriced) != 1 {
+			t.Errorf("%d in cents is %v, want %d", int64(c.amount), got, int64(c.want))
+		}
+	}
+}
+
 func TestTimesRoundsHalfAwayFromZero(t *testing.T) {
 	for _, c := range []struct{ m, num, den, want int64 }{
 		{96_000, 730, 1, 70_080_000},

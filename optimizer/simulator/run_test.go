@@ -95,12 +95,12 @@ func TestBuiltinFleet(t *testing.T) {
 	}
 }
 
-// The saving of the whole is the sum over workloads, and each of them is priced as it is in the end.
+// The saving of the whole is the sum over workloads in whole cents, and each of them is priced as it is in the end.
 func TestSavingIsTheSumOfTheLines(t *testing.T) {
 	r := made(t, Whole)
 	var now, after, changes cost.Money
 	for _, a := range r.Plan.Assessments {
-		now, after = now+a.Now.Amount, after+a.After.Amount
+		now, after = now+a.Now.Amount.Cents(), after+a.After.Amount.Cents()
 	}
 	for _, c := range r.Plan.Changes {
 		changes += c.Saving.Amount

@@ -126,7 +126,7 @@ func (j *job) saving(from, to capacity.Setting) cost.Line {
 	month := func(s capacity.Setting) cost.Money {
 		return price.Core.Times(int64(s.Replicas)*s.CPU, 1000) + price.GiB.Times(int64(s.Replicas)*s.Memory, 1<<30)
 	}
-	return cost.Line{Amount: month(from) - month(to)}
+	return cost.Line{Amount: month(from).Cents() - month(to).Cents()}
 }
 
 // begin writes down a change before it is made and gives its key.
