@@ -66,7 +66,7 @@ func TestAdviceEverywhere(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	const gpus = "4 GPUs in shop/image-analysis-model (SIMULATED), $438.53 a week; measured, and never judged by CPU; image-analysis-model: "
+	const gpus = "4 GPUs in shop/image-analysis-model (SIMULATED), $1,905.50 a month; measured, and never judged by CPU; image-analysis-model: "
 	if s := reports.Summarize(p); s.GPU != gpus+text || len(s.Held) != 0 || len(s.Actions(9)) != 0 {
 		t.Errorf("summary: %s\n%+v", s.GPU, s.Held)
 	}

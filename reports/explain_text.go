@@ -17,7 +17,7 @@ import (
 func ExplainText(w io.Writer, a optimizer.Assessment, plan optimizer.Plan) error {
 	p := &printer{}
 	p.old(plan.Old)
-	p.heading(a.Ref.String(), simulatedMark(plan.Simulated))
+	p.line("%s", a.Ref)
 	p.line("%s", about(a))
 	p.line("as of %s", plan.At.UTC().Format(stamp))
 	p.measured(a)

@@ -122,7 +122,7 @@ func newLetter(r Report) letter {
 		l.Marks = append(l.Marks, mark{"OLD", r.Old})
 	}
 	if r.Simulated {
-		l.Marks = append(l.Marks, mark{simulated, "some nodes of this cluster are not real"})
+		l.Marks = append(l.Marks, mark{simulated, r.Unreal})
 	}
 	for _, s := range []section{r.done(), r.proposed(), r.advice(), r.models(), r.objects(), r.lint(), r.unknown()} {
 		if len(s.Items)+len(s.Lines) > 0 || s.Table != nil || s.Note != "" {

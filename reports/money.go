@@ -6,12 +6,6 @@ import (
 	"trimtab.dev/trimtab/optimizer/cost"
 )
 
-// weekly is a month's line as a week's, 168 of its 730 hours, in whole cents.
-func weekly(l cost.Line) cost.Line {
-	l.Amount = l.Amount.Times(cost.WeekHours, cost.MonthHours)
-	return l.Cents()
-}
-
 // delta says how a line changes, over a period such as " a week": "saves $3.10 a week", "costs $1.00
 // more a week", or that it cannot be known.
 func delta(now, after cost.Line, period string) string {
@@ -28,11 +22,11 @@ func delta(now, after cost.Line, period string) string {
 }
 
 // relief is ": saves $3.10 a month" of advice; nothing where it is not known what would be freed.
-func relief(saving cost.Line) string {
+func relief(saving cost.Line, per Span) string {
 	if saving.Amount == 0 && len(saving.Unpriced) == 0 {
 		return ""
 	}
-	return ": " + delta(saving.Cents(), cost.Line{}, " a month")
+	return ": " + delta(saving, cost.Line{}, " a "+string(per))
 }
 
 // outcome is delta for a sum, of which a part may have no price, with the part of it that is saved.

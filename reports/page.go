@@ -31,6 +31,7 @@ type page struct {
 	Simulated          bool
 	FromSimulation     bool // of a whole fleet, not of a cluster with some nodes that are not real
 	Now, After, Saving string
+	Per                Span
 	Outcome            string
 	Bar                int // the after of the now, in hundredths
 	Top                []row
@@ -52,7 +53,7 @@ func newPage(s Summary, p optimizer.Plan) page {
 	v := newView(p)
 	out := page{
 		Title: "Trimtab plan", Span: "of " + v.At + ", " + v.Through, Simulated: s.Simulated,
-		Now: brief(s.Now), After: brief(s.After), Outcome: outcome(s.Now, s.After), Bar: bar(s.Now, s.After),
+		Now: brief(s.Now), After: brief(s.After), Outcome: outcome(s.Now, s.After), Bar: bar(s.Now, s.After), Per: s.Per,
 		GPU: s.GPU, Notes: slices.Clone(s.Notes), View: v, FromSimulation: s.Fleet != "",
 		Saving: saving(Line{Now: s.Now, After: s.After}),
 	}
@@ -64,10 +65,10 @@ func newPage(s Summary, p optimizer.Plan) page {
 		out.Notes = append(out.Notes, "no price is known for "+strings.Join(missing, ", ")+": a question mark stands for it, and no sum counts it")
 	}
 	for _, l := range s.Actions(top) {
-		out.Top = append(out.Top, newRow(l))
+		out.Top = append(out.Top, newRow(l, s.Per))
 	}
 	for _, l := range s.Lines {
-		out.Rows = append(out.Rows, newRow(l))
+		out.Rows = append(out.Rows, newRow(l, s.Per))
 	}
 	for _, k := range s.Checks {
 		out.Checks = append(out.Checks, checkRow{k.Ref.String(), percent(k.share(k.CPUOver)), percent(k.share(k.MemoryOver)), fmt.Sprint(k.OOM)})
@@ -75,8 +76,8 @@ func newPage(s Summary, p optimizer.Plan) page {
 	return out
 }
 
-func newRow(l Line) row {
-	return row{Name: l.Ref.String(), Now: brief(l.Now), After: brief(l.After), Saving: saving(l), Delta: delta(l.Now, l.After, " a week"), Moves: l.Moves, Why: l.Why}
+func newRow(l Line, per Span) row {
+	return row{Name: l.Ref.String(), Now: brief(l.Now), After: brief(l.After), Saving: saving(l), Delta: delta(l.Now, l.After, " a "+string(per)), Moves: l.Moves, Why: l.Why}
 }
 
 // saving fits a cell: a dash where nothing changes, a question mark where a price is missing.

@@ -54,7 +54,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 </head>
 <body>
 <header>
-{{with .View.Old}}<p class="simulated">OLD: {{.}}</p>{{end}}{{if .Simulated}}<p class="simulated">SIMULATED: {{if .FromSimulation}}nothing was measured in a cluster, nothing was changed.{{else}}some nodes of this cluster are not real.{{end}}</p>{{end}}
+{{with .View.Old}}<p class="simulated">OLD: {{.}}</p>{{end}}{{if .Simulated}}<p class="simulated">SIMULATED: {{if .FromSimulation}}nothing was measured in a cluster, nothing was changed.{{else}}{{.View.Unreal}}.{{end}}</p>{{end}}
 <h1>{{.Title}}</h1>
 <p class="soft">{{.Span}}</p>
 {{with .Home}}<p><a href="{{.}}">report</a></p>
@@ -62,8 +62,8 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 <main>
 <section aria-label="Summary">
 <ul class="tiles">
-<li>a week now<strong>{{.Now}}</strong><span class="bar"><span style="width:100%"></span></span></li>
-<li class="after">a week after<strong>{{.After}}</strong><span class="bar"><span style="width:{{.Bar}}%"></span></span></li>
+<li>a {{.Per}} now<strong>{{.Now}}</strong><span class="bar"><span style="width:100%"></span></span></li>
+<li class="after">a {{.Per}} after<strong>{{.After}}</strong><span class="bar"><span style="width:{{.Bar}}%"></span></span></li>
 </ul>
 <p><strong class="saving">{{.Outcome}}</strong>{{if .FromSimulation}} with every change of this plan and of those after it made{{else}} with every change of this plan made{{end}}.</p>
 {{if .Top}}<ol class="top">
@@ -77,7 +77,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 {{if .Rows}}<section>
 <h2>Every model</h2>
 <table>
-<caption>Dollars a week, the largest saving first.</caption>
+<caption>Dollars a {{.Per}}, the largest saving first.</caption>
 <thead><tr><th scope="col">Model</th><th scope="col" class="n">Now</th><th scope="col" class="n">After</th><th scope="col" class="n">Saves</th></tr></thead>
 <tbody>
 {{range .Rows}}<tr><th scope="row">{{.Name}}{{range .Moves}}<small>{{arrows .}}</small>{{end}}</th><td class="n">{{.Now}}</td><td class="n">{{.After}}</td><td class="n saving">{{.Saving}}</td></tr>

@@ -18,7 +18,7 @@ func PlanText(w io.Writer, plan optimizer.Plan) error {
 	v := newView(plan)
 	p := &printer{}
 	p.old(v.Old)
-	p.heading("Trimtab plan of "+v.At, simulatedMark(v.Simulated))
+	p.heading("Trimtab plan of "+v.At, marked(v.Unreal))
 	p.line("%s", v.Through)
 	p.line("")
 	p.field(0, "", 0, v.Total)

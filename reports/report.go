@@ -30,6 +30,7 @@ type Report struct {
 	Period     Period    `json:"period"`
 	Namespaces []string  `json:"namespaces,omitempty"`
 	Simulated  bool      `json:"simulated,omitempty"` // some node is not a real one
+	Unreal     string    `json:"unreal,omitempty"`    // which models are on nodes that are not
 	Old        string    `json:"old,omitempty"`       // why the plan in it is not of now
 	Quiet      bool      `json:"quiet,omitempty"`     // nothing was done, proposed or changed
 

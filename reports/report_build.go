@@ -21,7 +21,7 @@ func Build(in Input) Report {
 	b := keepBook(in)
 	r := Report{
 		Name: in.Name, Version: in.Version, At: in.At.In(in.Period.location()).Truncate(time.Second), Period: in.Period,
-		Namespaces: in.Namespaces, Simulated: in.Plan.Simulated, Old: in.Plan.Old,
+		Namespaces: in.Namespaces, Simulated: in.Plan.Simulated, Unreal: unreal(in.Plan), Old: in.Plan.Old,
 	}
 	r.Savings.Applied, r.Savings.Standing = b.applied()
 	r.spend(in)

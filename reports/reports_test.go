@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,11 +182,40 @@ func TestSummaryAddsUp(t *testing.T) {
 	}
 }
 
-// A week is 168 of a month's 730 hours: 150 × 168 / 730 = 34.5205 dollars.
-func TestWeek(t *testing.T) {
-	s := reports.Summarize(plan())
-	if got := s.Lines[0].Now.String(); got != "$34.52" {
-		t.Errorf("a week of $150 a month is %s", got)
+// A plan's costs are a month's. A week is 168 of a month's 730 hours: 150 × 168 / 730 = 34.5205 dollars.
+func TestSpans(t *testing.T) {
+	for _, c := range []struct {
+		s    reports.Summary
+		per  reports.Span
+		want string
+	}{{reports.Summarize(plan()), reports.Month, "$150.00"}, {simulation().Summary(), reports.Week, "$34.52"}} {
+		i := slices.IndexFunc(c.s.Lines, func(l reports.Line) bool { return l.Ref.Name == "ranking" })
+		if got := c.s.Lines[i].Now.String(); got != c.want || c.s.Per != c.per {
+			t.Errorf("$150 a month is %s a %s, want %s a %s", got, c.s.Per, c.want, c.per)
+		}
+	}
+}
+
+// What a later plan changed is not said to be held: a note tells why the plan that is shown leaves it alone.
+func TestChangedByALaterPlan(t *testing.T) {
+	m := simulation()
+	i := slices.IndexFunc(m.Plan.Assessments, func(a optimizer.Assessment) bool { return len(a.Verdicts) == 0 && len(a.Holds) > 0 })
+	ref := m.Plan.Assessments[i].Ref
+	isHeld := func(s reports.Summary) bool {
+		return slices.ContainsFunc(s.Held, func(h reports.Held) bool { return h.Ref == ref })
+	}
+	if !isHeld(m.Summary()) {
+		t.Fatalf("%s is not held", ref)
+	}
+	m.After.Assessments = slices.Clone(m.After.Assessments)
+	for k, a := range m.After.Assessments {
+		if a.Ref == ref {
+			m.After.Assessments[k].Workload.Replicas++
+		}
+	}
+	s := m.Summary()
+	if isHeld(s) || !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.HasPrefix(n, ref.String()+" is changed by a later plan") }) {
+		t.Errorf("held %v, notes %q", s.Held, s.Notes)
 	}
 }
 
@@ -251,9 +281,35 @@ func TestSimulatedIsSaidOnlyWhereItIs(t *testing.T) {
 		_ = reports.PlanText(&text, p)
 		_ = reports.PlanPage(&html, p, "")
 		_ = reports.ExplainText(&explain, p.Assessments[1], p)
-		for _, out := range []string{text.String(), html.String(), explain.String()} {
-			if strings.Contains(out, "SIMULATED") != simulated {
+		for _, out := range []string{text.String(), html.String()} {
+			if strings.Contains(out, "SIMULATED: some nodes of this cluster are not real") != simulated {
 				t.Errorf("simulated %v:\n%s", simulated, out)
+			}
+		}
+		if strings.Contains(explain.String(), "SIMULATED") {
+			t.Errorf("a workload on real nodes is called simulated:\n%s", explain.String())
+		}
+	}
+}
+
+// Which models a plan's word SIMULATED is about is said in the same words everywhere.
+func TestWhichModelsAreOnUnrealNodes(t *testing.T) {
+	for _, c := range []struct {
+		on   int
+		want string
+	}{{0, "no model is on them"}, {1, "SIMULATED: 1 of 5 models is on"}, {2, "SIMULATED: 2 of 5 models are on"}, {5, "SIMULATED: every model is on"}} {
+		p := plan()
+		p.Simulated = true
+		for i := range c.on {
+			p.Assessments[i].Simulated = true
+		}
+		var text, html, letter bytes.Buffer
+		_ = reports.PlanText(&text, p)
+		_ = reports.PlanPage(&html, p, "")
+		_ = reports.ReportHTML(&letter, reports.Build(reports.Input{Plan: p, Period: reports.Between(at(0), at(1), time.UTC), At: at(1)}), reports.Links{})
+		for _, out := range []string{text.String(), html.String(), letter.String()} {
+			if !strings.Contains(out, c.want) {
+				t.Errorf("%d of %d: no %q in\n%s", c.on, len(p.Assessments), c.want, out)
 			}
 		}
 	}

@@ -39,10 +39,27 @@ type Check struct {
 	OOM        int       `json:"oom"`        // killed: it wanted more than its limit
 }
 
-// Summary is what a person should know within a minute. Text, page and JSON are made of it. Costs are
-// a week's.
+// Span is the time that a Summary's costs are for.
+type Span string
+
+// A cluster's plan is in months, as all else that is said of it; a simulated fleet, watched for weeks, in weeks.
+const (
+	Week  Span = "week"
+	Month Span = "month"
+)
+
+// of is a month's line as one of the span, in whole cents.
+func (s Span) of(month cost.Line) cost.Line {
+	if s == Week {
+		month.Amount = month.Amount.Times(cost.WeekHours, cost.MonthHours)
+	}
+	return month.Cents()
+}
+
+// Summary is what a person should know within a minute. Text, page and JSON are made of it.
 type Summary struct {
 	Simulated bool      `json:"simulated,omitempty"`
+	Per       Span      `json:"per"` // what every cost in it is for
 	Fleet     string    `json:"fleet,omitempty"`
 	From      time.Time `json:"from,omitzero"`
 	To        time.Time `json:"to"`
@@ -65,7 +82,7 @@ type Line struct {
 	Why   []string  `json:"why,omitempty"`
 }
 
-// Saving is what the model costs less a week.
+// Saving is what the model costs less.
 func (l Line) Saving() cost.Line { return l.Now.Sub(l.After) }
 
 // Held is one model that is left alone, with the first reason.
@@ -77,9 +94,9 @@ type Held struct {
 
 // Summarize is the summary of one plan, with its own changes made and no others.
 func Summarize(p optimizer.Plan) Summary {
-	s := Summary{Simulated: p.Simulated, To: p.At, Models: len(p.Assessments), GPU: gpus(p)}
+	s := Summary{Simulated: p.Simulated, Per: Month, To: p.At, Models: len(p.Assessments), GPU: gpus(p, Month)}
 	for _, a := range p.Assessments {
-		s.add(line(a, a.Workload.With(a.Target()), a.After))
+		s.add(s.line(a, a.Workload.With(a.Target()), a.After))
 		s.hold(a)
 	}
 	return s.sorted()
@@ -88,8 +105,8 @@ func Summarize(p optimizer.Plan) Summary {
 // Summary compares the fleet as it was observed with the fleet as it became.
 func (m Simulation) Summary() Summary {
 	s := Summary{
-		Simulated: true, Fleet: m.Fleet, From: m.Start, To: m.End, Models: len(m.Plan.Assessments),
-		GPU: gpus(m.Plan), Checks: m.Checks,
+		Simulated: true, Per: Week, Fleet: m.Fleet, From: m.Start, To: m.End, Models: len(m.Plan.Assessments),
+		GPU: gpus(m.Plan, Week), Checks: m.Checks,
 	}
 	for _, a := range m.Plan.Assessments {
 		to, after := a.Workload, a.Now
@@ -98,12 +115,15 @@ func (m Simulation) Summary() Summary {
 				to, after = b.Workload, b.Now
 			}
 		}
-		l := line(a, to, after)
-		if len(l.Moves) > 0 && len(l.Why) == 0 {
+		l := s.line(a, to, after)
+		switch {
+		case len(l.Moves) == 0:
+			s.hold(a)
+		case len(l.Why) == 0:
 			l.Why = []string{"proposed by a later plan, made once there was enough to go by"}
+			s.Notes = append(s.Notes, a.Ref.String()+" is changed by a later plan than the one of "+m.End.Format(time.DateOnly)+", made once there was enough to go by")
 		}
 		s.add(l)
-		s.hold(a)
 	}
 	if !m.Quiet {
 		s.Notes = append(s.Notes, "the plans still changed something when the simulation ended on "+m.Settled.Format(time.DateOnly))
@@ -114,8 +134,8 @@ func (m Simulation) Summary() Summary {
 	return s.sorted()
 }
 
-func line(a optimizer.Assessment, to fleet.Workload, after cost.Line) Line {
-	l := Line{Ref: a.Ref, Now: weekly(a.Now), After: weekly(after), Moves: moves(a.Workload, to)}
+func (s Summary) line(a optimizer.Assessment, to fleet.Workload, after cost.Line) Line {
+	l := Line{Ref: a.Ref, Now: s.Per.of(a.Now), After: s.Per.of(after), Moves: moves(a.Workload, to)}
 	for _, v := range a.Verdicts {
 		if !v.Held() {
 			l.Why = append(l.Why, v.Recommendation.Evidence)
@@ -179,7 +199,7 @@ func (s Summary) Actions(n int) []Line {
 
 // gpus is one sentence on the GPUs of a plan: what they cost, whether anyone knows what they do, and what
 // people should do about them.
-func gpus(p optimizer.Plan) string {
+func gpus(p optimizer.Plan, per Span) string {
 	var all, unknown int64
 	var sum cost.Line
 	var names, advice []string
@@ -189,8 +209,8 @@ func gpus(p optimizer.Plan) string {
 			continue
 		}
 		all += n
-		sum = sum.Add(weekly(a.Now))
-		names = append(names, a.Ref.String()+unreal(a))
+		sum = sum.Add(per.of(a.Now))
+		names = append(names, a.Ref.String()+unrealMark(a))
 		if !knownGPUs(a) {
 			unknown += n
 		}
@@ -198,13 +218,13 @@ func gpus(p optimizer.Plan) string {
 			if adv.Reason != fleet.GPUUnderused {
 				continue
 			}
-			advice = append(advice, "; "+a.Ref.Name+": "+adv.Text+relief(adv.Saving))
+			advice = append(advice, "; "+a.Ref.Name+": "+adv.Text+relief(per.of(adv.Saving), per))
 		}
 	}
 	if all == 0 {
 		return "no model asks for a GPU"
 	}
-	s := fmt.Sprintf("%s in %s, %s a week", count(int(all), "GPU"), strings.Join(names, ", "), sum)
+	s := fmt.Sprintf("%s in %s, %s a %s", count(int(all), "GPU"), strings.Join(names, ", "), sum, per)
 	if unknown > 0 {
 		s += ": unknown, connect dcgm-exporter; nothing is proposed without it"
 	} else {
@@ -213,8 +233,8 @@ func gpus(p optimizer.Plan) string {
 	return s + strings.Join(advice, "")
 }
 
-// unreal marks a workload on nodes that are not real.
-func unreal(a optimizer.Assessment) string {
+// unrealMark follows the name of a workload that is on nodes that are not real.
+func unrealMark(a optimizer.Assessment) string {
 	if a.Simulated {
 		return " (" + simulated + ")"
 	}

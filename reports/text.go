@@ -79,9 +79,10 @@ func (p *printer) heading(left, right string) {
 
 const simulated = "SIMULATED"
 
-func simulatedMark(yes bool) string {
-	if yes {
-		return simulated
+// marked is SIMULATED and what of it is; nothing where nothing is.
+func marked(what string) string {
+	if what == "" {
+		return ""
 	}
-	return ""
+	return simulated + ": " + what
 }

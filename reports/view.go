@@ -15,7 +15,7 @@ import (
 type view struct {
 	At, Through string // Through is a phrase
 	Old         string // why the plan is not of now
-	Simulated   bool
+	Unreal      string // which models are on nodes that are not real; empty: every node is real
 	Total       string // one sentence
 	Doing       string // whether Changed will be made
 	Changed     []card // the largest saving first
@@ -62,7 +62,7 @@ type fault struct {
 const stamp = "2006-01-02 15:04 UTC"
 
 func newView(p optimizer.Plan) view {
-	v := view{At: p.At.UTC().Format(stamp), Old: p.Old, Through: "nothing measured yet", Simulated: p.Simulated}
+	v := view{At: p.At.UTC().Format(stamp), Old: p.Old, Through: "nothing measured yet", Unreal: unreal(p)}
 	if !p.Through.IsZero() {
 		v.Through = "measured until " + p.Through.UTC().Format(stamp)
 	}
@@ -110,7 +110,7 @@ func newCard(a optimizer.Assessment) card {
 		c.Cost = fmt.Sprintf("%s -> %s a month: %s", now, after, delta(now, after, ""))
 	}
 	for _, adv := range a.Advice {
-		c.Advice = append(c.Advice, advised{adv.Text + relief(adv.Saving), adv.Evidence, adv.Before})
+		c.Advice = append(c.Advice, advised{adv.Text + relief(adv.Saving.Cents(), Month), adv.Evidence, adv.Before})
 	}
 	for _, h := range a.Holds {
 		c.Holds = append(c.Holds, held{"", h.Detail, h.Reason})
@@ -138,6 +138,28 @@ func about(a optimizer.Assessment) string {
 		s += fmt.Sprintf(", policy %s (%s)", a.Policy, a.Mode)
 	}
 	return s
+}
+
+// unreal says how many models of a plan are on nodes that are not real; empty where every node is real.
+func unreal(p optimizer.Plan) string {
+	n := 0
+	for _, a := range p.Assessments {
+		if a.Simulated {
+			n++
+		}
+	}
+	switch all := len(p.Assessments); {
+	case !p.Simulated:
+		return ""
+	case n == 0:
+		return "some nodes of this cluster are not real; no model is on them"
+	case n == all:
+		return "every model is on nodes that are not real"
+	case n == 1:
+		return fmt.Sprintf("1 of %d models is on nodes that are not real", all)
+	default:
+		return fmt.Sprintf("%d of %d models are on nodes that are not real", n, all)
+	}
 }
 
 // total is the plan in one sentence; the costs are a month's.
@@ -169,7 +191,7 @@ func forPeople(p optimizer.Plan) string {
 	if !some {
 		return ""
 	}
-	return " Advice for people, in no sum" + relief(sum) + "."
+	return " Advice for people, in no sum" + relief(sum, Month) + "."
 }
 
 // offer says on each card whose change is only proposed how to have it made.
