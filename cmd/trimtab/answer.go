@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,9 @@ func fetch(ctx context.Context, read func(ctx context.Context, path string) ([]b
 // readURL reads a path of a server given by --server.
 func readURL(base string) func(ctx context.Context, path string) ([]byte, error) {
 	return func(ctx context.Context, path string) ([]byte, error) {
+		if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, badInput("trimtab: --server %s: write it with its scheme, such as http://localhost:8080", base)
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+path, nil)
 		if err != nil {
 			return nil, badInput("trimtab: --server %s: %v", base, err)

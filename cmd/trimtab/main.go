@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"trimtab.dev/trimtab/optimizer/kube"
 )
 
 // version is set at link time.
@@ -55,6 +57,9 @@ func exit(err error, w io.Writer) int {
 		return 0
 	case errors.Is(err, errUsage):
 		fmt.Fprintln(w, err)
+		return 2
+	case errors.Is(err, kube.ErrKubeconfig):
+		fmt.Fprintln(w, "trimtab:", err)
 		return 2
 	}
 	fmt.Fprintln(w, "trimtab:", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -103,8 +104,16 @@ func (o ordering) order(ctx context.Context, what optimizer.Order, out io.Writer
 	if err != nil {
 		return err
 	}
+	if refused(text) {
+		return errors.New(text)
+	}
 	_, err = fmt.Fprintln(out, text)
 	return err
+}
+
+// refused tells an answer of the daemon's that says what it did not do, be it to one recipient of a mail.
+func refused(answer string) bool {
+	return strings.HasPrefix(answer, "not ") || strings.Contains(answer, "; not sent to ")
 }
 
 // proposal finds a proposed change by its ID.

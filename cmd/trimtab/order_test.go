@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,7 @@ type apiserver struct {
 	book   ledger.Memory
 	orders *corev1.ConfigMap // nil: there is none
 	given  optimizer.Order   // the last order
+	says   string            // the answer to orders; empty: "begun as x"
 }
 
 func (s *apiserver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -92,7 +94,7 @@ func (s *apiserver) patch(r *http.Request) {
 			s.t.Error(err)
 		}
 		at, _ := json.Marshal(s.given.At)
-		s.orders.Data["answer."+key] = fmt.Sprintf(`{"at":%s,"ordered":%s,"text":"begun as x"}`, at, at)
+		s.orders.Data["answer."+key] = fmt.Sprintf(`{"at":%s,"ordered":%s,"text":%q}`, at, at, cmp.Or(s.says, "begun as x"))
 	}
 }
 
@@ -129,6 +131,37 @@ func TestApply(t *testing.T) {
 	s.plan.Changes = nil
 	if _, fault, code = told(applyVerb, "6277a818", "--kubeconfig", file); code != 2 || !strings.Contains(fault, "it proposes nothing") {
 		t.Errorf("exit code %d\n%s", code, fault)
+	}
+}
+
+// TestOrderRefused: what the daemon did not do, be it a part, is a failure to whoever ordered it.
+func TestOrderRefused(t *testing.T) {
+	for _, says := range []string{
+		"not done: the daemon was started without --enforce, so it may change nothing",
+		"not sent: there is no Report document monthly without faults; there are: weekly",
+		"sent the report of week 47 of 2026 to a@example.com; not sent to b@example.com: 451 busy",
+	} {
+		s := &apiserver{orders: &corev1.ConfigMap{Data: map[string]string{}}, says: says}
+		out, fault, code := told(reportVerb, "--send", "monthly", "--kubeconfig", s.start(t))
+		if code != 1 || out != "" || fault != "trimtab: "+says+"\n" {
+			t.Errorf("exit code %d\n%s%s", code, out, fault)
+		}
+	}
+}
+
+// TestWrongKubeconfig: a kubeconfig or an address that cannot be meant is bad input.
+func TestWrongKubeconfig(t *testing.T) {
+	file := (&apiserver{}).start(t)
+	for args, want := range map[string]string{
+		"--kubeconfig /nowhere/config":             "trimtab: kubeconfig /nowhere/config cannot be read: no such file or directory; name a file",
+		"--kubeconfig " + file + " --context else": `trimtab: kubeconfig has no context "else"; there are: c`,
+		"--server 127.0.0.1:8080":                  "write it with its scheme, such as http://localhost:8080",
+		"--server daemon":                          "write it with its scheme",
+		"--server ftp://daemon":                    "write it with its scheme",
+	} {
+		if out, fault, code := told(planVerb, strings.Fields(args)...); code != 2 || out != "" || !strings.Contains(fault, want) {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, out, fault)
+		}
 	}
 }
 

@@ -209,7 +209,7 @@ func TestLocalPlanFaults(t *testing.T) {
 		{"--prometheus " + bare.URL + " --lookback 90d", 2, "--lookback 90d: give 1h to 35d"},
 		{"--prometheus " + bare.URL + " --policy " + broken, 2, "p.yaml:"},
 		{"--prometheus " + bare.URL + " --kubeconfig " + config + " --context c --policy " + other, 2, "no workload is selected, of"},
-		{"--prometheus " + bare.URL + " --kubeconfig " + config + " --context nowhere", 1, "nowhere"},
+		{"--prometheus " + bare.URL + " --kubeconfig " + config + " --context nowhere", 2, "nowhere"},
 		{"--prometheus " + bare.URL + " --kubeconfig " + config + " --context c", 1, "no kube_pod_owner and no trimtab_pod_owner: connect kube-state-metrics"},
 	} {
 		out, fault, code := run(append([]string{"plan"}, strings.Fields(c.args)...)...)

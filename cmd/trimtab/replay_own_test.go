@@ -179,7 +179,7 @@ func TestReplayOwnFaults(t *testing.T) {
 		{"shop/web --lookback 14 --prometheus " + nobody, 2, []string{"write days such as 14d, or a duration such as 336h"}},
 		{"shop/web --lookback 3d --rule vpaa --prometheus prometheus:9090", 2, []string{"--lookback 3d: give 4d to 366d", "--rule vpaa: there is no such rule", "write it as https://"}},
 		{"shop/web --rule crane --resource memory --prometheus " + nobody, 2, []string{"--rule crane: is not for bytes"}},
-		{"shop/web --context nowhere --prometheus " + nobody, 1, []string{"nowhere"}},
+		{"shop/web --context nowhere --prometheus " + nobody, 2, []string{"nowhere"}},
 		{"shop/web --granted 1 --granted-memory 1 --prometheus " + few, 2, []string{"no series of shop/web in the last 14d at " + few + "; give the namespace and name"}},
 		{ownNS + "/" + ownName + " --granted 1 --granted-memory 1 --prometheus " + few, 2, []string{ownNS + "/" + ownName + " has only 2.0 days of use at " + few}},
 	} {

@@ -1,12 +1,22 @@
 package kube
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
+
+// ErrKubeconfig marks a kubeconfig that names no cluster: a person's mistake, not a cluster's.
+var ErrKubeconfig = errors.New("kubeconfig")
 
 // Client is how to reach a cluster: inside one, by the pod's own account, unless a kubeconfig file
 // or a context of one is named; elsewhere by the kubeconfig that kubectl would use. Version is that
@@ -28,14 +38,43 @@ func connection(kubeconfig, context string) (*rest.Config, error) {
 			return wrapped(cfg, err, "use the pod's service account")
 		}
 	}
+	if kubeconfig != "" {
+		if err := readable(kubeconfig); err != nil {
+			return nil, err
+		}
+	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	file, err := rules.Load()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKubeconfig, err)
+	}
+	if _, ok := file.Contexts[context]; context != "" && !ok {
+		return nil, fmt.Errorf("%w has no context %q; there are: %s", ErrKubeconfig, context,
+			cmp.Or(strings.Join(slices.Sorted(maps.Keys(file.Contexts)), ", "), "none"))
+	}
+	cfg, err := clientcmd.NewNonInteractiveClientConfig(*file, context, &clientcmd.ConfigOverrides{}, rules).ClientConfig()
 	if clientcmd.IsEmptyConfig(err) {
-		return nil, errors.New("no cluster is configured: give a kubeconfig file, or run inside a cluster")
+		return nil, fmt.Errorf("%w: no cluster is configured; name a file with --kubeconfig or KUBECONFIG, or run inside a cluster", ErrKubeconfig)
 	}
 	return wrapped(cfg, err, "read kubeconfig")
+}
+
+// readable says in a few words what is wrong with a kubeconfig file and what to do, before the library does in many.
+func readable(name string) error {
+	data, err := os.ReadFile(name)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("%w %s cannot be read: %w; name a file with --kubeconfig or KUBECONFIG", ErrKubeconfig, name, path.Err)
+	}
+	_, err = clientcmd.Load(data)
+	switch {
+	case err == nil:
+		return nil
+	case runtime.IsNotRegisteredError(err):
+		return fmt.Errorf("%w %s is something else: it has another kind than Config", ErrKubeconfig, name)
+	}
+	return fmt.Errorf("%w %s: %w", ErrKubeconfig, name, err)
 }
 
 func wrapped(cfg *rest.Config, err error, doing string) (*rest.Config, error) {

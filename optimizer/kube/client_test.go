@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -40,11 +41,24 @@ func TestClient(t *testing.T) {
 		}
 	}
 	_, err := Client(file, "nowhere", "")
-	contains(t, err, "read kubeconfig", "nowhere")
-	_, err = Client(filepath.Join(t.TempDir(), "missing"), "", "")
-	contains(t, err, "read kubeconfig", "missing")
-	_, err = Client("", "", "")
-	contains(t, err, "no cluster is configured")
+	contains(t, err, `kubeconfig has no context "nowhere"; there are: here, there`)
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, []byte("apiVersion: trimtab.dev/v1alpha1\nkind: Policy\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		filepath.Join(t.TempDir(), "missing"): "missing cannot be read: no such file or directory; name a file with --kubeconfig or KUBECONFIG",
+		t.TempDir():                           "cannot be read: is a directory; name a file",
+		policy:                                "policy.yaml is something else: it has another kind than Config",
+		os.DevNull:                            "no cluster is configured; name a file with --kubeconfig or KUBECONFIG",
+		"":                                    "no cluster is configured; name a file with --kubeconfig or KUBECONFIG",
+	} {
+		_, err := Client(name, "", "")
+		contains(t, err, "kubeconfig", want)
+		if !errors.Is(err, ErrKubeconfig) {
+			t.Errorf("%s: %v is not marked as a mistake of the kubeconfig", name, err)
+		}
+	}
 
 	t.Setenv("KUBECONFIG", file)
 	if cfg, err := Client("", "", ""); err != nil || cfg.Host != "https://a.example:6443" {

@@ -42,7 +42,11 @@ func ServiceProxy(ctx context.Context, cfg *rest.Config, namespace, service, por
 func proxyFault(err error, body []byte, namespace, service string) error {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
-		return err
+		var unreached *url.Error
+		if errors.As(err, &unreached) {
+			err = unreached.Err // without the long address, which says no more
+		}
+		return fmt.Errorf("%w; is the cluster up, and is it the one that the kubeconfig names?", err)
 	}
 	code := answer.Status().Code
 	var status metav1.Status
