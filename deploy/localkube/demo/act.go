@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -78,7 +79,7 @@ func (d *demo) follow(ctx context.Context, begun time.Time) error {
 	tell := func(key, format string, args ...any) {
 		if !seen.said[key] {
 			seen.said[key] = true
-			say("%4.0f s  %s", time.Since(begun).Seconds(), fmt.Sprintf(format, args...))
+			sayAt(begun, fmt.Sprintf(format, args...))
 		}
 	}
 	var waits []string
@@ -121,6 +122,9 @@ func (d *demo) events(ctx context.Context, seen *stage, tell func(string, string
 	return nil
 }
 
+// howFar is the end of a tuning step that is being measured: how much of the window has passed.
+var howFar = regexp.MustCompile(`: \d+ s of .*$`)
+
 // keeps tells how the objects that Trimtab owns come to be as their documents ask, and what it says of GPUs.
 func (d *demo) keeps(ctx context.Context, seen *stage, tell func(string, string, ...any)) error {
 	raw, err := d.trimtab(ctx, "plan", "-o", "json")
@@ -138,10 +142,8 @@ func (d *demo) keeps(ctx context.Context, seen *stage, tell func(string, string,
 			tell("kept "+text+k.Detail, "%s", strings.TrimSuffix(text+": "+k.Detail, ": "))
 		case "tuning":
 			for step := range strings.SplitSeq(k.Detail, "; ") {
-				if what, _, measuring := strings.Cut(step, "): "); measuring {
-					step = what + ")" // without how far it has come
-				}
-				tell("tuning "+step, "%s: %s", k.Name, step)
+				step = howFar.ReplaceAllString(step, "")
+				tell("tuning "+step, "%s: %s", k.Document, step)
 			}
 		}
 		tuning = tuning || k.State == "tuning"

@@ -163,3 +163,27 @@ func (d *demo) saveTimes() error {
 
 // say prints one line at once.
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+// sayAt prints what happened so long after begun, wrapped as the texts of Trimtab are.
+func sayAt(begun time.Time, text string) {
+	for i, line := range wrapped(text, 100-len("  12 s  ")) {
+		if i == 0 {
+			say("%4.0f s  %s", time.Since(begun).Seconds(), line)
+			continue
+		}
+		say("        %s", line)
+	}
+}
+
+// wrapped breaks text between words into lines of at most width bytes; a longer word has a line to itself.
+func wrapped(text string, width int) []string {
+	var out []string
+	for _, word := range strings.Fields(text) {
+		if n := len(out); n > 0 && len(out[n-1])+1+len(word) <= width {
+			out[n-1] += " " + word
+			continue
+		}
+		out = append(out, word)
+	}
+	return out
+}

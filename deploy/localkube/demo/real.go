@@ -69,15 +69,16 @@ func (d *demo) buildAll(ctx context.Context) error {
 
 // install puts Trimtab, the policy, the models and their load into the cluster.
 func (d *demo) install(ctx context.Context) error {
-	say("installing Trimtab in namespace trimtab from its Helm chart's manifest, with the flag --enforce; its policy only recommends so far")
+	say("installing Trimtab in namespace trimtab from its Helm chart's manifest, with the flag --enforce;")
+	say("its policy only recommends so far")
 	if err := d.apply(ctx, asIs, "demo/install.yaml", "demo/policy.yaml", "demo/page.yaml", "demo/namespace.yaml", "demo/workloads.yaml", "demo/gpu.yaml"); err != nil {
 		return err
 	}
 	if err := d.installMail(ctx); err != nil {
 		return err
 	}
-	say("installing three model servers in namespace ml-production, with the article's ResourceQuota and LimitRange,")
-	say("and the article's image-analysis-model with 2 GPUs on a SIMULATED node")
+	say("installing three model servers in namespace ml-production, with a ResourceQuota and a LimitRange,")
+	say("and image-analysis-model, which asks for 2 GPUs on a SIMULATED node")
 	for _, name := range []string{"recommendation-model", "property-valuation", "image-batch"} {
 		if _, err := d.kubectl(ctx, "", "-n", "ml-production", "rollout", "status", "deployment/"+name, "--timeout=90s"); err != nil {
 			return err
@@ -205,7 +206,7 @@ func (d *demo) watch(ctx context.Context, server []string, ready time.Time) erro
 	say("")
 	say("== Trimtab observes: metrics.k8s.io, each model server's /metrics; its policy wants 30 seconds of history")
 	ask := func(verb ...string) ([]byte, error) { return d.trimtab(ctx, append(verb, server...)...) }
-	said := ""
+	said := map[string]bool{}
 	err := until(ctx, 3*time.Minute, 2*time.Second, "a recommendation for every model", func() (bool, error) {
 		raw, err := ask("plan", "-o", "json")
 		if err != nil {
@@ -215,9 +216,11 @@ func (d *demo) watch(ctx context.Context, server []string, ready time.Time) erro
 		if err := json.Unmarshal(raw, &a); err != nil {
 			return true, err
 		}
-		if line := progress(a); line != said {
-			said = line
-			say("%4.0f s  %s", time.Since(ready).Seconds(), line)
+		for _, line := range progress(a) {
+			if !said[line] {
+				said[line] = true
+				sayAt(ready, line)
+			}
 		}
 		return settled(a), nil
 	})
@@ -228,8 +231,8 @@ func (d *demo) watch(ctx context.Context, server []string, ready time.Time) erro
 	return d.tell(ask)
 }
 
-// progress is one line on where the models stand, those in the same state together.
-func progress(a answer) string {
+// progress is a line for each state in which models stand, with those in it.
+func progress(a answer) []string {
 	var states []string
 	models := map[string][]string{}
 	for _, w := range a.Plan.Assessments {
@@ -248,12 +251,12 @@ func progress(a answer) string {
 		models[state] = append(models[state], w.Ref.Name)
 	}
 	if len(states) == 0 {
-		return "no workload seen yet"
+		return []string{"no workload seen yet"}
 	}
 	for i, state := range states {
 		states[i] = strings.Join(models[state], ", ") + ": " + state
 	}
-	return strings.Join(states, "; ")
+	return states
 }
 
 // settled is true once each model has the answer that its load leads to, and the one that is right
