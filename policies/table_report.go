@@ -26,7 +26,7 @@ func reportFields() []field[Report] {
 		must(`five cron fields such as "0 8 * * 1", Mondays at 8`,
 			judged(word("schedule", "When it is sent, in five cron fields: minute, hour, day of the month, month, day of the week. It tells of the whole period before.", wrongSchedule,
 				func(r *Report) *string { return &r.Schedule }),
-				func(w *walk) func(string) error { return w.checks.Schedule }, "%q is not a schedule: %v")),
+				func(w *walk) func(string) error { return w.checks.Schedule }, "%q is not a schedule: %v; write five cron fields such as 0 8 * * 1, Mondays at 8")),
 		judged(word("timeZone", "The IANA time zone of the schedule and of the days that are told of.", wrongZone,
 			func(r *Report) *string { return &r.TimeZone }),
 			func(w *walk) func(string) error { return w.checks.TimeZone }, "%q is not a time zone: %v; write an IANA name such as Europe/Berlin"),

@@ -157,7 +157,7 @@ func duration[T any](name, meaning string, low, high time.Duration, at func(*T) 
 			v, err := time.ParseDuration(text)
 			switch {
 			case err != nil || text == "0":
-				w.fault(p, "%q is not a duration; write %s", text, hours(text))
+				w.fault(p, "%q is not a duration; write %s", text, meant(text, low))
 			case v < low || v > high:
 				w.fault(p, "%s is not between %s and %s", text, short(low), short(high))
 			default:
@@ -173,18 +173,24 @@ func duration[T any](name, meaning string, low, high time.Duration, at func(*T) 
 	}
 }
 
-// hours suggests what somebody meant who wrote days, weeks or no unit.
-func hours(text string) string {
+// meant suggests what somebody meant who wrote days, weeks or no unit, for a duration of at least low.
+func meant(text string, low time.Duration) string {
 	number := strings.TrimRight(text, "dwDW")
 	n, err := strconv.ParseInt(number, 10, 32)
+	brief := low > 0 && low < time.Second
 	switch unit := strings.ToLower(strings.TrimPrefix(text, number)); {
 	case err != nil || n <= 0:
 	case unit == "d" && n <= 1000:
 		return fmt.Sprintf("%dh", 24*n)
 	case unit == "w" && n <= 100:
 		return fmt.Sprintf("%dh", 7*24*n)
+	case unit == "" && brief:
+		return fmt.Sprintf("it with its unit: %dms, %ds or %dm", n, n, n)
 	case unit == "":
 		return fmt.Sprintf("it with its unit: %ds, %dm or %dh", n, n, n)
+	}
+	if brief {
+		return "milliseconds, seconds or minutes such as 50ms, 2s or 1m"
 	}
 	return "hours, minutes and seconds such as 24h, 90m or 1h30m"
 }

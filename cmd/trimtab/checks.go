@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 	_ "time/tzdata" // the image has no zone files
 
@@ -25,6 +27,9 @@ func checkSchedule(text string) (err error) {
 		}
 	}()
 	s, err := cron.ParseStandard(text)
+	if word, ok := noNumber(err); ok {
+		return fmt.Errorf("%q is neither a number nor three letters of a day or month", word)
+	}
 	if err != nil {
 		return err
 	}
@@ -32,6 +37,23 @@ func checkSchedule(text string) (err error) {
 		return errors.New("no date ever matches it")
 	}
 	return nil
+}
+
+// noNumber is the word that the parser took for a number, which it says in the words of a Go function.
+func noNumber(err error) (word string, ok bool) {
+	if err == nil {
+		return "", false
+	}
+	_, after, ok := strings.Cut(err.Error(), "strconv.Atoi: parsing ")
+	if !ok {
+		return "", false
+	}
+	quoted, err := strconv.QuotedPrefix(after)
+	if err != nil {
+		return "", false
+	}
+	word, err = strconv.Unquote(quoted)
+	return word, err == nil
 }
 
 // zoneOf reads a verb's --zone. This machine's own zone is refused: the same command would say something else elsewhere.
