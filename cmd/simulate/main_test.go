@@ -27,8 +27,8 @@ func TestExitCodes(t *testing.T) {
 		{"unknown flag", []string{"--flet", "x"}, 2, []string{"flet"}},
 		{"argument", []string{"x"}, 2, []string{"give flags only"}},
 		{"format", []string{"-o", "xml"}, 2, []string{"text or json"}},
-		{"bad file", []string{"--fleet", bad}, 2, []string{"line 1: ", "line 2: weeks is 1 to 12", `line 3: unknown field "fleet"`}},
-		{"weeks", []string{"--weeks", "53"}, 2, []string{"weeks is 1 to 12, not 53"}},
+		{"bad file", []string{"--fleet", bad}, 2, []string{bad + ": line 1: ", bad + ": line 2: weeks is 1 to 12", `line 3: unknown field "fleet"`}},
+		{"weeks", []string{"--weeks", "53"}, 2, []string{"--weeks 53: give 1 to 12, or leave it out"}},
 		{"no file", []string{"--fleet", filepath.Join(dir, "none")}, 2, []string{"none: cannot be read: no such file"}},
 		{"no folder", []string{"--weeks", "1", "--html", filepath.Join(dir, "none", "page.html")}, 1, []string{"page.html"}},
 	} {

@@ -46,6 +46,9 @@ func ParseArgs(args []string, diag io.Writer) (Args, error) {
 		fmt.Fprintln(diag, "give flags only, and -o text or json")
 		flags.Usage()
 		return a, ErrUsage
+	case a.Weeks < 0 || a.Weeks > mostWeeks:
+		fmt.Fprintf(diag, "--weeks %d: give 1 to %d, or leave it out for what the fleet file says\n", a.Weeks, mostWeeks)
+		return a, ErrUsage
 	}
 	return a, nil
 }
@@ -59,5 +62,13 @@ func (a Args) Run(ctx context.Context, prices cost.Prices) (Result, error) {
 			return Result{}, Faults{fmt.Sprintf("%s: cannot be read: %v", a.Fleet, errors.Unwrap(err))}
 		}
 	}
-	return Run(ctx, file, Options{Weeks: a.Weeks, Prices: prices})
+	r, err := Run(ctx, file, Options{Weeks: a.Weeks, Prices: prices})
+	var faults Faults
+	if errors.As(err, &faults) && a.Fleet != "" {
+		for i, fault := range faults {
+			faults[i] = a.Fleet + ": " + fault
+		}
+		return r, faults
+	}
+	return r, err
 }
