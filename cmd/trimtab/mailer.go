@@ -279,7 +279,7 @@ func (m *mailer) carryOut(ctx context.Context, o optimizer.Order, documents []po
 		done = append(done, to)
 	}
 	if len(done) > 0 {
-		faults = append([]string{fmt.Sprintf("sent the report of %s to %s", p.Words(), strings.Join(done, ", "))}, faults...)
+		faults = append([]string{fmt.Sprintf("sent the report of %s (%s) to %s", p.Words(), p.Zone, strings.Join(done, ", "))}, faults...)
 	}
 	return strings.Join(faults, "; ")
 }

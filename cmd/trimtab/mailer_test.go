@@ -325,9 +325,9 @@ func (d *desk) Answer(_ context.Context, o optimizer.Order, text string) error {
 func TestSendOrders(t *testing.T) {
 	at := nextFire.Add(50 * time.Hour) // a Wednesday
 	for _, c := range []struct{ id, answer, text string }{
-		{"weekly", "sent the report of 16 Nov, 09:00 to 23 Nov 2026, 09:00 to " + ops + ", " + money, "Mon 2026-11-16 09:00 to Mon 2026-11-23 09:00, UTC"},
-		{"weekly_90m", "sent the report of 25 Nov 2026, 09:30 to 11:00 to " + ops + ", " + money, "Wed 2026-11-25 09:30 to Wed 2026-11-25 11:00, UTC"},
-		{"weekly_last-week", "sent the report of week 47 of 2026 to " + ops + ", " + money, "Mon 2026-11-16 00:00 to Mon 2026-11-23 00:00, UTC"},
+		{"weekly", "sent the report of 16 Nov, 09:00 to 23 Nov 2026, 09:00 (UTC) to " + ops + ", " + money, "Mon 2026-11-16 09:00 to Mon 2026-11-23 09:00, UTC"},
+		{"weekly_90m", "sent the report of 25 Nov 2026, 09:30 to 11:00 (UTC) to " + ops + ", " + money, "Wed 2026-11-25 09:30 to Wed 2026-11-25 11:00, UTC"},
+		{"weekly_last-week", "sent the report of week 47 of 2026 (UTC) to " + ops + ", " + money, "Mon 2026-11-16 00:00 to Mon 2026-11-23 00:00, UTC"},
 		{"monthly", "not sent: there is no Report document monthly without faults; there are: weekly", ""},
 		{"weekly_soon", `not sent: period "soon": write ` + reports.PeriodForms, ""},
 	} {
@@ -392,7 +392,7 @@ func TestSendOrderSaysWhatFailed(t *testing.T) {
 	if err := m.obey(t.Context(), nextFire); err != nil {
 		t.Fatal(err)
 	}
-	if want := "sent the report of 16 Nov, 09:00 to 23 Nov 2026, 09:00 to " + money + "; not sent to " + ops + ": 451 busy"; d.answers["send.weekly"] != want {
+	if want := "sent the report of 16 Nov, 09:00 to 23 Nov 2026, 09:00 (UTC) to " + money + "; not sent to " + ops + ": 451 busy"; d.answers["send.weekly"] != want {
 		t.Errorf("%q", d.answers["send.weekly"])
 	}
 }

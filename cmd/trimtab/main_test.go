@@ -135,6 +135,26 @@ func TestValidateGoodFiles(t *testing.T) {
 	}
 }
 
+// What is in the files is counted in words; what there is none of is left out.
+func TestValidateCounts(t *testing.T) {
+	good := "../../policies/testdata/good/"
+	for args, want := range map[string]string{
+		"minimal.yaml": "1 file: 1 policy, no faults\n",
+		"minimal.yaml batch-spot.yaml report.yaml governance.yaml server-tuned.yaml": "5 files: 2 policies, 1 governance, 1 server, 1 report, no faults\n",
+	} {
+		names := []string{"validate"}
+		for _, name := range strings.Fields(args) {
+			names = append(names, good+name)
+		}
+		if out, fault, code := run(names...); code != 0 || out != want {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, out, fault)
+		}
+	}
+	if _, fault, code := run("validate", good, "no.yaml"); code != 2 || fault != good+": cannot be read: it is a folder; name the files in it\nno.yaml: cannot be read: no such file or directory\n" {
+		t.Errorf("exit code %d\n%s", code, fault)
+	}
+}
+
 // TestDemoPolicy: what the demo applies is a valid document.
 func TestDemoPolicy(t *testing.T) {
 	text, err := os.ReadFile("../../deploy/demo/policy.yaml")

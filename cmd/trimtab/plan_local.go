@@ -193,7 +193,7 @@ func (u localUsage) Each(ctx context.Context, since, until time.Time, do func([]
 	if err != nil {
 		return err
 	}
-	u.say("reading usage of %d workloads since %s from Prometheus, by %s", len(refs), since.UTC().Format("2006-01-02 15:04"), o.Coarse)
+	u.say("reading usage of %s since %s from Prometheus, by %s", counted(len(refs), "workload", "workloads"), since.UTC().Format("2006-01-02 15:04"), o.Coarse)
 	told, n := u.progressOf(since, until), 0
 	err = reader.EachOf(ctx, refs, since, until, func(samples []fleet.Sample) error {
 		n += len(samples)

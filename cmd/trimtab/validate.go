@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strings"
+	"syscall"
 
 	"trimtab.dev/trimtab/policies"
 )
@@ -26,9 +29,28 @@ func validateVerb(_ context.Context, args []string, out io.Writer) error {
 	if len(faults) > 0 {
 		return badInput("%s", strings.Join(faults, "\n"))
 	}
-	_, err = fmt.Fprintf(out, "%d files: %d policies, %d prices, %d governances, %d servers, %d reports, no faults\n",
-		len(raws), len(set.Policies), len(set.Prices), len(set.Governances), len(set.Servers), len(set.Reports))
+	var has []string
+	for _, n := range []struct {
+		of        int
+		one, many string
+	}{
+		{len(set.Policies), "policy", "policies"}, {len(set.Prices), "price", "prices"}, {len(set.Governances), "governance", "governances"},
+		{len(set.Servers), "server", "servers"}, {len(set.Reports), "report", "reports"},
+	} {
+		if n.of > 0 {
+			has = append(has, counted(n.of, n.one, n.many))
+		}
+	}
+	_, err = fmt.Fprintf(out, "%s: %s, no faults\n", counted(len(raws), "file", "files"), strings.Join(has, ", "))
 	return err
+}
+
+// counted is a number and its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func readFiles(names []string) (raws []policies.Raw, faults []string) {
@@ -47,5 +69,13 @@ func read(name string) ([]byte, error) {
 	if name == "-" {
 		return io.ReadAll(os.Stdin)
 	}
-	return os.ReadFile(name)
+	data, err := os.ReadFile(name)
+	var fault *fs.PathError
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return nil, errors.New("it is a folder; name the files in it")
+	case errors.As(err, &fault):
+		return nil, fault.Err // the name is said already
+	}
+	return data, err
 }
