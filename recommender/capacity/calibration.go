@@ -55,6 +55,15 @@ func (c Calibration) Correct(d time.Duration) Estimate {
 	return Estimate{Value: by(0), Low: by(-sureBelow), High: by(sureBelow)}
 }
 
+// widened is a predicted latency with an interval that also holds what the pairs leave open.
+func (c Calibration) widened(e Estimate) Estimate {
+	if len(c.Pairs) > 0 {
+		learnt := c.Correct(e.Value)
+		e.Low, e.High = min(e.Low, learnt.Low), max(e.High, learnt.High)
+	}
+	return e
+}
+
 // Chance is the probability that the latency that was predicted as d turns out at most most. Where nothing was
 // learnt, the width is 10 %, and the chance of staying below 1.18 d is 0.95.
 func (c Calibration) Chance(d, most time.Duration) float64 {

@@ -184,3 +184,24 @@ func TestCalibrationIsOrdered(t *testing.T) {
 		}
 	}
 }
+
+// TestWidened: what is shown as sure holds what the windows left open, and is never narrower than the prediction.
+func TestWidened(t *testing.T) {
+	e := Estimate{Value: 10 * ms, Low: 9 * ms, High: 11 * ms}
+	if got := (Calibration{}).widened(e); got != e {
+		t.Errorf("nothing was learnt, and it is %v", got)
+	}
+	// Five windows between 1.05 and 21 times the prediction: a bias of 1 or more, shrunk, and a width of about a half.
+	var wild Calibration
+	for _, by := range []time.Duration{105, 400, 2100, 460, 1260} {
+		wild = wild.Add(Pair{Predicted: 10 * ms, Realised: by * ms / 10})
+	}
+	if got := wild.widened(e); got.Value != e.Value || got.Low > e.Low || got.High < 2*e.Value || got.High != wild.Correct(e.Value).High {
+		t.Errorf("windows between 1.05 and 21 times give %v", got)
+	}
+	// One window that came as predicted says less than the curve's own error does.
+	same := Calibration{}.Add(Pair{Predicted: 10 * ms, Realised: 10 * ms})
+	if got := same.widened(Estimate{Value: 10 * ms, Low: ms, High: 100 * ms}); got.Low != ms || got.High != 100*ms {
+		t.Errorf("the prediction's own interval was narrowed to %v", got)
+	}
+}

@@ -97,12 +97,18 @@ type fact struct {
 }
 
 func (s Standing) facts() []fact {
-	percentile := percentileName(s.Question.SLO)
+	percentile, widened := percentileName(s.Question.SLO), s.Question.Calibration.widened
+	p99 := func(c Candidate) Estimate { return c.Prediction.P99 }
+	if percentile == "p99" {
+		p99 = func(c Candidate) Estimate { return widened(c.Prediction.P99) }
+	}
 	return append(settingFacts(), []fact{
 		{"p50", func(c Candidate) string { return latency(c, c.Prediction.P50) }},
-		{"p99", func(c Candidate) string { return latency(c, c.Prediction.P99) }},
-		{s.lostName(), func(c Candidate) string { return unless(s.Question.Room.Redundancy == 0, latency(c, c.Degraded)) }},
-		{percentile, func(c Candidate) string { return unless(percentile == "p99", latency(c, c.Prediction.Tail)) }},
+		{"p99", func(c Candidate) string { return latency(c, p99(c)) }},
+		{s.lostName(), func(c Candidate) string {
+			return unless(s.Question.Room.Redundancy == 0, latency(c, widened(c.Degraded)))
+		}},
+		{percentile, func(c Candidate) string { return unless(percentile == "p99", latency(c, widened(c.Prediction.Tail))) }},
 		{"sure of the SLO", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, chanceText(c.Chance)) }},
 		{"late or refused", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, share(c.Prediction.Lost)) }},
 		{"cores used", func(c Candidate) string { return coresUsed(c.Prediction.Cores) + " of " + requested(c) + " requested" }},
