@@ -36,7 +36,7 @@ func (c *judge) fineCPU() *Finding {
 			why = "but a fitting request differs too little"
 		}
 		f.Why = sentence(f.Why, fmt.Sprintf("%s used %s of %s requested (%s) in the hottest of %s, %s",
-			k.Name, cores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), why)+skew)
+			k.Name, fleet.FormatCores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), why)+skew)
 	}
 	if f.Why == "" {
 		return nil

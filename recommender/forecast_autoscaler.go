@@ -155,7 +155,7 @@ func (s setting) evidence() string {
 	text := fmt.Sprintf("%s to %s requests/s in the hours of the next week, as is usual; a replica answers %s", short(s.low), short(s.high), s.capacity.words())
 	text += fmt.Sprintf("; %s requests/s for each leave room for a rise", short(s.Target))
 	if s.cores > 0 {
-		text += fmt.Sprintf(", at which it uses %s of the %s it requests", cores(s.cores), cores(s.request))
+		text += fmt.Sprintf(", at which it uses %s of the %s it requests", fleet.FormatCores(s.cores), fleet.FormatCores(s.request))
 	}
 	if s.now > 0 {
 		text += fmt.Sprintf("; %s replicas on average instead of %s", tenths(s.then), tenths(s.now))
@@ -174,7 +174,7 @@ func (s setting) steps(is fleet.Autoscaler) []Step {
 		step("requests/s a replica", short(s.Target)+" ("+percent(s.Share)+" of what it answers)"),
 	}
 	if s.cores > 0 {
-		out = append(out, step("cpu at that", cores(s.cores)+" of "+cores(s.request)), step("target", fmt.Sprintf("%d %% -> %d %%", is.CPUPercent, s.want.CPUPercent)))
+		out = append(out, step("cpu at that", fleet.FormatCores(s.cores)+" of "+fleet.FormatCores(s.request)), step("target", fmt.Sprintf("%d %% -> %d %%", is.CPUPercent, s.want.CPUPercent)))
 	}
 	if s.now > 0 {
 		out = append(out, step("replicas on average", tenths(s.now)+" -> "+tenths(s.then)))

@@ -161,7 +161,7 @@ func (c *judge) within(f *fit, k fleet.Container, plan, live float64, d Distribu
 	}
 	if target > most {
 		target = most
-		f.step("cpu", "not above the limit", cores(target))
+		f.step("cpu", "not above the limit", fleet.FormatCores(target))
 	}
 	return target
 }
@@ -174,7 +174,7 @@ func (c *judge) cutOff(f *fit, k fleet.Container, d Distribution) {
 		return
 	}
 	if d.Peak >= atLimit*limit {
-		f.step("cpu", "cut off", "it used "+cores(d.Peak)+", all that its limit allows: it may have wanted more")
+		f.step("cpu", "cut off", "it used "+fleet.FormatCores(d.Peak)+", all that its limit allows: it may have wanted more")
 	}
 	t, ok := c.h.Distribution(c.w.Ref, k.Name, fleet.Throttling, c.o.Window, c.now)
 	switch {
@@ -195,20 +195,20 @@ func (f *fit) explain(e sizing.Explanation, zone *time.Location) {
 	f.step("cpu", "flat instead", hours(e.FlatCost))
 	f.step("cpu", "calendar believed", percent(e.Calendar))
 	for _, s := range e.Steps {
-		f.step("cpu", "from "+clock(s.At, zone), cores(s.Request))
+		f.step("cpu", "from "+clock(s.At, zone), fleet.FormatCores(s.Request))
 	}
-	f.step("cpu", "now", cores(e.Request))
+	f.step("cpu", "now", fleet.FormatCores(e.Request))
 }
 
 // inWords is the plan in one sentence.
 func inWords(e sizing.Explanation, target float64, zone *time.Location) string {
-	text := fmt.Sprintf("%s now (%s)", cores(target), e.Reason)
+	text := fmt.Sprintf("%s now (%s)", fleet.FormatCores(target), e.Reason)
 	for i, s := range e.Steps {
 		if i == 3 {
 			text += ", ..."
 			break
 		}
-		text += fmt.Sprintf(", %s from %s", cores(s.Request), clock(s.At, zone))
+		text += fmt.Sprintf(", %s from %s", fleet.FormatCores(s.Request), clock(s.At, zone))
 	}
 	if saved := e.FlatCost - e.Reserved - e.Shortfall - e.Changes; saved > 0.005 && len(e.Steps) > 0 {
 		text += fmt.Sprintf("; %.2f core-hours a day cheaper than a flat request", saved)

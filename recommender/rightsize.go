@@ -143,7 +143,7 @@ func (c *judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 		return f, hold
 	}
 	share := d.Mean / (float64(request) / 1000)
-	f.step("cpu", "mean", cores(d.Mean))
+	f.step("cpu", "mean", fleet.FormatCores(d.Mean))
 	f.step("cpu", "request", fleet.FormatCPU(request))
 	f.step("cpu", "utilization", percent(share))
 	f.tellSkew(d)
@@ -154,8 +154,8 @@ func (c *judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 	}
 	f.spent = d.Spent
 	f.evidence = fmt.Sprintf("used %s of %s requested (%s) in the hottest of %s over %s; %s %s",
-		cores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)),
-		"p"+decimal(c.o.Percentile*100), cores(d.Percentile(c.o.Percentile))) + skew
+		fleet.FormatCores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)),
+		"p"+decimal(c.o.Percentile*100), fleet.FormatCores(d.Percentile(c.o.Percentile))) + skew
 	c.fitCPU(&f, k, d)
 	c.fitMemory(&f, k)
 	c.fitLimits(&f, k, d)
@@ -172,7 +172,7 @@ func (c *judge) fitCPU(f *fit, k fleet.Container, d Distribution) {
 	}
 	target := within(Percentile(c.o.Percentile))(d)
 	for _, s := range target.Stages {
-		f.step("cpu", s.Name, cores(s.Value))
+		f.step("cpu", s.Name, fleet.FormatCores(s.Value))
 	}
 	f.target.MilliCPU = milli(target.Value)
 	f.lower.MilliCPU = min(milli(within(Percentile(0.5))(d).Value), f.target.MilliCPU)
@@ -217,14 +217,6 @@ func differs(then, now int64) bool {
 }
 
 func milli(cores float64) int64 { return int64(math.Round(cores * 1000)) }
-
-// cores writes an amount of CPU; below 10m with a tenth, so that little use is not written as none.
-func cores(v float64) string {
-	if m := v * 1000; m > 0 && m < 10 {
-		return decimal(math.Max(math.Round(m*10)/10, 0.1)) + "m"
-	}
-	return fleet.FormatCPU(milli(v))
-}
 
 func bytes(v float64) string { return fleet.FormatMemory(int64(math.Round(v))) }
 

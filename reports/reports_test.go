@@ -330,3 +330,24 @@ func TestWriteErrorsAreGiven(t *testing.T) {
 		}
 	}
 }
+
+// TestLittleUse: what is little does not read as none, and plan and explanation write it alike.
+func TestLittleUse(t *testing.T) {
+	p := plan()
+	a := &p.Assessments[1]
+	a.Use = []recommender.Use{
+		{Container: "model-server", Signal: fleet.CPU, Mean: 0.0035, Peak: 0.00996},
+		{Signal: fleet.Latency, Mean: 0.0004, Peak: 0.012},
+	}
+	var text, explain bytes.Buffer
+	_ = reports.PlanText(&text, p)
+	_ = reports.ExplainText(&explain, *a, p)
+	if !strings.Contains(text.String(), "cpu 3.5m of 2 requested") {
+		t.Errorf("the plan writes 3.5m otherwise:\n%s", text.String())
+	}
+	for _, want := range []string{" 3.5m ", " 10m ", " 0.4 ms ", " 12 ms "} {
+		if !strings.Contains(explain.String(), want) {
+			t.Errorf("no %q in\n%s", want, explain.String())
+		}
+	}
+}

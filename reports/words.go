@@ -15,12 +15,15 @@ import (
 func amount(s fleet.Signal, v float64) string {
 	switch s {
 	case fleet.CPU:
-		return fleet.FormatCPU(int64(math.Round(v * 1000)))
+		return fleet.FormatCores(v)
 	case fleet.Memory, fleet.GPUMemory:
 		return fleet.FormatMemory(int64(math.Round(v)))
 	case fleet.Requests:
 		return number(v) + "/s"
 	case fleet.Latency:
+		if ms := v * 1000; ms > 0 && ms < 10 {
+			return number(max(ms, 0.1)) + " ms"
+		}
 		return fmt.Sprintf("%.0f ms", v*1000)
 	case fleet.Throttling, fleet.GPU:
 		return percent(v)

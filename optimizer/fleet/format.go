@@ -1,6 +1,9 @@
 package fleet
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // The binary units of memory.
 const (
@@ -17,6 +20,15 @@ func FormatCPU(milli int64) string {
 		return strconv.FormatInt(milli, 10) + "m"
 	}
 	return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64)
+}
+
+// FormatCores writes a measured amount of CPU, in cores; below 10m with a tenth, so that little use does not read as
+// none.
+func FormatCores(cores float64) string {
+	if m := cores * 1000; m > 0 && m < 10 {
+		return strconv.FormatFloat(math.Max(math.Round(m*10)/10, 0.1), 'f', -1, 64) + "m"
+	}
+	return FormatCPU(int64(math.Round(cores * 1000)))
 }
 
 // FormatMemory writes bytes for people in binary units: exactly where it is a whole number of Mi or

@@ -32,3 +32,14 @@ func TestFormatMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestFormatCores(t *testing.T) {
+	for _, c := range []struct {
+		cores float64
+		want  string
+	}{{0, "0"}, {0.000_01, "0.1m"}, {0.003_5, "3.5m"}, {0.004, "4m"}, {0.009_96, "10m"}, {0.010_4, "10m"}, {0.25, "250m"}, {1.5, "1.5"}} {
+		if got := FormatCores(c.cores); got != c.want {
+			t.Errorf("FormatCores(%v) = %q, want %q", c.cores, got, c.want)
+		}
+	}
+}
