@@ -11,7 +11,7 @@ import (
 // Title says whose history it is. Shown are the rules whose lines are seen at first, all if none of them is there;
 // the page lets a reader choose others.
 func Page(w io.Writer, title string, all []Comparison, drawn []Drawn, shown []string) error {
-	p := page{Title: title, Legend: legend}
+	p := page{Title: title, Legend: legend(all)}
 	var names []string
 	for _, c := range all {
 		p.Tables = append(p.Tables, newPageTable(c))
@@ -47,12 +47,11 @@ type pageRule struct {
 }
 
 type pageTable struct {
-	About   string
-	Heads   []string
-	Rows    []pageRow
-	Classes []pageClass
-	Pooled  template.HTML
-	Mean    template.HTML
+	About    string
+	Heads    []string
+	Rows     []pageRow
+	Classes  []pageClass
+	Pictures []template.HTML
 }
 
 type pageRow struct {
@@ -112,7 +111,11 @@ func pageRules(names, shown []string) []pageRule {
 func newPageTable(c Comparison) pageTable {
 	out := pageTable{
 		About: c.about(), Heads: c.heads()[1:],
-		Mean: template.HTML(c.Frontier(false)), Pooled: template.HTML(c.Frontier(true)), // escaped by Frontier
+	}
+	for _, pooled := range []bool{false, true} {
+		if picture := c.Frontier(pooled); picture != "" {
+			out.Pictures = append(out.Pictures, template.HTML(picture)) // escaped by Frontier
+		}
 	}
 	for _, r := range c.Rows {
 		out.Rows = append(out.Rows, pageRow{r.Summary.Name, classOf(r.Summary.Name), r.About, c.cells(r)[1:]})

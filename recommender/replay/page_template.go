@@ -59,9 +59,9 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 {{range .Rows}}<tr><th scope="row"><span class="r-{{.Class}}">{{.Name}}</span><small>{{.About}}</small></th>{{range .Cells}}<td>{{.}}</td>{{end}}</tr>
 {{end}}</tbody>
 </table></div>
-<div class="wide">{{.Mean}}</div>
-<div class="wide">{{.Pooled}}</div>
-{{with .Classes}}<details>
+{{range .Pictures}}<div class="wide">{{.}}</div>
+{{else}}<p>No rule was exceeded, so there is nothing to draw against what it asked for.</p>
+{{end}}{{with .Classes}}<details>
 <summary>By class, and the worst tenth</summary>
 {{range .}}<div class="wide"><table>
 <caption>{{.Name}}, {{.Series}} series</caption>

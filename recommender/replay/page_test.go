@@ -60,10 +60,9 @@ func TestText(t *testing.T) {
 	if err := Text(&b, []Comparison{c}); err != nil {
 		t.Fatal(err)
 	}
-	table, _, _ := strings.Cut(b.String(), "over: share")
 	for _, not := range []string{"granted", "node-h", "$"} {
-		if strings.Contains(table, not) {
-			t.Errorf("without a grant, nodes or prices it says %q:\n%s", not, table)
+		if strings.Contains(b.String(), not) {
+			t.Errorf("without a grant, nodes or prices it says %q, in the table or below it:\n%s", not, b.String())
 		}
 	}
 }
@@ -83,6 +82,16 @@ func TestDrawings(t *testing.T) {
 		if err := wellFormed(p); err != nil {
 			t.Errorf("drawing %d: %v", i, err)
 		}
+	}
+	for i := range c.Rows {
+		c.Rows[i].Summary.Mean.Over, c.Rows[i].Summary.Pooled.Unmet = 0, 0
+	}
+	if c.Frontier(false) != "" || c.Frontier(true) != "" {
+		t.Error("rules that nothing tells apart are drawn")
+	}
+	c.Rows[0].Summary.Pooled.Unmet = 0.0003 // 0.03 %: below the usual lines
+	if p := c.Frontier(true); strings.Count(p, `class="grid"`) < 4 || !strings.Contains(p, ">0.02<") {
+		t.Errorf("a small share has no lines to be read by: %s", p)
 	}
 	if (Drawn{}).SVG() != "" || (Comparison{}).Frontier(true) != "" {
 		t.Error("nothing is drawn as something")

@@ -137,6 +137,10 @@ func (t *table) header() bool {
 		t.broken(err)
 		return false
 	}
+	if len(record) == 1 && strings.ContainsAny(record[0], ";\t") {
+		t.fault(1, "the header %q has no comma; separate columns by commas, and write 0.5 with a point", record[0])
+		return false
+	}
 	if strings.TrimPrefix(record[0], "\ufeff") != "t" || len(record) < 2 {
 		t.fault(1, "the header %q is of no known form; write %s", strings.Join(record, ","), forms)
 		return false

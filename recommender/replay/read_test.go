@@ -58,6 +58,7 @@ func TestReadCSVFaults(t *testing.T) {
 		{"t,a\n", []string{"f.csv: holds no samples"}},
 		{"t,a\n1,\n", []string{"f.csv: holds no samples"}},
 		{"time,a\n1,2\n", []string{`f.csv:1: the header "time,a" is of no known form; write t,cpu_mcores`}},
+		{"t;web_cores\n1;0,5\n", []string{`f.csv:1: the header "t;web_cores" has no comma; separate columns by commas, and write 0.5 with a point`}},
 		{"t\n1\n", []string{"f.csv:1: the header"}},
 		{"t,a,a\n1,2,3\n", []string{`f.csv:1: column "a": give every column a name of its own`}},
 		{"t,a,a_mcores\n1,2,3\n", []string{`f.csv:1: column "a_mcores"`}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -18,14 +19,17 @@ type point struct {
 
 // Frontier draws the rules by what they ask for and what they miss: nearer to the lower left corner is better.
 // Pooled is request÷granted against unmet use over all samples, else means over series of it against over-request
-// samples. Where a grant is unknown, the mean request stands in.
+// samples. Where a grant is unknown, the mean request stands in. Empty: no rule was exceeded, so there is nothing to tell apart.
 func (c Comparison) Frontier(pooled bool) string {
 	across, up := "request ÷ granted, mean over series", "samples above the request, %, mean over series (square-root axis)"
 	if pooled {
 		across, up = "request ÷ granted, pooled", "use above the request, % of all use (square-root axis)"
 	}
 	if !c.Granted {
-		across = "request, " + c.Unit
+		across = "request"
+		if c.Unit == Cores {
+			across += ", cores" // amounts of memory say their unit themselves
+		}
 	}
 	var points []point
 	for _, r := range c.Rows {
@@ -51,7 +55,7 @@ func (c Comparison) point(s Summary, pooled bool) point {
 
 // scatter draws points on an upright axis of square roots: small shares are what rules differ by.
 func scatter(across, up string, points []point, unit string) string {
-	if len(points) == 0 {
+	if !slices.ContainsFunc(points, func(p point) bool { return p.y > 0 }) {
 		return ""
 	}
 	f := frame{height: scatterHeight}
@@ -60,7 +64,7 @@ func scatter(across, up string, points []point, unit string) string {
 		f.x1, f.y1 = max(f.x1, p.x*1.15), max(f.y1, math.Sqrt(p.y)*1.1)
 		words = append(words, fmt.Sprintf("%s: %s, %s %%", p.rule, Amount(p.x, unit), short(p.y)))
 	}
-	f.x1, f.y1 = max(f.x1, 1e-9), max(f.y1, 0.1)
+	f.x1 = max(f.x1, 1e-9)
 	var b strings.Builder
 	f.open(&b, up+" against "+across, strings.Join(words, "; "))
 	f.roots(&b)
@@ -73,10 +77,10 @@ func scatter(across, up string, points []point, unit string) string {
 	return b.String()
 }
 
-// roots is the upright axis of square roots.
+// roots is the upright axis of square roots, in which lines stay far enough apart to be told.
 func (f frame) roots(b *strings.Builder) {
-	for _, v := range []float64{0, 0.1, 0.5, 1, 2, 5, 10, 20, 50, 100} {
-		if root := math.Sqrt(v); root <= f.y1 {
+	for _, v := range []float64{0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 2, 5, 10, 20, 50, 100} {
+		if root := math.Sqrt(v); root <= f.y1 && (v == 0 || root >= f.y1/8) {
 			fmt.Fprintf(b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`,
 				svgLeft, f.y(root), svgWidth-svgRight, svgLeft-6, f.y(root)+4, short(v))
 		}

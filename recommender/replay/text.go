@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -21,7 +22,7 @@ func Text(w io.Writer, all []Comparison) error {
 		t.Flush() // a strings.Builder takes everything
 		b.WriteString("\n")
 	}
-	b.WriteString(legend)
+	b.WriteString(legend(all))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -54,15 +55,30 @@ func (c Comparison) scored() int {
 	return most
 }
 
-const legend = `over: share of samples above the request, mean over series; unmet: use above the request, of all use, pooled.
-req/granted: request by what was provisioned, as mean over series and pooled. slack: mean of 1 - use/request.
-request, unused: what was asked for and what of it was not used, and $ a week its price, summed over series.
-missed h: hours above the request; excess days: days with a sample above it.
-[..]: 95 % interval, drawing whole groups of series that move together.
-The first three days are warm-up and not scored. resizes: changes of the request by more than 1 %, a week.
-node-h, contention: the series packed onto nodes by each rule's requests, which are drained where little is asked for,
-and the minutes in which a node was full; moves: of a series to another node.
-`
+// legend explains the columns that some of the tables have, a line for each.
+func legend(all []Comparison) string {
+	some := func(has func(Comparison) bool) bool { return slices.ContainsFunc(all, has) }
+	var b strings.Builder
+	for _, l := range []struct {
+		shown bool
+		text  string
+	}{
+		{true, "over: share of samples above the request, mean over series; unmet: use above the request, of all use, pooled."},
+		{some(func(c Comparison) bool { return c.Clusters > 1 }), "[..]: 95 % interval, drawing whole groups of series that move together."},
+		{some(func(c Comparison) bool { return c.Granted }), "req/granted: request by what was provisioned, as mean over series and pooled."},
+		{true, "request, unused: what was asked for and what of it was not used, summed over series; slack: mean of 1 - use/request."},
+		{true, "missed h: hours above the request; excess days: days with a sample above it."},
+		{true, "resizes: changes of the request by more than 1 %, a week. The first three days are warm-up and not scored."},
+		{some(func(c Comparison) bool { return c.Price > 0 }), "$ a week: the price of what was asked for."},
+		{some(func(c Comparison) bool { return c.Node > 0 }), "node-h, contention: the series packed onto nodes by each rule's requests, which are drained where little is asked for,\n" +
+			"and the minutes in which a node was full; moves: of a series to another node."},
+	} {
+		if l.shown {
+			b.WriteString(l.text + "\n")
+		}
+	}
+	return b.String()
+}
 
 // shown is a column of the table: whether it is shown is the same for all rows.
 type shown struct {
