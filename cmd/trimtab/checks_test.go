@@ -62,7 +62,7 @@ func TestDemoGovernance(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll("\n"+document, "\n    ", "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, fault, code := run("validate", file); code != 0 || !strings.Contains(out, "1 governances") {
+	if out, fault, code := run("validate", file); code != 0 || !strings.Contains(out, "1 governance,") {
 		t.Error(out, fault)
 	}
 }
