@@ -55,8 +55,14 @@ func api(d *daemon, ready func() error, reg *prometheus.Registry, others ...func
 	for _, add := range others {
 		add(mux)
 	}
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, func(http.ResponseWriter) error { return statusError{http.StatusNotFound, "not found: " + r.URL.Path + "; " + places} })
+	})
 	return mux
 }
+
+// places is where the daemon answers, for who asks elsewhere.
+const places = "there are / (the report), /plan, /api/v1/plan, /api/v1/workloads, /api/v1/history, /api/v1/report, /api/v1/servers, /metrics, /livez and /readyz"
 
 func answer(w http.ResponseWriter, h func(http.ResponseWriter) error) {
 	err := h(w)

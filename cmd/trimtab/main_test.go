@@ -246,6 +246,9 @@ func TestAPI(t *testing.T) {
 			t.Errorf("before the first pass: GET %s is %d %s, want %d", path, code, body, want)
 		}
 	}
+	if _, body := get(t, srv.URL+"/api/v1/"); !strings.HasPrefix(body, "not found: /api/v1/; there are / (the report), /plan, ") {
+		t.Errorf("who asks elsewhere is told %q", body)
+	}
 	notReady = nil
 	d.keep(samplePlan(), nil)
 	for path, want := range map[string]string{"/readyz": "ok", "/api/v1/plan": `"at":"2026-11-21T12:00:00Z"`, "/api/v1/workloads": `"name":"rec"`, "/plan": "<html"} {
