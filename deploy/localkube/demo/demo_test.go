@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -65,5 +67,20 @@ func TestHowFar(t *testing.T) {
 		if got := howFar.ReplaceAllString(step, ""); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestLastLine(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	for text, want := range map[string]string{"": "", "a\n": "a", "a\ntrimtab: no cluster\n\n": "trimtab: no cluster"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := lastLine(name); got != want {
+			t.Errorf("%q ends with %q, want %q", text, got, want)
+		}
+	}
+	if got := lastLine(name + ".none"); !strings.Contains(got, "no such file") {
+		t.Errorf("of a log that is not there it says %q", got)
 	}
 }

@@ -46,12 +46,22 @@ func (d *demo) existing(ctx context.Context) error {
 	}()
 	defer func() { stop(nil); <-ended }()
 	if err := d.firstPlan(ctx, address); err != nil {
-		return fmt.Errorf("%w; its log is %s", cmp.Or(context.Cause(ctx), err), log.Name())
+		return fmt.Errorf("%w: %s; its log is %s", cmp.Or(context.Cause(ctx), err), lastLine(log.Name()), log.Name())
 	}
 	say("")
 	say("A minute of measurements: a policy with the default minHistory of 24h holds everything until the daemon has run a day.")
 	say("No namespace in it? kubectl label namespace NAME trimtab.dev/policy=recommend")
 	return nil
+}
+
+// lastLine is what a log ends with, which says why its program did.
+func lastLine(name string) string {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
 }
 
 // freeAddress is a loopback address that nothing listens on: a demo that is still up has the usual one.
