@@ -56,7 +56,9 @@ func api(d *daemon, ready func() error, reg *prometheus.Registry, others ...func
 		add(mux)
 	}
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, func(http.ResponseWriter) error { return statusError{http.StatusNotFound, "not found: " + r.URL.Path + "; " + places} })
+		answer(w, func(http.ResponseWriter) error {
+			return statusError{http.StatusNotFound, "not found: " + r.URL.Path + "; " + places}
+		})
 	})
 	return mux
 }
