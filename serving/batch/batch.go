@@ -103,7 +103,6 @@ type Batch[T any] struct {
 	Expired  []T // requests whose deadline passed while rows of theirs waited: those rows are gone, and somebody is to be told
 	Rows     int
 	Shape    string
-	Oldest   time.Time // arrival of its oldest request
 	Deadline time.Time // the tightest; zero: none has one
 	Why      Why
 }

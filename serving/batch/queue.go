@@ -183,7 +183,7 @@ func (q *Queue[T]) take(l *lane[T], why Why, now time.Duration, b *Batch[T]) {
 		return
 	}
 	q.id++
-	b.ID, b.Shape, b.Oldest, b.Deadline, b.Why = q.id, l.shape, q.time(oldest), q.time(cut.deadline), why
+	b.ID, b.Shape, b.Deadline, b.Why = q.id, l.shape, q.time(cut.deadline), why
 	q.running = append(q.running, running{id: q.id, ends: cut.ends, end: now + q.wall(b.Rows), slo: oldest + q.limits.SLO})
 	q.why = why
 	q.probe.went(why, q.inside.came)
@@ -251,8 +251,6 @@ type State struct {
 	Most     int     // rows that are put into a batch at most
 	Inside   int     // requests queued or running
 	Rate     float64 // requests a second that are expected with so many inside
-	Overall  float64 // requests a second over the last second or so
-	Elastic  bool    // waiting seems to hold back those who would come: they come as answers go
 	Last     Why     // why the last batch went
 	Predicts bool    // there is a curve
 }
@@ -261,7 +259,6 @@ type State struct {
 func (q *Queue[T]) Explain() State {
 	return State{
 		Enough: q.plan.enough, Most: q.plan.most, Inside: q.inside.level,
-		Rate: q.inside.rate(), Overall: q.inside.overall(), Elastic: q.inside.elastic(),
-		Last: q.why, Predicts: q.curve.Known(),
+		Rate: q.inside.rate(), Last: q.why, Predicts: q.curve.Known(),
 	}
 }

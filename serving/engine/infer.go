@@ -42,7 +42,7 @@ func (c *call) begin(r Request) {
 // ErrExpired, or what the model said of a batch with this request alone in it.
 func (e *Engine) Infer(ctx context.Context, r Request) ([]runtime.Tensor, error) {
 	if err := ctx.Err(); err != nil {
-		e.shed(err, r.Class)
+		e.observer.Shed(shedReason(err), r.Class)
 		return nil, err
 	}
 	if at, ok := ctx.Deadline(); ok && (r.Deadline.IsZero() || at.Before(r.Deadline)) {
@@ -53,14 +53,14 @@ func (e *Engine) Infer(ctx context.Context, r Request) ([]runtime.Tensor, error)
 	if err := e.push(c); err != nil {
 		c.Inputs = nil
 		e.calls.Put(c)
-		e.shed(err, r.Class)
+		e.observer.Shed(shedReason(err), r.Class)
 		return nil, err
 	}
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		if !e.leave(c) {
-			e.shed(ctx.Err(), r.Class)
+			e.observer.Shed(shedReason(ctx.Err()), r.Class)
 			return nil, ctx.Err() // c may still be in a batch: it is not used again
 		}
 		<-c.done // it ended at the same time
@@ -72,7 +72,7 @@ func (e *Engine) Infer(ctx context.Context, r Request) ([]runtime.Tensor, error)
 func (e *Engine) finish(c *call) ([]runtime.Tensor, error) {
 	out, err := c.out, c.err
 	if err == ErrExpired || err == ErrClosed {
-		e.shed(err, c.Class)
+		e.observer.Shed(shedReason(err), c.Class)
 	} else {
 		e.observer.Request(e.seen(c, time.Now()))
 	}
@@ -85,19 +85,11 @@ func (e *Engine) finish(c *call) ([]runtime.Tensor, error) {
 }
 
 func (e *Engine) seen(c *call, now time.Time) RequestSeen {
-	s := RequestSeen{Rows: c.Rows, Class: c.Class, Queue: c.queued, Total: now.Sub(c.arrived), Err: c.err}
+	s := RequestSeen{Class: c.Class, Queue: c.queued, Total: now.Sub(c.arrived)}
 	if !c.Deadline.IsZero() {
 		s.Slack, s.HasDeadline = c.Deadline.Sub(now), true
 	}
 	return s
-}
-
-func (e *Engine) shed(err error, class batch.Class) {
-	reason := shedReason(err)
-	e.mu.Lock()
-	e.sums.shed[reason]++
-	e.mu.Unlock()
-	e.observer.Shed(reason, class)
 }
 
 // push queues c and starts what is ready because of it.

@@ -29,9 +29,7 @@ const (
 type BatchSeen struct {
 	Rows, Requests int
 	Waits          []time.Duration // of each request: from its arrival until the batch began
-	Gather         time.Duration   // copying the rows together
 	Wall, CPU      time.Duration   // computing: time passed, and CPU time of the thread
-	Scatter        time.Duration   // copying the answers apart
 	Slack          time.Duration   // what was left at the end until the tightest deadline; with HasDeadline only
 	HasDeadline    bool
 	Why            batch.Why // it did not wait for more rows
@@ -41,13 +39,11 @@ type BatchSeen struct {
 
 // RequestSeen is one request at its end.
 type RequestSeen struct {
-	Rows        int
 	Class       batch.Class
 	Queue       time.Duration // until its last rows began to be computed
 	Total       time.Duration // until its answer was there
 	Slack       time.Duration // what was left until its deadline, or its SLO; with HasDeadline only
 	HasDeadline bool
-	Err         error // of the model
 }
 
 // silent is the observer of those who gave none.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -38,38 +37,35 @@ type Stats struct {
 	// Inference Protocol's statistics have it.
 	Success, Failed                 Sum // from arrival to answer
 	Queue, Gather, Compute, Scatter Sum
-	Shed                            map[string]int64 // requests by reason
-	Last                            time.Time        // when the last batch ended; zero: none did
+	Last                            time.Time // when the last batch ended; zero: none did
 
-	Instances, Running int   // batches that may compute at once, here and in the pool, and those that do
-	Inflight           int   // requests inside
-	QueueRows          int   // rows that wait
-	QueueBytes         int64 // bytes of the requests that they are of
-	Curve              curve.Curve
-	Batcher            batch.State
-	Arrivals           Arrivals
+	Instances  int   // batches that may compute at once, here and in the pool
+	Inflight   int   // requests inside
+	QueueRows  int   // rows that wait
+	QueueBytes int64 // bytes of the requests that they are of
+	Curve      curve.Curve
+	Batcher    batch.State
+	Arrivals   Arrivals
 }
 
 // sums is the part of Stats that grows.
 type sums struct {
 	stats Stats
 	sizes map[int]*Size
-	shed  map[string]int64
 }
 
-func newSums() sums { return sums{sizes: map[int]*Size{}, shed: map[string]int64{}} }
+func newSums() sums { return sums{sizes: map[int]*Size{}} }
 
 // Stats returns what the engine did and is at; it is the caller's own.
 func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.sums.stats
-	s.Shed = maps.Clone(e.sums.shed)
 	for _, size := range e.sums.sizes {
 		s.Sizes = append(s.Sizes, *size)
 	}
 	slices.SortFunc(s.Sizes, func(a, b Size) int { return cmp.Compare(a.Rows, b.Rows) })
-	s.Instances, s.Running, s.Inflight = e.parallel(), e.workers-len(e.idle), e.inside
+	s.Instances, s.Inflight = e.parallel(), e.inside
 	s.QueueRows, s.QueueBytes = e.queue.Rows(), e.queue.Bytes()
 	s.Curve, s.Batcher = e.curve, e.queue.Explain()
 	s.Arrivals = e.arrivals.over(time.Since(e.born))

@@ -273,8 +273,8 @@ func (w *worker) settle(b batch.Batch[*call]) {
 func (w *worker) tell(b batch.Batch[*call], end time.Time) {
 	for i, r := range w.ran {
 		seen := BatchSeen{
-			Rows: r.rows, Requests: r.requests, Waits: r.waits, Gather: r.gather, Wall: r.wall, CPU: r.cpu,
-			Scatter: r.scatter, Why: b.Why, Again: i > 0, Err: r.err,
+			Rows: r.rows, Requests: r.requests, Waits: r.waits, Wall: r.wall, CPU: r.cpu,
+			Why: b.Why, Again: i > 0, Err: r.err,
 		}
 		if !b.Deadline.IsZero() {
 			seen.Slack, seen.HasDeadline = b.Deadline.Sub(end), true
