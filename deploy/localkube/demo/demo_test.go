@@ -9,17 +9,6 @@ import (
 	"testing"
 )
 
-func TestReplaceOnce(t *testing.T) {
-	for _, tt := range []struct {
-		text, want string
-		ok         bool
-	}{{"a b", "x b", true}, {"b", "", false}, {"a a", "", false}} {
-		if got, err := replaceOnce(tt.text, "a", "x"); got != tt.want || (err == nil) != tt.ok {
-			t.Errorf("%q: %q, %v", tt.text, got, err)
-		}
-	}
-}
-
 const settledPlan = `{"plan":{"assessments":[
  {"ref":{"name":"recommendation-model"},"verdicts":[{"recommendation":{"reason":"cpu-underused"}},{"recommendation":{"reason":"few-requests"}}]},
  {"ref":{"name":"property-valuation"}},

@@ -76,14 +76,6 @@ func (d *demo) apply(ctx context.Context, edit func(string) string, names ...str
 
 func asIs(s string) string { return s }
 
-// replaceOnce changes exactly one place, so that an edited manifest cannot drift unnoticed.
-func replaceOnce(text, old, fresh string) (string, error) {
-	if n := strings.Count(text, old); n != 1 {
-		return "", fmt.Errorf("the manifest has %q %d times, not once", old, n)
-	}
-	return strings.Replace(text, old, fresh, 1), nil
-}
-
 // until repeats f until it is done, the deadline passes or it fails for good.
 func until(ctx context.Context, limit, every time.Duration, what string, f func() (done bool, err error)) error {
 	deadline := time.Now().Add(limit)

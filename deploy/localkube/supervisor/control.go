@@ -52,7 +52,6 @@ func (s *supervisor) handler() http.Handler {
 		json.NewEncoder(w).Encode(s.status())
 	})
 	mux.HandleFunc("POST /run", s.serveRun)
-	mux.HandleFunc("POST /stop", func(http.ResponseWriter, *http.Request) { s.stop() })
 	return mux
 }
 
@@ -101,11 +100,6 @@ func (c *Control) Run(ctx context.Context, argv ...string) (Result, error) {
 		return r, errors.New(r.Fault)
 	}
 	return r, nil
-}
-
-// Stop asks the supervisor to end; it may do so before it answers.
-func (c *Control) Stop(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "stop", nil, nil)
 }
 
 func (c *Control) call(ctx context.Context, method, verb string, in, out any) error {
