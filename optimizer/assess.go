@@ -199,7 +199,7 @@ func withoutLimits(t fleet.Target) (fleet.Target, bool) {
 // advice is what the rules that change nothing found, priced on the nodes under the workload's pods.
 func (j judge) advice(w fleet.Workload, o recommender.Options) []Advice {
 	var out []Advice
-	for _, found := range recommender.AdviseOn(w, j.history, o, j.device(w), j.now) {
+	for _, found := range recommender.Advise(w, j.history, o, j.device(w), j.now) {
 		saving := j.prices.GPU(w, j.Nodes, found.MilliGPU).Add(j.prices.Replicas(w, j.Nodes, found.MilliReplicas))
 		out = append(out, Advice{found, saving})
 	}

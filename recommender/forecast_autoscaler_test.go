@@ -37,7 +37,7 @@ func TestAutoscalerAdviceByHand(t *testing.T) {
 		if recs, holds := Recommend(w, h, o, noon); len(recs) != 0 || len(holds) != 0 {
 			t.Errorf("%s: %+v, %v: an autoscaler's replicas are left to it", c.name, recs, holds)
 		}
-		got, fine := Advise(w, h, o, noon), Fine(w, h, o, noon)
+		got, fine := Advise(w, h, o, Device{}, noon), Fine(w, h, o, noon)
 		if c.text == "" {
 			if len(got) != 0 || !hasFinding(fine, fleet.ReplicaForecast) {
 				t.Errorf("%s: %+v, fine %+v", c.name, got, fine)
@@ -74,10 +74,10 @@ func TestAutoscalerAdviceWantsADay(t *testing.T) {
 		}
 	}
 	_, holds := Recommend(w, half, o, day(6, 0))
-	if len(Advise(w, half, o, day(6, 0))) != 0 || !hasHold(holds, fleet.HoldShortHistory) || !strings.Contains(holds[0].Detail, "12 of the 24 hours") {
+	if len(Advise(w, half, o, Device{}, day(6, 0))) != 0 || !hasHold(holds, fleet.HoldShortHistory) || !strings.Contains(holds[0].Detail, "12 of the 24 hours") {
 		t.Errorf("after half a day: %v", holds)
 	}
-	if len(Advise(w, all, o, day(6, 0))) != 1 {
+	if len(Advise(w, all, o, Device{}, day(6, 0))) != 1 {
 		t.Error("no advice after a day")
 	}
 }
@@ -86,18 +86,18 @@ func TestAutoscalerAdviceSays(t *testing.T) {
 	w := underHPA(server(3), 3, 9, 25)
 	w.Owners = append(w.Owners, fleet.Owner{Field: "replicas", Kind: "ScaledObject", Name: "so"})
 	h := serving(t, w, noon, 1, flat(60))
-	got := Advise(w, h, foreseeing(Forecast{Latency: 50 * time.Millisecond}), noon)
+	got := Advise(w, h, foreseeing(Forecast{Latency: 50 * time.Millisecond}), Device{}, noon)
 	if len(got) != 1 || !strings.Contains(got[0].Before, "ScaledObject so writes it") || !strings.Contains(got[0].Before, "no replica was seen at its limit") ||
 		!strings.Contains(got[0].Evidence, "60 to 60 requests/s in the hours of the next week, as is usual; a replica answers at least 20 requests/s") {
 		t.Errorf("%+v", got)
 	}
 	_, holds := Recommend(w, h, foreseeing(Forecast{}), noon)
-	if !hasHold(holds, fleet.HoldNoMetrics) || len(Advise(w, h, foreseeing(Forecast{}), noon)) != 0 {
+	if !hasHold(holds, fleet.HoldNoMetrics) || len(Advise(w, h, foreseeing(Forecast{}), Device{}, noon)) != 0 {
 		t.Errorf("without a capacity: %v", holds)
 	}
 	o := foreseeing(Forecast{Capacity: 40})
 	o.Forecast = nil
-	if _, holds := Recommend(w, h, o, noon); !hasHold(holds, fleet.HoldAutoscaler) || len(Advise(w, h, o, noon)) != 0 {
+	if _, holds := Recommend(w, h, o, noon); !hasHold(holds, fleet.HoldAutoscaler) || len(Advise(w, h, o, Device{}, noon)) != 0 {
 		t.Errorf("by the article's rule: %v", holds)
 	}
 }

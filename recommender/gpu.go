@@ -30,24 +30,6 @@ const (
 	gpuFull = 0.7  // as busy as a GPU should be at the policy's percentile when it does the work of several
 )
 
-// Advise says what the workload's GPUs should become. Trimtab takes no GPU away: it cannot be resized in
-// place, and a model may need the memory of one that looks idle. So the answer is advice, and only where
-// every GPU of every ready pod was measured for MinHistory:
-//
-//	when                                    then
-//	some GPU of the pod never above 5 %,    remove it
-//	in any pod
-//	the mean of all is below 30 %           share; or remove those whose work the others could do as well:
-//	                                        what is left is filled to 70 % at most by the percentiles of
-//	                                        all, added up
-//
-// Where every GPU is needed by that count, sharing frees half of each if two such pods fill it to 70 % at
-// most; otherwise it is not known what it frees. GPUs are told apart by the pod's own count (fleet.GPUName):
-// pods that put their work on differently numbered GPUs are seen as using all of them.
-func Advise(w fleet.Workload, h *History, o Options, now time.Time) []Advice {
-	return AdviseOn(w, h, o, Device{}, now)
-}
-
 // gpus is the most GPUs that any pod of the workload, or its template, asks for.
 func gpus(w *fleet.Workload) int64 {
 	n := gpusOf(&w.Template)

@@ -17,11 +17,25 @@ type Device struct {
 	Part bool         // a MIG instance or turns on a card are handed out as if they were a GPU
 }
 
-// AdviseOn is Advise where it is known on which card the workload's pods run (sharing.CardOf). With it, and
-// with the GPU memory measured, the advice names what to ask for: a MIG profile, or how many pods like it
-// share a card by turns, whichever takes less of the card; and no GPU is called spare whose memory the others
-// could not hold. Without either it is the advice of Advise, which says to look at the memory first. Behind it comes
-// what an autoscaler of the replicas should be set to, where they follow a forecast.
+// Advise says what the workload's GPUs should become. Trimtab takes no GPU away: it cannot be resized in
+// place, and a model may need the memory of one that looks idle. So the answer is advice, and only where
+// every GPU of every ready pod was measured for MinHistory:
+//
+//	when                                    then
+//	some GPU of the pod never above 5 %,    remove it
+//	in any pod
+//	the mean of all is below 30 %           share; or remove those whose work the others could do as well:
+//	                                        what is left is filled to 70 % at most by the percentiles of
+//	                                        all, added up
+//
+// Where every GPU is needed by that count, sharing frees half of each if two such pods fill it to 70 % at
+// most; otherwise it is not known what it frees. GPUs are told apart by the pod's own count (fleet.GPUName):
+// pods that put their work on differently numbered GPUs are seen as using all of them.
+//
+// Where it is known on which card the pods run (sharing.CardOf), and the GPU memory was measured, the advice names what
+// to ask for: a MIG profile, or how many pods like it share a card by turns, whichever takes less of the card; and no GPU
+// is called spare whose memory the others could not hold. Without either it says to look at the memory first. Behind it
+// comes what an autoscaler of the replicas should be set to, where they follow a forecast.
 //
 //	A100-80GB, busy 8 % (p99), 7 GiB at most     8 pods by turns, 1/8 of the card each
 //	A100-80GB, busy 10 % (p99), 8 GiB at most    nvidia.com/mig-1g.10gb, 1/7 of the card
@@ -29,7 +43,7 @@ type Device struct {
 //	A100-80GB, busy 8 % (p99), 60 GiB at most    keep it whole
 //
 // Nobody is told to share what is shared already.
-func AdviseOn(w fleet.Workload, h *History, o Options, on Device, now time.Time) []Advice {
+func Advise(w fleet.Workload, h *History, o Options, on Device, now time.Time) []Advice {
 	c := newJudge(w, h, o, now)
 	if _, held := c.gate(); held {
 		return nil

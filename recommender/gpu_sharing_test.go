@@ -99,7 +99,7 @@ func TestMoreMemoryNeverFreesMore(t *testing.T) {
 	}
 }
 
-// TestMemoryIsMeasured: AdviseOn takes the memory from the history, the most of any pod, and only where every ready
+// TestMemoryIsMeasured: Advise takes the memory from the history, the most of any pod, and only where every ready
 // pod's is known. Of twelve readings eleven are 7 GiB, so the histogram tells 7 from 30: its ranges are those of bytes.
 func TestMemoryIsMeasured(t *testing.T) {
 	card, _ := sharing.CardOf("NVIDIA-A100-SXM4-80GB")
@@ -124,7 +124,7 @@ func TestMemoryIsMeasured(t *testing.T) {
 			used = append(used, s)
 		}
 		feed(t, h, merged(used...)...)
-		if got := AdviseOn(w, h, options(), Device{Card: card}, noon); len(got) != 1 || got[0].Text != c.want {
+		if got := Advise(w, h, options(), Device{Card: card}, noon); len(got) != 1 || got[0].Text != c.want {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 		if d, ok := h.Distribution(w.Ref, fleet.GPUName(0), fleet.GPUMemory, time.Hour, noon); ok && d.Percentile(0.5) != 7*1024*mib {

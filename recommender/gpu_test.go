@@ -86,7 +86,7 @@ func TestAdvise(t *testing.T) {
 		for i, s := range c.shares {
 			feedGPU(t, h, w, int64(i), s...)
 		}
-		got, fine := Advise(w, h, options(), noon), Fine(w, h, options(), noon)
+		got, fine := Advise(w, h, options(), Device{}, noon), Fine(w, h, options(), noon)
 		if _, holds := Recommend(w, h, options(), noon); hasHold(holds, fleet.HoldGPU) {
 			t.Errorf("%s: held as unknown", c.name)
 		}
@@ -125,7 +125,7 @@ func TestAdviceExplained(t *testing.T) {
 	w, h := vision(t, 2)
 	feedGPU(t, h, w, 0, 0.06, 0.1)
 	feedGPU(t, h, w, 1, 0.08)
-	got := Advise(w, h, options(), noon)
+	got := Advise(w, h, options(), Device{}, noon)
 	want := []Advice{{
 		Reason: fleet.GPUUnderused, Text: "both GPUs busy 8 %: share (time-slicing or MIG) or remove one", Before: gpuCaveat, MilliGPU: 1000, Confidence: 3. / (24 * 60),
 		Evidence: "gpu 0 busy 8 % on average, p95 10 %, 10 % at most; gpu 1 busy 8 % on average, p95 8 %, 8 % at most; in the hottest of 2 replicas over 3m; not judged by CPU",
@@ -151,7 +151,7 @@ func TestSlicesAreNotShared(t *testing.T) {
 		edit(&w, func(k *fleet.Container) { k.Limits.Extended = []fleet.Extended{{Name: resource, Count: 1}} })
 		h := measured(t, w, 0.015, 100*mib, 50)
 		feedGPU(t, h, w, 0, 0.2)
-		if got := Advise(w, h, options(), noon); len(got) != 1 || got[0].Text != want || got[0].Before != gpuCaveat {
+		if got := Advise(w, h, options(), Device{}, noon); len(got) != 1 || got[0].Text != want || got[0].Before != gpuCaveat {
 			t.Errorf("%s: %+v", resource, got)
 		}
 	}
@@ -188,7 +188,7 @@ func TestGPUsThatAreNotKnown(t *testing.T) {
 		if len(holds) == 0 || holds[0] != held(fleet.HoldGPU, c.want) {
 			t.Errorf("%s: %+v\nwant %s", c.name, holds, c.want)
 		}
-		if got := Advise(w, h, o, noon); len(got) != 0 {
+		if got := Advise(w, h, o, Device{}, noon); len(got) != 0 {
 			t.Errorf("%s: advised %+v", c.name, got)
 		}
 	}
@@ -205,11 +205,11 @@ func TestAdviseOnlyWhereJudged(t *testing.T) {
 		feedGPU(t, h, w, 0, 0)
 		feedGPU(t, h, w, 1, 0)
 		o := options()
-		if len(Advise(w, h, o, noon)) != 1 {
+		if len(Advise(w, h, o, Device{}, noon)) != 1 {
 			t.Fatal("there should be something to take away")
 		}
 		change(&w, &o)
-		if got := Advise(w, h, o, noon); len(got) != 0 {
+		if got := Advise(w, h, o, Device{}, noon); len(got) != 0 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -236,7 +236,7 @@ func TestGPUIsNeverJudgedByCPU(t *testing.T) {
 	for range 500 {
 		w, h, o := random(t, r, true)
 		recs, holds := Recommend(w, h, o, noon)
-		advice, fine := Advise(w, h, o, noon), Fine(w, h, o, noon)
+		advice, fine := Advise(w, h, o, Device{}, noon), Fine(w, h, o, noon)
 		for _, rec := range recs {
 			if len(rec.Target.Requests) != 0 || rec.Reason == fleet.CPUUnderused {
 				t.Fatalf("got %+v", rec)
@@ -262,7 +262,7 @@ func TestGPUIsNeverJudgedByCPU(t *testing.T) {
 		withoutCPU(h)
 		feed(t, h, steady(fleet.CPU, "zz", noon, 3*time.Minute, 0.03*0.5)...) // 3 % of the request
 		again, _ := Recommend(w, h, o, noon)
-		if !reflect.DeepEqual(recs, again) || !reflect.DeepEqual(advice, Advise(w, h, o, noon)) {
+		if !reflect.DeepEqual(recs, again) || !reflect.DeepEqual(advice, Advise(w, h, o, Device{}, noon)) {
 			t.Fatalf("other CPU, another answer: %+v and %+v", recs, again)
 		}
 	}
@@ -288,7 +288,7 @@ func TestAdviceNeverFreesWhatIsNotThere(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 12))
 	for range 1000 {
 		w, h, o := random(t, r, true)
-		for _, a := range Advise(w, h, o, noon) {
+		for _, a := range Advise(w, h, o, Device{}, noon) {
 			if a.MilliGPU < 0 || a.MilliGPU > 1000*w.GPUs() || a.Text == "" || a.Before == "" || a.Evidence == "" || a.Confidence <= 0 {
 				t.Fatalf("%d GPUs: %+v", w.GPUs(), a)
 			}

@@ -105,7 +105,7 @@ func stepsOf(w fleet.Workload, h *History, o Options, at time.Time) []sizing.Ste
 	s, _ := h.series(ref, k.Name, fleet.CPU)
 	asked := *o.Priced
 	asked.Floor, asked.Warm = float64(o.MinMilliCPU)/1000, o.MinHistory
-	e, _ := NewPlans().plan(new(standing), s, asked, at, float64(k.Requests.MilliCPU)/1000).advise()
+	e := NewPlans().plan(new(standing), s, asked, at, float64(k.Requests.MilliCPU)/1000).advise()
 	return e.Steps
 }
 
@@ -158,13 +158,13 @@ func TestPaceForeseesTheSame(t *testing.T) {
 		w, o, at := server(c.live), foreseeing(Forecast{Capacity: 30, Redundancy: 1, Ceiling: 9}), pace.real(c.at)
 		usual, fast := serving(t, w, c.at, 8, diurnal), servingAt(t, pace, w, c.at, 8, diurnal)
 		want, wantHolds := Recommend(w, usual, o, c.at)
-		advised := Advise(underHPA(w, 1, 20, 80), usual, o, c.at)
+		advised := Advise(underHPA(w, 1, 20, 80), usual, o, Device{}, c.at)
 		o.MinHistory /= 60
 		got, holds := Recommend(w, fast, o, at)
 		if len(wantHolds)+len(holds) != 0 || len(got) != len(want) || len(got) == 1 && (got[0].Target.Replicas != want[0].Target.Replicas || got[0].Replicas != want[0].Replicas) {
 			t.Errorf("%s with %d: %+v, not %+v; %v", c.at.Format("15:04"), c.live, got, want, holds)
 		}
-		if a := Advise(underHPA(w, 1, 20, 80), fast, o, at); len(a) != 1 || len(advised) != 1 || a[0].Text != advised[0].Text {
+		if a := Advise(underHPA(w, 1, 20, 80), fast, o, Device{}, at); len(a) != 1 || len(advised) != 1 || a[0].Text != advised[0].Text {
 			t.Errorf("%s with %d: %+v, not %+v", c.at.Format("15:04"), c.live, a, advised)
 		}
 	}

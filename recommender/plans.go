@@ -140,10 +140,10 @@ func (p plan) due() (due, ok bool) {
 	return p.planner.Due(p.profile, p.standing, p.at, p.live, p.latest)
 }
 
-func (p plan) advise() (sizing.Explanation, bool) {
-	e, ok := p.planner.Advise(p.profile, p.standing, p.at, p.live, p.latest)
+func (p plan) advise() sizing.Explanation {
+	e, _ := p.planner.Advise(p.profile, p.standing, p.at, p.live, p.latest)
 	e.Steps = p.pace.steps(e.Steps)
-	return e, ok
+	return e
 }
 
 // advised is the advice on its memory, of which live bytes are requested.

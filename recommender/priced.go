@@ -102,7 +102,7 @@ func (c *judge) fitPlan(k fleet.Container) (*fit, *fleet.Hold) {
 	}
 	on := c.grounds(&k, st)
 	if due || st.fit == nil || st.on != on {
-		e, _ := plan.advise()
+		e := plan.advise()
 		st.fit, st.on = c.fitAdvice(k, e, on), on
 	}
 	return st.fit, nil
