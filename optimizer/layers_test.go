@@ -51,7 +51,7 @@ var layers = map[string]string{
 	"recommender":          "optimizer/fleet optimizer/cost recommender/scaling recommender/sharing recommender/sizing",
 	"recommender/replay":   "recommender/sizing",
 	"recommender/scaling":  "",
-	"recommender/sharing":  "optimizer/cost",
+	"recommender/sharing":  "",
 	"recommender/sizing":   "",
 	"recommender/capacity": "optimizer/fleet optimizer/cost serving/batch serving/curve",
 	"policies":             "optimizer/fleet policies/admission gopkg.in/yaml.v3 k8s.io/apimachinery/pkg/api/resource",

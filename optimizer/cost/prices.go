@@ -58,13 +58,6 @@ func (p Prices) sized(r Row) Row {
 	return r
 }
 
-// Rows is every row that could be used, sorted by instance type, region and capacity.
-func (p Prices) Rows() []Row {
-	all := slices.Concat(p.layers...)
-	slices.SortStableFunc(all, compareRows)
-	return slices.CompactFunc(all, func(a, b Row) bool { return compareRows(a, b) == 0 })
-}
-
 // Find is the row for an instance type: of its region first, then the one for any region. An
 // unknown capacity is looked up as on-demand, which is the list price.
 func (p Prices) Find(instanceType, region string, c fleet.Capacity) (Row, bool) {
@@ -80,15 +73,6 @@ func (p Prices) Find(instanceType, region string, c fleet.Capacity) (Row, bool) 
 		}
 	}
 	return Row{}, false
-}
-
-// Node is what the node costs over a number of hours. A node without a price is a Line that says so.
-func (p Prices) Node(n fleet.Node, hours int64) Line {
-	r, ok := p.Find(n.InstanceType, n.Region, n.Capacity)
-	if !ok || n.InstanceType == "" {
-		return Line{Unpriced: []string{unpriced(n)}}
-	}
-	return Line{Amount: r.Hourly.Times(hours, 1)}
 }
 
 // Used is the rows that nodes are priced by, sorted, each once: where an amount comes from.

@@ -12,7 +12,7 @@ import (
 const gib = 1 << 30
 
 func TestBuiltinRows(t *testing.T) {
-	rows := Builtin().Rows()
+	rows := Builtin().layers[0]
 	if len(rows) != 12 {
 		t.Errorf("%d rows, want 12", len(rows))
 	}
@@ -62,7 +62,7 @@ func TestFind(t *testing.T) {
 	if r, _ := p.Find("m5.large", "mars-1", fleet.OnDemand); r.MilliCPU != 2000 || r.Memory != 8*gib {
 		t.Errorf("a row without a size took %dm, %d bytes, not those of its type", r.MilliCPU, r.Memory)
 	}
-	if n := len(Builtin().Rows()); n != 12 {
+	if n := len(Builtin().layers[0]); n != 12 {
 		t.Errorf("With changed its receiver: %d rows", n)
 	}
 }
@@ -131,24 +131,5 @@ func TestUsed(t *testing.T) {
 	own := Row{InstanceType: "x9.huge", Capacity: fleet.OnDemand, Hourly: 2 * Dollar, Source: "Prices document"}
 	if got := own.String(); got != "on-demand x9.huge, $2.00 an hour: Prices document" {
 		t.Error(got)
-	}
-}
-
-func TestNode(t *testing.T) {
-	for _, c := range []struct {
-		n     fleet.Node
-		hours int64
-		want  string
-	}{
-		{fleet.Node{Name: "a", InstanceType: "m5.large", Region: "us-east-1", Capacity: fleet.OnDemand}, MonthHours, "$70.08"}, // 0.096 × 730
-		{fleet.Node{Name: "a", InstanceType: "m5.large", Region: "us-east-1", Capacity: fleet.OnDemand}, WeekHours, "$16.13"},  // 0.096 × 168 = 16.128
-		{fleet.Node{Name: "a", InstanceType: "m5.large", Region: "us-east-1", Capacity: fleet.Spot}, MonthHours, "$27.89"},     // 0.0382 × 730 = 27.886
-		{fleet.Node{Name: "a", InstanceType: "x9.huge", Region: "mars-1"}, MonthHours, "unpriced (no price for x9.huge in mars-1)"},
-		{fleet.Node{Name: "a", InstanceType: "g5.2xlarge", Region: "us-east-1", Capacity: fleet.Spot}, 1, "unpriced (no price for spot g5.2xlarge in us-east-1)"},
-		{fleet.Node{Name: "kind-worker"}, 1, "unpriced (no price for node kind-worker (no instance type))"},
-	} {
-		if got := Builtin().Node(c.n, c.hours).String(); got != c.want {
-			t.Errorf("%+v over %dh: got %s, want %s", c.n, c.hours, got, c.want)
-		}
 	}
 }

@@ -7,11 +7,6 @@ func (p Prices) Monthly(w fleet.Workload, nodes []fleet.Node) Line {
 	return p.Workload(w, nodes, MonthHours)
 }
 
-// Weekly is what the workload costs in a week of 168 hours; see Workload.
-func (p Prices) Weekly(w fleet.Workload, nodes []fleet.Node) Line {
-	return p.Workload(w, nodes, WeekHours)
-}
-
 // Workload is what the workload's requests cost over a number of hours: Replicas copies of its
 // current shape, each at the mean price of the same shape on the nodes under its pods. Pods that
 // have no node yet, or are on another capacity than w.Capacity (after a Target moved it), are

@@ -76,7 +76,7 @@ func TestMonthly(t *testing.T) {
 			t.Errorf("%s: unpriced %s, want %q", c.name, gap, c.gap)
 		}
 	}
-	if got := Builtin().Weekly(model(500, gib, 0, "od"), someNodes).Amount; got != 3_328_378 { // 14.462596 × 168 / 730
+	if got := Builtin().Workload(model(500, gib, 0, "od"), someNodes, WeekHours).Amount; got != 3_328_378 { // 14.462596 × 168 / 730
 		t.Errorf("a week is %d, want 3328378", got)
 	}
 }

@@ -21,7 +21,6 @@ type HoldReason string
 // The hold reasons, in the order of the stages that give them.
 const (
 	HoldKind         HoldReason = "unsupported-kind" // only Deployments are acted on yet
-	HoldNoPolicy     HoldReason = "no-policy"        // no policy selects it
 	HoldTwoPolicies  HoldReason = "two-policies"     // more than one policy selects it
 	HoldBadPolicy    HoldReason = "bad-policy"       // its policy document has faults and no good version is known
 	HoldClass        HoldReason = "unknown-class"    // neither label nor policy says online or batch
@@ -44,11 +43,9 @@ const (
 	HoldUnrollable   HoldReason = "unsafe-rollout" // replacing its pods would lose requests
 	HoldOpen         HoldReason = "change-in-progress"
 	HoldReverted     HoldReason = "reverted" // a change of it was taken back lately
-	HoldWindow       HoldReason = "window-closed"
 	HoldCooldown     HoldReason = "cooldown"
 	HoldBudget       HoldReason = "budget"
-	HoldMoved        HoldReason = "moved"  // the object changed since it was observed
-	HoldLedger       HoldReason = "ledger" // intent could not be written down
+	HoldMoved        HoldReason = "moved" // the object changed since it was observed
 )
 
 // Hold is one reason to leave something alone, with the words a person needs to act on it.

@@ -45,8 +45,8 @@ type Advice struct {
 }
 
 // Replicas is how many replicas should serve the window that begins at at (Unix seconds). The error
-// sizes it reckons with are those of Next, so it is made for windows from the next known one to
-// Next; later ones are foreseen by the calendar with the same spread.
+// sizes it reckons with are those of the window that is decided now, so it is made for windows up to that one; later ones
+// are foreseen by the calendar with the same spread.
 func (t *Track) Replicas(at int64) Advice {
 	if !t.able() {
 		return Advice{Replicas: t.o.Min, Reason: NoCapacity}

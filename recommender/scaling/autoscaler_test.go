@@ -13,7 +13,7 @@ func TestAutoscalerOfASteadyServer(t *testing.T) {
 	for i := range 4000 {
 		tr.Add(int64(i)*window, 60)
 	}
-	a, ok := tr.Autoscaler(tr.Next().Unix())
+	a, ok := tr.Autoscaler(tr.next())
 	if !ok || a.Min != 10 || a.Max < a.Min || a.Max > 40 {
 		t.Errorf("%+v, want min 10 and a max from there to 40", a)
 	}
@@ -34,8 +34,8 @@ func TestAutoscalerLeavesRoomForJumps(t *testing.T) {
 		}
 		wild.Add(at, rate)
 	}
-	c, _ := calm.Autoscaler(calm.Next().Unix())
-	w, _ := wild.Autoscaler(wild.Next().Unix())
+	c, _ := calm.Autoscaler(calm.next())
+	w, _ := wild.Autoscaler(wild.next())
 	if w.Target >= c.Target {
 		t.Errorf("target %v where the rate jumps, %v where it does not", w.Target, c.Target)
 	}
@@ -50,7 +50,7 @@ func TestAutoscalerIsInBounds(t *testing.T) {
 		tr := New(o)
 		for i, r := range noisyDays(700, dice(seed)) {
 			tr.Add(int64(i)*window, r)
-			a, ok := tr.Autoscaler(tr.Next().Unix())
+			a, ok := tr.Autoscaler(tr.next())
 			if !ok || a.Min < o.Min || a.Max > o.Max || a.Min > a.Max || !(a.Share > 0 && a.Share <= o.Target) {
 				t.Fatalf("%+v: %+v", o, a)
 			}

@@ -27,7 +27,7 @@ func TestRestoredGoesOnAsTheOriginal(t *testing.T) {
 		}
 		a.Add(int64(i)*window, r)
 		b.Add(int64(i)*window, r)
-		if x, y := a.Replicas(a.Next().Unix()), b.Replicas(b.Next().Unix()); i > 3 && x != y {
+		if x, y := a.Replicas(a.next()), b.Replicas(b.next()); i > 3 && x != y {
 			t.Fatalf("window %d: %+v, restored %+v", i, x, y)
 		}
 	}

@@ -1,8 +1,6 @@
 package scaling
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"time"
 )
@@ -39,30 +37,8 @@ const (
 	mostReplicas  = math.MaxUint16 // of any advice
 )
 
-// Check says everything that is wrong with the options, one line each, and nil where nothing is.
-func (o Options) Check() error {
-	var all []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			all = append(all, fmt.Errorf(format, args...))
-		}
-	}
-	fault(!(o.Capacity >= leastCapacity && o.Capacity <= 1e12),
-		"capacity %v: measure the requests per second of one replica, a number from 1e-9 to 1e12", o.Capacity)
-	fault(!(o.Target >= 0 && o.Target <= 1), "target %v: give a share above 0 and up to 1, or 0 for the default", o.Target)
-	fault(o.Min < 0 || o.Min > mostReplicas, "min %d: give 0 to %d replicas", o.Min, mostReplicas)
-	fault(o.Max < 0 || o.Max > mostReplicas, "max %d: give 0 to %d replicas, 0 for no bound", o.Max, mostReplicas)
-	fault(o.Max > 0 && o.Max < o.Min, "max %d is less than min %d: raise max or lower min", o.Max, o.Min)
-	fault(o.Redundancy < 0 || o.Redundancy > mostReplicas, "redundancy %d: give 0 to %d replicas", o.Redundancy, mostReplicas)
-	fault(o.Window != 0 && (o.Window < time.Second || o.Window > longestWindow),
-		"window %v: give 1s to %v, or 0 for %v", o.Window, longestWindow, defaultWindow)
-	fault(o.Lead < 0, "lead %v: give 0 or more", o.Lead)
-	fault(!(o.Risk >= 0 && o.Risk <= 1e9), "risk %v: give 0 to 1e9 replica-windows", o.Risk)
-	return errors.Join(all...)
-}
-
-// settled is the options with their defaults in place; what Check refuses is put right as well, so
-// that no advice is ever NaN.
+// settled is the options with their defaults in place; what makes no sense is put right as well, so that no advice is
+// ever NaN.
 func (o Options) settled() Options {
 	if !(o.Target > 0 && o.Target <= 1) {
 		o.Target = defaultTarget

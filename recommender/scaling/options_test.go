@@ -2,41 +2,9 @@ package scaling
 
 import (
 	"math"
-	"strings"
 	"testing"
 	"time"
 )
-
-func TestCheckNamesEveryFault(t *testing.T) {
-	bad := Options{Capacity: math.NaN(), Target: 1.5, Min: -1, Max: -2, Redundancy: -1, Window: time.Millisecond, Lead: -1, Risk: math.Inf(1)}
-	err := bad.Check()
-	if err == nil {
-		t.Fatal("no fault found")
-	}
-	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != 8 {
-		t.Fatalf("%d lines, want 8:\n%v", len(lines), err)
-	}
-	for i, word := range []string{"capacity", "target", "min", "max", "redundancy", "window", "lead", "risk"} {
-		if !strings.HasPrefix(lines[i], word+" ") {
-			t.Errorf("line %d is %q, want one about %s", i, lines[i], word)
-		}
-	}
-}
-
-func TestCheckPasses(t *testing.T) {
-	for _, o := range []Options{
-		{Capacity: 1},
-		{Capacity: 50, Target: .7, Min: 2, Max: 9, Redundancy: 1, Window: time.Minute, Lead: time.Minute, Risk: 100},
-	} {
-		if err := o.Check(); err != nil {
-			t.Errorf("%+v: %v", o, err)
-		}
-	}
-	if err := (Options{Capacity: 1, Min: 3, Max: 2}).Check(); err == nil {
-		t.Error("max under min passes")
-	}
-}
 
 func TestHorizon(t *testing.T) {
 	for _, c := range []struct {

@@ -147,11 +147,11 @@ func TestUnderOptionsThatComeLater(t *testing.T) {
 		for i, r := range rates {
 			knew.Add(int64(i)*window, r)
 			learns.Add(int64(i)*window, r)
-			if got := learns.Replicas(learns.Next().Unix()); got.Reason != NoCapacity || got.Replicas != 1 {
+			if got := learns.Replicas(learns.next()); got.Reason != NoCapacity || got.Replicas != 1 {
 				t.Fatalf("without a capacity: %+v", got)
 			}
 			u := learns.Under(Options{Capacity: 40})
-			n, m := knew.Replicas(knew.Next().Unix()), u.Replicas(u.Next().Unix())
+			n, m := knew.Replicas(knew.next()), u.Replicas(u.next())
 			a, b = a+n.Replicas, b+m.Replicas
 			if i+3 < len(rates) && need(rates[i+3], 40) > m.Replicas {
 				over++
@@ -164,7 +164,7 @@ func TestUnderOptionsThatComeLater(t *testing.T) {
 	tr := New(Options{Lead: 2 * window * time.Second})
 	tr.Add(0, 60)
 	before, _ := tr.MarshalBinary()
-	tr.Under(Options{Capacity: 3}).Replicas(tr.Next().Unix())
+	tr.Under(Options{Capacity: 3}).Replicas(tr.next())
 	if after, _ := tr.MarshalBinary(); !bytes.Equal(before, after) {
 		t.Error("asking changed the track")
 	}

@@ -2,7 +2,6 @@ package scaling
 
 import (
 	"math"
-	"time"
 )
 
 const (
@@ -47,8 +46,7 @@ func (d decision) settle(asked int) int {
 	return asked
 }
 
-// New follows a server from nothing. Check the options first: what Check refuses is replaced by a
-// default. Without a capacity every advice is Min, for the reason NoCapacity, but it learns all the same: see Under.
+// New follows a server from nothing. What makes no sense in the options is replaced by a default. Without a capacity every advice is Min, for the reason NoCapacity, but it learns all the same: see Under.
 func New(o Options) *Track {
 	t := &Track{o: o.settled()}
 	for i := range t.s.Ways {
@@ -209,9 +207,3 @@ func (t *Track) Lasting() float64 {
 
 // Windows is how many windows were added.
 func (t *Track) Windows() int { return int(t.s.Seen) }
-
-// Next is the start of the window that is decided now: the first that a replica asked for after the
-// newest window can still serve. It is the at to call Replicas with.
-func (t *Track) Next() time.Time {
-	return time.Unix(t.s.Last+int64(t.o.horizon())*t.o.step(), 0).In(t.o.Zone)
-}

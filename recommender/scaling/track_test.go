@@ -13,6 +13,10 @@ const (
 	window = 300
 )
 
+// next is the start of the window that is decided now, unix seconds: the first that a replica asked for after the newest
+// window can still serve.
+func (t *Track) next() int64 { return t.s.Last + int64(t.o.horizon())*t.o.step() }
+
 // noisyDays is a rate that goes up and down once a day between 20 and 180 with noise of 10 %, and for
 // six windows of every 8 hours three times that.
 func noisyDays(windows int, seed dice) []float64 {
@@ -39,7 +43,7 @@ func follow(o Options, rates []float64) []int {
 			}
 		}
 		t.Add(at, r)
-		out[i+t.o.horizon()] = t.Replicas(t.Next().Unix()).Replicas
+		out[i+t.o.horizon()] = t.Replicas(t.next()).Replicas
 	}
 	return out[:len(rates)]
 }
@@ -101,7 +105,7 @@ func TestGrowsAheadOfADailyRise(t *testing.T) {
 	for i, r := range rates[:len(rates)-180] { // to the middle of a rise
 		tr.Add(int64(i)*window, r)
 	}
-	if a := tr.Replicas(tr.Next().Unix()); a.Season == NoSeason {
+	if a := tr.Replicas(tr.next()); a.Season == NoSeason {
 		t.Errorf("the calendar is not followed: %+v", a)
 	}
 }
@@ -133,7 +137,7 @@ func TestSteadyRateByHand(t *testing.T) {
 		for i := range 600 {
 			tr.Add(int64(i)*window, c.rate)
 		}
-		a := tr.Replicas(tr.Next().Unix())
+		a := tr.Replicas(tr.next())
 		if a.Replicas != c.replicas || a.Reason != c.reason {
 			t.Errorf("%s: %d for %s, want %d for %s", c.name, a.Replicas, a.Reason, c.replicas, c.reason)
 		}
@@ -150,7 +154,7 @@ func TestCostTerms(t *testing.T) {
 	for i := range 2000 {
 		tr.Add(int64(i)*window, 60)
 	}
-	c := tr.Replicas(tr.Next().Unix()).Cost
+	c := tr.Replicas(tr.next()).Cost
 	if c.Run != 9 || c.Redundant != 3 || c.Over < 0 || c.Over > .1 {
 		t.Errorf("cost %+v, want 9, 3 and nearly 0", c)
 	}
@@ -163,7 +167,7 @@ func TestADipIsNotBelieved(t *testing.T) {
 	}
 	for i := 500; i < 506; i++ {
 		tr.Add(int64(i)*window, 0)
-		if a := tr.Replicas(tr.Next().Unix()); a.Replicas < 6 {
+		if a := tr.Replicas(tr.next()); a.Replicas < 6 {
 			t.Errorf("%d windows into a dip %d replicas are left; 6 served what came before it", i-499, a.Replicas)
 		}
 	}
@@ -235,7 +239,7 @@ func TestAdviceIsAlwaysInBounds(t *testing.T) {
 			at += window * (1 + int64(d.roll()*1.2))
 			rate := math.Exp(60*d.roll()-30) * math.Floor(1.5*d.roll()+.5)
 			tr.Add(at, rate)
-			a := tr.Replicas(tr.Next().Unix())
+			a := tr.Replicas(tr.next())
 			asked := min(need(rate, o.Capacity*o.Target)+o.Redundancy, o.Max)
 			if a.Replicas < o.Min || a.Replicas > o.Max || a.Replicas < asked {
 				t.Fatalf("%+v: %d replicas for %v requests/s, want at least %d", o, a.Replicas, rate, asked)
@@ -308,7 +312,7 @@ func BenchmarkReplicas(b *testing.B) {
 	for i, r := range noisyDays(4096, 1) {
 		tr.Add(int64(i)*window, r)
 	}
-	at := tr.Next().Unix()
+	at := tr.next()
 	b.ReportAllocs()
 	for range b.N {
 		tr.Replicas(at)

@@ -63,13 +63,13 @@ func TestSpreadByHand(t *testing.T) {
 	}
 }
 
-// The advice for Next is what was settled on, and one replica fewer is asked for twice before it goes.
+// The advice for the window that is decided now is what was settled on, and one replica fewer is asked for twice before it goes.
 func TestOneFewerIsAskedForTwice(t *testing.T) {
 	tr := New(Options{Capacity: 40})
 	held, last, asked := 0, 0, 0
 	for i, r := range noisyDays(2000, 4) {
 		tr.Add(int64(i)*window, r)
-		a := tr.Replicas(tr.Next().Unix())
+		a := tr.Replicas(tr.next())
 		if a.Replicas != int(tr.s.Now.Settled) {
 			t.Fatalf("window %d: advice %d, settled on %d", i, a.Replicas, tr.s.Now.Settled)
 		}

@@ -241,9 +241,6 @@ func TestChoices(t *testing.T) {
 			t.Errorf("%s %v %d GiB: got %v, want %v", c.card, c.duty, c.memory/gib, got, c.want)
 		}
 	}
-	if got := (Choice{Milli: 143}).Hourly(4_000_000); got != 572_000 {
-		t.Errorf("1/7 of $4: %v", got)
-	}
 }
 
 func TestPercentile(t *testing.T) {

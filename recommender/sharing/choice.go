@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-
-	"trimtab.dev/trimtab/optimizer/cost"
 )
 
 // Need is what one pod of a workload needs of its card.
@@ -22,9 +20,6 @@ type Choice struct {
 	Pods    int    // how many pods like it then have one card
 	Milli   int64  // thousandths of the card that each of them takes
 }
-
-// Hourly is what the choice costs an hour where the card costs that much.
-func (c Choice) Hourly(card cost.Money) cost.Money { return card.Times(c.Milli, 1000) }
 
 // Choices is all that the pod could be given, the cheapest first; of equals MIG, which keeps memory apart,
 // then time-slicing. Keeping the card is always among them. All cost a part of the same card's price, so the

@@ -2,7 +2,6 @@ package sharing
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -233,10 +232,4 @@ func (g *group) result(o Options) Group {
 		}
 	}
 	return out
-}
-
-// String is the group for people: "card 2 (A100-80GB, time-slice): a, b; busy 41 %, 62.5 GiB".
-func (g Group) String() string {
-	way := cmp.Or(string(g.Way), "alone, "+string(g.Why))
-	return fmt.Sprintf("card %d (%s, %s): %s; busy %.0f %%, %.1f GiB", g.Number, g.Card, way, strings.Join(g.Pods, ", "), g.Duty*100, float64(g.Memory)/(1<<30))
 }

@@ -124,8 +124,8 @@ func TestSlices(t *testing.T) {
 	if g := s.Groups[1]; !slices.Equal(g.Profiles, []string{"1g.10gb", "1g.10gb", "1g.20gb"}) || !slices.Equal(g.Starts, []int{0, 1, 2}) || g.Way != MIG {
 		t.Errorf("got %+v", g)
 	}
-	if got, want := s.Groups[0].String(), "card 1 (A100-80GB, mig): b, d; busy 20 %, 60.0 GiB"; got != want {
-		t.Errorf("got %s", got)
+	if g := s.Groups[0]; math.Abs(g.Duty-0.2) > 1e-9 || g.Memory != 60*gib {
+		t.Errorf("got %+v, want 20 %% busy and 60 GiB", g)
 	}
 }
 

@@ -140,12 +140,6 @@ func (p *Planner) see(t view, at int64, live uint8) {
 	t.level = live
 }
 
-// Explain gives the request that the planner holds to be in force at an instant, with the plan behind it; false
-// while too little is known.
-func (p *Planner) Explain(t *Track, at int64) (Explanation, bool) {
-	return p.explain(p.view(&t.Profile, &t.Standing, at), at)
-}
-
 func (p *Planner) explain(t view, at int64) (Explanation, bool) {
 	request, ok := p.request(t, at)
 	if !ok {

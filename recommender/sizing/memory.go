@@ -32,7 +32,7 @@ func (o MemoryOptions) filled() MemoryOptions {
 
 // Memory learns the memory request of one container from its use as it passes. It takes at most 450
 // bytes and keeps no samples: the peak of each of the last 28 days, of each of the eight weeks before,
-// and how steady they were. Every request is the cheapest by an explicit price, see MemoryCost, but
+// and how steady they were. Every request is the cheapest by an explicit price, see cost, but
 // never under the recent peak and a margin, nor under what a kill has shown to be too little.
 //
 // Times are unix seconds and must not decrease; use is that of the hottest replica, in bytes.

@@ -70,21 +70,6 @@ func (m memoryView) least(at int64, a *MemoryAdvice) (float64, MemoryReason) {
 	return least, bound
 }
 
-// Cost prices a day with a request, by the same forecast that Request decides by.
-func (m *Memory) Cost(at int64, request float64) MemoryCost {
-	if m.at == 0 || !(request > 0) {
-		return MemoryCost{}
-	}
-	f := m.view().forecast(at)
-	chance := f.above(math.Log(request))
-	return MemoryCost{
-		Reserved: request / (1 << 30) * 24,
-		Idle:     1 - m.days.usual(m.today, m.elapsed(at))/request,
-		Chance:   chance,
-		Excess:   m.o.Risk * chance,
-	}
-}
-
 // Limit is advice for a memory limit where a policy sizes limits from peaks: at least the request and LimitFloor,
 // and so much that the forecast exceeds it on one day in a thousand at most, but no more than memoryReach over the
 // highest peak.

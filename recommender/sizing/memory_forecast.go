@@ -78,7 +78,8 @@ func (f *memoryForecast) above(request float64) float64 {
 	return p / (f.total + memoryUnseen)
 }
 
-// cost of a day with a request, given as ln bytes: see MemoryCost.
+// cost of a day with a request, given as ln bytes. A percent more of memory costs a hundredth of a day of the request,
+// and the chance of an excess is in the same coin, so that the choice is the same for a small container and for a big one.
 func (f *memoryForecast) cost(request float64) float64 {
 	return request + f.risk*f.above(request)
 }

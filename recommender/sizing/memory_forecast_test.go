@@ -72,19 +72,6 @@ func TestMemoryCheapest(t *testing.T) {
 	}
 }
 
-// Costs are what the request is made of: a GiB for a day is 24 GiB-hours; half of it is used.
-func TestMemoryCost(t *testing.T) {
-	m := memoryOfOneDay(MemoryOptions{Risk: 10})
-	m.at, m.first = memoryT0, memoryT0-memoryDay
-	c := m.Cost(memoryT0, 2*gib)
-	if c.Reserved != 48 || math.Abs(c.Idle-0.5) > 1e-9 || c.Excess != 10*c.Chance || c.Chance > 0.001 {
-		t.Errorf("%+v, want 48 GiB-hours, half idle, a chance under 0.001 and ten times its price", c)
-	}
-	if c := m.Cost(memoryT0, 0); c != (MemoryCost{}) {
-		t.Errorf("no request costs %+v, want nothing", c)
-	}
-}
-
 // A limit from peaks covers all but one day in a thousand, kills and starts, and is no less than the request.
 func TestMemoryLimitAdvice(t *testing.T) {
 	m := memoryOfOneDay(MemoryOptions{})

@@ -36,16 +36,6 @@ type MemoryAdvice struct {
 	Reason     MemoryReason
 }
 
-// MemoryCost is what a day with a request costs. Requests are compared by ln(request) + Excess: a
-// percent more of memory costs a hundredth of a day of the request, and Excess is in the same coin, so
-// that the choice is the same for a small container and for a big one.
-type MemoryCost struct {
-	Reserved float64 // GiB-hours
-	Idle     float64 // share of the request that the usual use leaves idle
-	Chance   float64 // probability that the next day's peak exceeds the request
-	Excess   float64 // days of the request's cost: Chance x MemoryOptions.Risk
-}
-
 const (
 	memoryLeast  = 3 * 3600  // seconds of history before anything is advised
 	memoryStep   = 0.3       // most of a request that one shrink takes away

@@ -425,7 +425,7 @@ func TestExplanationAddsUp(t *testing.T) {
 		p.Add(&track, at, c.use(at), false)
 		at += 60
 	}
-	e, ok := p.Explain(&track, at)
+	e, ok := p.explain(p.view(&track.Profile, &track.Standing, at), at)
 	if !ok || len(e.Steps) != 2 {
 		t.Fatalf("explained %t with the steps %v", ok, e.Steps)
 	}

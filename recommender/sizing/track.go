@@ -104,9 +104,6 @@ func (u *Profile) Record(at int64, used float64, limited bool) bool {
 // Renewed tells that another version runs from now on: what was measured before counts little.
 func (u *Profile) Renewed(at int64) { u.renewed = int32(at / slotSeconds) }
 
-// Last is when use was counted last, unix seconds; 0: never.
-func (u *Profile) Last() int64 { return u.last }
-
 // count adds use to the mean, for as long as since the last sample but not more than a slot.
 func (u *Profile) count(at int64, used float64) {
 	lasted := float64(60)

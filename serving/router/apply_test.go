@@ -157,8 +157,8 @@ func TestSettingsInForce(t *testing.T) {
 	if !eventually(func() bool { return s.String() == "[a 1] map[a 1:2]" }) {
 		t.Errorf("observers saw %s", s.String())
 	}
-	if c, ok := r.Config(); !ok || c.Models[0].Versions[0].MaxLength != 3 {
-		t.Errorf("in force %+v, %t", c, ok)
+	if c := r.table.Load().config; c.Models[0].Versions[0].MaxLength != 3 {
+		t.Errorf("in force %+v", c)
 	}
 }
 

@@ -149,22 +149,6 @@ func (r *Router) Fields() []string {
 	return nil
 }
 
-// Config is the configuration in force, false when there is none yet.
-func (r *Router) Config() (Config, bool) {
-	if t := r.table.Load(); t != nil {
-		return t.config, true
-	}
-	return Config{}, false
-}
-
-// Default is the name that requests without one go to; empty when there is no table yet.
-func (r *Router) Default() string {
-	if t := r.table.Load(); t != nil {
-		return t.fallback
-	}
-	return ""
-}
-
 // Entries are all versions of all models, in the order of the configuration. The slice must not be changed,
 // and an entry's engine may be closed when another table is in force.
 func (r *Router) Entries() []*Entry {

@@ -216,7 +216,7 @@ func TestForestAddsToSums(t *testing.T) {
 	if err == nil {
 		f.Apply(nil, 0, y, 1)
 	}
-	if err != nil || f.Width() != 0 || !slices.Equal(y, []float32{10, 25}) {
+	if err != nil || f.width != 0 || !slices.Equal(y, []float32{10, 25}) {
 		t.Errorf("%v, want [10 25] (%v)", y, err)
 	}
 }

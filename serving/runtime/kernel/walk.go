@@ -6,9 +6,6 @@ import (
 	"unsafe"
 )
 
-// Width is how many values a row must have at least.
-func (f *Forest) Width() int { return f.width }
-
 // Bytes is the memory of the trees as they are laid out.
 func (f *Forest) Bytes() int64 {
 	return 8*int64(len(f.heap)) + 4*int64(len(f.leaf)+len(f.values)) + int64(nodeBytes)*int64(len(f.nodes))

@@ -19,20 +19,6 @@ const (
 	KeyGolden   = "trimtab.golden"   // JSON list of rows with their answers, see Annotations
 )
 
-// Describe is all that the file says about the model: inputs, outputs, rows, and what Annotate reads.
-// Platform is left empty. An output without a shape in the file has the Shape nil: the caller has to
-// fill it in, and to call Annotate after.
-func Describe(m *Model) (runtime.Meta, error) {
-	var meta runtime.Meta
-	in, fixed, err := Specs(m.Graph.Inputs)
-	out, _, outErr := Specs(m.Graph.Outputs)
-	if err := errors.Join(err, outErr); err != nil {
-		return meta, err
-	}
-	meta = runtime.Meta{Inputs: in, Outputs: out, MaxRows: fixed}
-	return meta, m.Annotate(&meta)
-}
-
 // Specs turns values into the server's terms, in which a shape is that of one row. fixed is the
 // length of the batch axis where the file fixes it, 0 where any number of rows goes.
 func Specs(values []Value) (specs []runtime.Spec, fixed int, err error) {

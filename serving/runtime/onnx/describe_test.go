@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,14 +36,25 @@ func described(t *testing.T) (*Model, runtime.Meta) {
 	return m, meta
 }
 
+// describe is all that a file says about its model, as a runtime reads it.
+func describe(m *Model) (runtime.Meta, error) {
+	in, fixed, err := Specs(m.Graph.Inputs)
+	out, _, outErr := Specs(m.Graph.Outputs)
+	meta := runtime.Meta{Inputs: in, Outputs: out, MaxRows: fixed}
+	if err := errors.Join(err, outErr); err != nil {
+		return meta, err
+	}
+	return meta, m.Annotate(&meta)
+}
+
 // TestDescribe: all that was said is read back to the bit.
 func TestDescribe(t *testing.T) {
 	m, want := described(t)
-	got, err := Describe(m)
+	got, err := describe(m)
 	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("described as %+v, %v\nwant %+v", got, err, want)
 	}
-	if got, err := Describe(&Model{Graph: m.Graph}); err != nil || got.Measure != "" || got.Golden != nil || got.Accuracy != 0 {
+	if got, err := describe(&Model{Graph: m.Graph}); err != nil || got.Measure != "" || got.Golden != nil || got.Accuracy != 0 {
 		t.Errorf("a model that says nothing is described as %+v, %v", got, err)
 	}
 }
@@ -68,7 +80,7 @@ func TestDescribeRefuses(t *testing.T) {
 	for _, tt := range tests {
 		m, _ := described(t)
 		tt.spoil(m)
-		if _, err := Describe(m); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := describe(m); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v does not say %q", tt.name, err, tt.want)
 		}
 	}
@@ -78,7 +90,7 @@ func TestDescribeRefuses(t *testing.T) {
 func TestRowsOfTheFile(t *testing.T) {
 	m, _ := described(t)
 	m.Graph.Inputs[0].Shape[0] = Fixed(1)
-	if got, err := Describe(m); err != nil || got.MaxRows != 1 {
+	if got, err := describe(m); err != nil || got.MaxRows != 1 {
 		t.Errorf("%d rows, %v; want 1", got.MaxRows, err)
 	}
 }

@@ -278,7 +278,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		Describe(m)
+		describe(m)
 		again, err := Write(m)
 		if err != nil {
 			return
