@@ -31,7 +31,7 @@ func (r *Report) propose(p optimizer.Plan) {
 
 func proposal(c optimizer.Change, p optimizer.Plan) Proposal {
 	out := Proposal{ID: c.ID, Ref: c.Ref, What: c.Words(), Saving: c.Saving.Cents(), Risk: risk(c), Command: "trimtab apply " + c.ID}
-	a, _ := assessment(p, c.Ref)
+	a := assessment(p, c.Ref)
 	least := -1.
 	for _, v := range a.Verdicts {
 		if v.Held() {

@@ -41,7 +41,7 @@ type book struct {
 func keepBook(in Input) book {
 	b := book{fates: map[string]fate{}, sums: map[fleet.Ref]cost.Line{}, month: map[fleet.Ref]cost.Line{}}
 	for ref, done := range doneOf(in.Entries) {
-		now, _ := assessment(in.Plan, ref)
+		now := assessment(in.Plan, ref)
 		chain := b.follow(done, now.Workload)
 		sum := sumOf(chain)
 		part := sumOf(within(chain, in.Period))
@@ -226,12 +226,12 @@ func sortedRefs(m map[fleet.Ref]cost.Line) []fleet.Ref {
 	return refs
 }
 
-func assessment(p optimizer.Plan, ref fleet.Ref) (optimizer.Assessment, bool) {
+func assessment(p optimizer.Plan, ref fleet.Ref) optimizer.Assessment {
 	i := slices.IndexFunc(p.Assessments, func(a optimizer.Assessment) bool { return a.Ref == ref })
 	if i < 0 {
-		return optimizer.Assessment{}, false
+		return optimizer.Assessment{}
 	}
-	return p.Assessments[i], true
+	return p.Assessments[i]
 }
 
 // claimed is every proposal of a plan, the largest saving first, and their sum in whole cents.

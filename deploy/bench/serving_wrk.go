@@ -76,13 +76,13 @@ func (t *trial) closed(r row, conns int) (s sample, err error) {
 		return s, err
 	}
 	err = t.calm(fmt.Sprintf("%s, %d connections", r, conns), func() (float64, error) {
-		was, err := r.server.counters()
-		cpu, err2 := usedCPU(r.server.pids())
-		out, client, err3 := t.wrk(r, in, conns)
-		end, err4 := usedCPU(r.server.pids())
-		now, err5 := r.server.counters()
+		was := r.server.counters()
+		cpu, err := usedCPU(r.server.pids())
+		out, client, err2 := t.wrk(r, in, conns)
+		end, err3 := usedCPU(r.server.pids())
+		now := r.server.counters()
 		s = sampleOf(out, end-cpu, was, now)
-		return end - cpu + client, errors.Join(err, err2, err3, err4, err5)
+		return end - cpu + client, errors.Join(err, err2, err3)
 	})
 	return s, err
 }
@@ -171,14 +171,14 @@ func inputOf(s *server) (input, error) {
 // counters are of our server's metrics; zero where a server has none.
 type counters struct{ rows, batches, compute float64 }
 
-func (s *server) counters() (counters, error) {
+func (s *server) counters() counters {
 	text, err := fetch(s.url + "/metrics")
 	if err != nil {
-		return counters{}, nil // a rival without metrics
+		return counters{} // a rival without metrics
 	}
 	return counters{
 		metric(text, "modelserver_inferences_total"), metric(text, "modelserver_executions_total"), metric(text, "modelserver_compute_cpu_seconds_total"),
-	}, nil
+	}
 }
 
 // metric sums a metric over its labels.

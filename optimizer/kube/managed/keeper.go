@@ -58,7 +58,7 @@ type pass struct {
 }
 
 // reopen reads what was begun and not ended. Without it nothing may be written.
-func (p *pass) reopen(ctx context.Context, set policies.Set) error {
+func (p *pass) reopen(ctx context.Context) error {
 	if !p.write {
 		return nil
 	}
@@ -76,7 +76,7 @@ func (p *pass) reopen(ctx context.Context, set policies.Set) error {
 // their metrics, each for two seconds at most. Where the ledger cannot be read, nothing is written.
 func (k *Keeper) Keep(ctx context.Context, set policies.Set, seen fleet.Snapshot, write bool, now time.Time) ([]optimizer.Kept, error) {
 	p := &pass{Keeper: k, snapshot: seen, rates: k.prices.With(rows(set.Prices)...), write: write, now: now}
-	errs := []error{p.reopen(ctx, set)}
+	errs := []error{p.reopen(ctx)}
 	var out []optimizer.Kept
 	for _, s := range set.Servers {
 		out = append(out, p.server(ctx, s)...)

@@ -23,7 +23,7 @@ const patchRows = 128 // patches that go through the layer together, about
 
 // conv compiles Conv over rows of channels, height and width.
 func (c *compiler) conv(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (v *convolution) spread(from, y []float32, line, lines int) {
 // batchNorm is a scale and a shift for each channel; it goes into the convolution before it, if there
 // is one.
 func (c *compiler) batchNorm(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}

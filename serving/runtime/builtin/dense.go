@@ -77,7 +77,7 @@ func (c *compiler) defineDense(n *onnx.Node, x value, shape []int, l *layer) err
 // gemm is alpha * x * B + beta * C for a constant B; C may be a constant for each column, or depend on
 // the row.
 func (c *compiler) gemm(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func turned(m []float32, rows, columns int) []float32 {
 
 // matMul is rows times a constant matrix, over the last axis.
 func (c *compiler) matMul(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func filled(n int, v float32) []float32 {
 
 // relu is folded into the layer before it, if there is one.
 func (c *compiler) relu(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}

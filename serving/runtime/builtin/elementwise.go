@@ -10,7 +10,7 @@ import (
 
 // unary makes each number from the one at its place.
 func (c *compiler) unary(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func function(n *onnx.Node) func(float32) float32 {
 func sigmoid(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
 
 func (c *compiler) clip(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -120,9 +120,9 @@ func (c *compiler) pair(n *onnx.Node, x, y value) (out value, err error) {
 		return y, nil
 	}
 	if y.constant != nil {
-		out, err = c.withConstant(n, x, y.constant, loop(n.Op, false))
+		out, err = c.withConstant(x, y.constant, loop(n.Op, false))
 	} else if x.constant != nil {
-		out, err = c.withConstant(n, y, x.constant, loop(n.Op, true))
+		out, err = c.withConstant(y, x.constant, loop(n.Op, true))
 	} else {
 		out, err = c.both(n, x, y)
 	}
@@ -175,7 +175,7 @@ func (c *compiler) widen(x value, shape []int) (value, error) {
 	return c.step(x, shape, x.typ, gather(spread(x.shape, shape), product(x.shape)))
 }
 
-func (c *compiler) withConstant(n *onnx.Node, x value, t *onnx.Tensor, do func(y, a, b []float32)) (value, error) {
+func (c *compiler) withConstant(x value, t *onnx.Tensor, do func(y, a, b []float32)) (value, error) {
 	f, err := t.Floats()
 	if err != nil {
 		return x, err

@@ -65,11 +65,11 @@ func (c *compiler) rows(n *onnx.Node, i int) (value, error) {
 	return v, err
 }
 
-// floating is rows for operators that compute with fractions.
-func (c *compiler) floating(n *onnx.Node, i int) (value, error) {
-	v, err := c.rows(n, i)
+// floating is the node's first input, for operators that compute with fractions on what depends on the row.
+func (c *compiler) floating(n *onnx.Node) (value, error) {
+	v, err := c.rows(n, 0)
 	if err == nil && v.typ != onnx.Float && v.typ != onnx.Double {
-		err = fmt.Errorf("input %q has elements of type %s; only FLOAT and DOUBLE are supported there", n.Inputs[i], v.typ)
+		err = fmt.Errorf("input %q has elements of type %s; only FLOAT and DOUBLE are supported there", n.Inputs[0], v.typ)
 	}
 	return v, err
 }

@@ -10,7 +10,7 @@ import (
 
 // pool compiles MaxPool and AveragePool over rows of channels, height and width.
 func (c *compiler) pool(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func average(padded bool) func(y, x window, in, out []float32) {
 
 // globalPool is the mean of each channel.
 func (c *compiler) globalPool(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func maxOf(x []float32) float32 {
 
 // reduce compiles ReduceMax and ReduceMean along axes that are not that of the rows.
 func (c *compiler) reduce(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func without(shape, at []int, keep bool) (out, order []int) {
 
 // argMax is the place of the greatest number along an axis.
 func (c *compiler) argMax(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (c *compiler) argMax(n *onnx.Node) error {
 
 // softmax compiles Softmax and LogSoftmax along the last axis; until opset 13 along all from the axis on.
 func (c *compiler) softmax(n *onnx.Node) error {
-	x, err := c.floating(n, 0)
+	x, err := c.floating(n)
 	if err != nil {
 		return err
 	}
