@@ -30,7 +30,7 @@ bench: tools ## one family of measurements, BENCH=name, some with TRACES=folder;
 	@go run ./deploy/bench $(BENCH) $(if $(TRACES),--traces "$(TRACES)")
 
 golden: ## rewrites the golden files and the rendered manifests; read the diff
-	go test ./reports ./policies ./optimizer/simulator ./recommender/capacity -update
+	go test ./reports/... ./policies ./optimizer/simulator ./recommender/capacity -update
 	cd deploy/helm && CGO_ENABLED=0 go test -count=1 -trimpath -buildvcs=false . -update
 
 onnxruntime: ## fetches ONNX Runtime's library (86 MB, once, checksum checked) and builds bin/modelserver-onnx

@@ -23,6 +23,7 @@ var layers = map[string]string{
 	"cmd/simulate/show":          "optimizer/simulator optimizer/cost reports",
 	"cmd/trimtab":                "cmd/simulate/show optimizer optimizer/... policies policies/... recommender recommender/... reports reports/... k8s.io/... github.com/prometheus/... github.com/robfig/cron/v3 gopkg.in/yaml.v3",
 	"cmd/modelserver":            "serving serving/... github.com/prometheus/client_golang/...",
+	"deploy/golden":              "",
 	"deploy/sizes":               "",
 	"deploy/bench":               "optimizer/fleet optimizer/cost recommender recommender/... serving/batch serving/curve serving/runtime/kernel",
 	"deploy/onnxruntime/compare": "serving/runtime serving/runtime/...",

@@ -2,7 +2,6 @@ package policies
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"time"
 	_ "time/tzdata"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
@@ -35,8 +35,6 @@ func testChecks() Checks {
 
 func parse(raw Raw) (Documents, []Fault) { return Parse(raw, testChecks()) }
 
-var update = flag.Bool("update", false, "rewrite golden files")
-
 // Every file under testdata/bad has the faults that its golden listing says, in words read by hand.
 func TestParseBad(t *testing.T) {
 	var got strings.Builder
@@ -53,7 +51,7 @@ func TestParseBad(t *testing.T) {
 		}
 		got.WriteString("\n")
 	}
-	golden(t, filepath.Join("testdata", "bad", "faults.golden"), got.String())
+	golden.Check(t, filepath.Join("bad", "faults.golden"), got.String())
 }
 
 // values counts what a document gave; the rows of a price list are one.
@@ -77,22 +75,6 @@ func readRaw(t *testing.T, file string) Raw {
 		t.Fatal(err)
 	}
 	return Raw{Source: filepath.Base(file), Data: data}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; go test ./policies -update rewrites it\n--- got\n%s", file, got)
-	}
 }
 
 // The examples say what their comments promise.
@@ -208,7 +190,7 @@ func TestReference(t *testing.T) {
 	for _, d := range Reference() {
 		fmt.Fprintf(&got, "%s\t%s\t%s\t%s\tneeded=%v\t%s\n", d.Kind, d.Path, d.Type, d.Default, d.Needed, d.Meaning)
 	}
-	golden(t, filepath.Join("testdata", "reference.golden"), got.String())
+	golden.Check(t, "reference.golden", got.String())
 }
 
 // write is the value of docs as a document, through the same tables that read it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -48,7 +49,7 @@ func TestAdviceGolden(t *testing.T) {
 		if err := write(&got); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, file, got.String())
+		golden.Check(t, file, got.String())
 	}
 }
 

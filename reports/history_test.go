@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -61,7 +62,7 @@ func TestHistoryGolden(t *testing.T) {
 		if err := reports.HistoryText(&got, c.entries, c.of); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, c.file, got.String())
+		golden.Check(t, c.file, got.String())
 		for l := range strings.Lines(got.String()) {
 			if l = strings.TrimSuffix(l, "\n"); len([]rune(l)) > 100 || strings.TrimRight(l, " ") != l {
 				t.Errorf("%s: %q is wider than 100 columns or ends in spaces", c.file, l)

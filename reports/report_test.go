@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/reports"
@@ -37,7 +38,7 @@ func TestReportGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, got := range map[string]string{"report.golden": text, "report.golden.html": html, "report.golden.json": string(value) + "\n"} {
-		golden(t, file, got)
+		golden.Check(t, file, got)
 	}
 }
 

@@ -3,14 +3,12 @@ package reports_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -19,26 +17,6 @@ import (
 	"trimtab.dev/trimtab/recommender"
 	"trimtab.dev/trimtab/reports"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with a file of testdata, or makes that of it.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	file = filepath.Join("testdata", file)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got)
-	}
-}
 
 func at(hour int) time.Time { return time.Date(2026, 6, 29, hour, 0, 0, 0, time.UTC) }
 
@@ -139,7 +117,7 @@ func TestGolden(t *testing.T) {
 		if err := c.write(&got); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, c.file, got.String())
+		golden.Check(t, c.file, got.String())
 	}
 }
 

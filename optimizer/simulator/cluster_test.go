@@ -3,9 +3,6 @@ package simulator
 import (
 	"cmp"
 	"context"
-	"flag"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,25 +12,6 @@ import (
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got)
-	}
-}
 
 func builtinCluster(t *testing.T) *Cluster {
 	t.Helper()

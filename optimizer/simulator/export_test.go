@@ -16,6 +16,3 @@ var Whole = sync.OnceValues(func() (Result, error) {
 var aWeek = sync.OnceValues(func() (Result, error) {
 	return Run(context.Background(), Builtin(), Options{Weeks: 1, Prices: cost.Builtin()})
 })
-
-// Update tells the tests outside of the package whether golden files are rewritten.
-func Update() bool { return *update }

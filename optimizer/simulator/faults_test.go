@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"trimtab.dev/trimtab/deploy/golden"
 )
 
 func TestEveryFaultOfAFileIsToldAtOnce(t *testing.T) {
@@ -17,7 +19,7 @@ func TestEveryFaultOfAFileIsToldAtOnce(t *testing.T) {
 	if !errors.As(err, &faults) {
 		t.Fatalf("New gave %v, want Faults", err)
 	}
-	golden(t, "bad.golden", []byte(err.Error()+"\n"))
+	golden.Check(t, "bad.golden", err.Error()+"\n")
 }
 
 func TestFaultsOfWholeFiles(t *testing.T) {

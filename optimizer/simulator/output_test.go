@@ -3,10 +3,9 @@ package simulator_test
 import (
 	"bytes"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/simulator"
 	"trimtab.dev/trimtab/reports"
@@ -52,17 +51,5 @@ func same(t *testing.T, name string, write func(io.Writer) error) {
 	if err := write(&got); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("testdata", name)
-	if simulator.Update() {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, got.Bytes())
-	}
+	golden.Check(t, name, got.String())
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"trimtab.dev/trimtab/deploy/golden"
 )
 
 // TestPlanInWords is one plan as text: why, the curve, the lines to copy.
@@ -12,7 +14,7 @@ func TestPlanInWords(t *testing.T) {
 	q.Now.Delay, q.Now.Batch = ms, 4
 	plan := best(q, onPaper())
 	text := strings.Join(plan.Why, "\n") + "\n\n" + plan.Curve(100, 12) + "\n" + PolicyLines(plan.Best)
-	golden(t, "plan.golden", text)
+	golden.Check(t, "plan.golden", text)
 }
 
 // TestDrawings: none is wider than asked for and all show the chosen setting, for plans of every shape.

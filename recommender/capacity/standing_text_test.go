@@ -1,41 +1,16 @@
 package capacity
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"trimtab.dev/trimtab/deploy/golden"
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/serving/curve"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares with testdata, or writes it with -update.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is not as kept; -update rewrites it. Got:\n%s", name, got)
-	}
-}
 
 // around is an estimate with an interval of a tenth to either side.
 func around(d time.Duration) Estimate { return Estimate{d, d * 9 / 10, d * 11 / 10} }
@@ -91,14 +66,14 @@ func sampleWhatIfs() []WhatIf {
 }
 
 func TestStandingText(t *testing.T) {
-	golden(t, "standing.golden", sampleStanding().Text(sampleWhatIfs()))
+	golden.Check(t, "standing.golden", sampleStanding().Text(sampleWhatIfs()))
 }
 
 func TestStandingsText(t *testing.T) {
 	stays, held := sampleStanding(), sampleStanding()
 	stays.Name, stays.Plan.Best = "stays", stays.Plan.Now
 	held.Name, held.Plan.Held = "held", "no setting keeps p99 within 20 ms: the model alone takes 31 ms"
-	golden(t, "standings.golden", StandingsText([]Standing{sampleStanding(), stays, held,
+	golden.Check(t, "standings.golden", StandingsText([]Standing{sampleStanding(), stays, held,
 		{Namespace: "ml", Name: "new", Model: "image", Version: "v1", Missing: "no pod is ready"}}))
 }
 

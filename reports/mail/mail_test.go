@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"io"
 	"math/big"
 	"mime"
@@ -19,7 +18,6 @@ import (
 	"mime/quotedprintable"
 	"net"
 	netmail "net/mail"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -27,9 +25,9 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"trimtab.dev/trimtab/deploy/golden"
+)
 
 func letter(to string) Message {
 	return Message{
@@ -44,19 +42,7 @@ func TestGolden(t *testing.T) {
 	if err := letter("ml-platform@example.com").Write(&got); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/weekly.eml"
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != string(want) {
-		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", file, &got)
-	}
+	golden.Check(t, "weekly.eml", got.String())
 }
 
 // TestIDIsOneMails: the same for the same mail, another for any other, and no address in it.
