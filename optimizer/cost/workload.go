@@ -2,12 +2,7 @@ package cost
 
 import "trimtab.dev/trimtab/optimizer/fleet"
 
-// Monthly is what the workload costs in a month of 730 hours; see Workload.
-func (p Prices) Monthly(w fleet.Workload, nodes []fleet.Node) Line {
-	return p.Workload(w, nodes, MonthHours)
-}
-
-// Workload is what the workload's requests cost over a number of hours: Replicas copies of its
+// Monthly is what the workload's requests cost in a month of 730 hours: Replicas copies of its
 // current shape, each at the mean price of the same shape on the nodes under its pods. Pods that
 // have no node yet, or are on another capacity than w.Capacity (after a Target moved it), are
 // priced like the others; where none is left, at the mean of the ready nodes of that capacity that
@@ -16,9 +11,9 @@ func (p Prices) Monthly(w fleet.Workload, nodes []fleet.Node) Line {
 //
 //	500m and 1Gi on m5.large (2 cores, 8 GiB, $0.096 an hour): 0.0200425 of 0.097118 at default rates,
 //	so $0.096 × 0.206373 × 730 = $14.46 a month; three of them $43.39
-func (p Prices) Workload(w fleet.Workload, nodes []fleet.Node, hours int64) Line {
+func (p Prices) Monthly(w fleet.Workload, nodes []fleet.Node) Line {
 	shape := w.Current().Requests()
-	return p.copies(w, nodes, func(n fleet.Node) Line { return p.pod(shape, n, hours) })
+	return p.copies(w, nodes, func(n fleet.Node) Line { return p.pod(shape, n, MonthHours) })
 }
 
 // Replicas is what that many thousandths of a replica of the workload cost in a month of 730 hours; negative for fewer
