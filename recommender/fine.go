@@ -36,7 +36,7 @@ func (c *judge) fineCPU() *Finding {
 			why = "but a fitting request differs too little"
 		}
 		f.Why = sentence(f.Why, fmt.Sprintf("%s used %s of %s requested (%s) in the hottest of %s, %s",
-			k.Name, fleet.FormatCores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), why)+skew)
+			k.Name, fleet.FormatCores(d.Mean), fleet.FormatCPU(request), percent(share), fleet.Count(max(d.Pods, 1), "replica"), why)+skew)
 	}
 	if f.Why == "" {
 		return nil
@@ -65,10 +65,10 @@ func (c *judge) fineReplicas(d Distribution, measured bool) *Finding {
 			{"replicas", "requests/s each", decimal(each)},
 			{"replicas", "enough", fmt.Sprint(Enough(d.Total, c.o.PerReplica, floor))},
 		}
-		f.Why = fmt.Sprintf("%s requests/s for each of %s, and below %s is few", decimal(each), count(ready, "ready replica"), decimal(c.o.PerReplica))
+		f.Why = fmt.Sprintf("%s requests/s for each of %s, and below %s is few", decimal(each), fleet.Count(ready, "ready replica"), decimal(c.o.PerReplica))
 	}
 	if c.w.Replicas <= floor {
-		f.Why = sentence(f.Why, fmt.Sprintf("%s is the floor of class %s", count(int(floor), "replica"), c.o.Class))
+		f.Why = sentence(f.Why, fmt.Sprintf("%s is the floor of class %s", fleet.Count(floor, "replica"), c.o.Class))
 	}
 	if f.Why == "" {
 		return nil

@@ -258,7 +258,7 @@ func (k capacity) words() string {
 	case k.given:
 		return rate + ", as the policy says"
 	case k.least():
-		return fmt.Sprintf("at least %s, seen in %s with a mean latency up to %s", rate, count(k.Windows, "window"), milliseconds(k.Latency))
+		return fmt.Sprintf("at least %s, seen in %s with a mean latency up to %s", rate, fleet.Count(k.Windows, "window"), milliseconds(k.Latency))
 	}
 	return fmt.Sprintf("%s, with a mean latency up to %s; slower than promised at %s", rate, milliseconds(k.Latency), short(k.Broken))
 }

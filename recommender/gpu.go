@@ -101,7 +101,7 @@ func (c *judge) gpuUnknown(n int64, why fleet.Hold) *fleet.Hold {
 	if slices.ContainsFunc(c.all, func(s series) bool { return s.signal() == fleet.GPU }) {
 		detail = "whether they are busy is not known well enough: " + why.Detail
 	}
-	hold := held(fleet.HoldGPU, count(int(n), "GPU")+" a pod: not judged by CPU; "+detail)
+	hold := held(fleet.HoldGPU, fleet.Count(n, "GPU")+" a pod: not judged by CPU; "+detail)
 	return &hold
 }
 
@@ -158,7 +158,7 @@ func (u *gpuUse) evidence() string {
 		said[i] = fmt.Sprintf("%s busy %s on average, %s %s, %s at most", u.names[i], percent(d.Mean), u.at, percent(u.high[i]), percent(d.Peak))
 	}
 	d := u.each[0]
-	return fmt.Sprintf("%s; in the hottest of %s over %s; not judged by CPU", strings.Join(said, "; "), count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)))
+	return fmt.Sprintf("%s; in the hottest of %s over %s; not judged by CPU", strings.Join(said, "; "), fleet.Count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)))
 }
 
 func (u *gpuUse) steps() []Step {

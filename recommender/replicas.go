@@ -50,7 +50,7 @@ func (c *judge) oneFewer(d Distribution, ready int, enough int32) Recommendation
 	return Recommendation{
 		Ref: c.w.Ref, Reason: fleet.FewRequests, Target: fleet.Target{Replicas: target}, Confidence: days(d.Spent),
 		Evidence: fmt.Sprintf("%s requests/s over %s, %s for each of %s, below %s; %d would be enough, one is taken away at a time",
-			decimal(d.Total), spell(d.To.Sub(d.From)), decimal(each), count(ready, "ready replica"), decimal(c.o.PerReplica), enough),
+			decimal(d.Total), spell(d.To.Sub(d.From)), decimal(each), fleet.Count(ready, "ready replica"), decimal(c.o.PerReplica), enough),
 		Steps: []Step{
 			{"replicas", "requests/s", decimal(d.Total)},
 			{"replicas", "ready", fmt.Sprint(ready)},

@@ -154,7 +154,7 @@ func (c *judge) fit(k fleet.Container) (fit, *fleet.Hold) {
 	}
 	f.spent = d.Spent
 	f.evidence = fmt.Sprintf("used %s of %s requested (%s) in the hottest of %s over %s; %s %s",
-		fleet.FormatCores(d.Mean), fleet.FormatCPU(request), percent(share), count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)),
+		fleet.FormatCores(d.Mean), fleet.FormatCPU(request), percent(share), fleet.Count(max(d.Pods, 1), "replica"), spell(d.To.Sub(d.From)),
 		"p"+decimal(c.o.Percentile*100), fleet.FormatCores(d.Percentile(c.o.Percentile))) + skew
 	c.fitCPU(&f, k, d)
 	c.fitMemory(&f, k)
@@ -221,11 +221,3 @@ func milli(cores float64) int64 { return int64(math.Round(cores * 1000)) }
 func bytes(v float64) string { return fleet.FormatMemory(int64(math.Round(v))) }
 
 func days(d time.Duration) float64 { return d.Hours() / 24 }
-
-// count is "1 replica", "3 replicas".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

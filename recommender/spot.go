@@ -22,7 +22,7 @@ func (c *judge) spot() ruling {
 	}
 	return recommending(Recommendation{
 		Ref: c.w.Ref, Reason: fleet.BatchOnDemand, Target: fleet.Target{Capacity: fleet.Spot}, Confidence: days(c.spent()),
-		Evidence: fmt.Sprintf("class batch on on-demand capacity; one of its pods would fit on %s", count(c.o.SpotNodes, "ready spot node")),
+		Evidence: fmt.Sprintf("class batch on on-demand capacity; one of its pods would fit on %s", fleet.Count(c.o.SpotNodes, "ready spot node")),
 		Steps: []Step{
 			{"capacity", "class", string(c.o.Class)},
 			{"capacity", "now", string(c.w.Capacity)},

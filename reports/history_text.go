@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // The columns of a history, in characters; the workload comes last and is as long as it is.
@@ -30,7 +31,7 @@ func HistoryText(w io.Writer, entries []optimizer.Entry, of string) error {
 		p.line("%s", none)
 		return p.to(w)
 	}
-	p.line("%s: %s, newest first, times in UTC", title, count(len(entries), "change"))
+	p.line("%s: %s, newest first, times in UTC", title, fleet.Count(len(entries), "change"))
 	p.line("")
 	p.line("%-*s%-*s%*s  %s", whenWidth, "WHEN", idWidth, "ID", savesWidth, "SAVES A MONTH", "WORKLOAD")
 	back := reverts(entries)

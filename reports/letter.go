@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // letter is a report in words, laid out for reading. Text and HTML print the same letter, so that they
@@ -70,10 +71,10 @@ func (r Report) Subject() string {
 		s += " (" + signed(*c) + share(*c, r.Spend.Before.Amount) + ")"
 	}
 	if n := len(r.Proposed) + r.Further.Count; n > 0 {
-		return s + fmt.Sprintf(", %s worth %s a month", count(n, "proposal"), brief(r.Savings.Claimed))
+		return s + fmt.Sprintf(", %s worth %s a month", fleet.Count(n, "proposal"), brief(r.Savings.Claimed))
 	}
 	if n := len(r.Advice); n > 0 {
-		return s + ", " + count(n, "thing") + " to decide"
+		return s + ", " + fleet.Count(n, "thing") + " to decide"
 	}
 	return s + ", nothing to decide"
 }
@@ -156,7 +157,7 @@ func (r Report) verdict() string {
 	out = append(out, fmt.Sprintf("At the present rate a month costs %s.", brief(b.Month)))
 	complete := fmt.Sprintf("%s of %s are covered", b.Covered, b.Asked)
 	if b.Unpriced > 0 {
-		return strings.Join(append(out, fmt.Sprintf("%s; no whole price is known of %d of %s.", complete, b.Unpriced, count(b.Models, "model"))), " ")
+		return strings.Join(append(out, fmt.Sprintf("%s; no whole price is known of %d of %s.", complete, b.Unpriced, fleet.Count(b.Models, "model"))), " ")
 	}
 	return strings.Join(append(out, complete+"."), " ")
 }
@@ -172,9 +173,9 @@ func (r Report) tiles() []tile {
 	n := len(r.Proposed) + r.Further.Count
 	return []tile{
 		spent,
-		{"a month at the present rate", brief(r.Spend.Month), count(r.Spend.Models, "model")},
+		{"a month at the present rate", brief(r.Spend.Month), fleet.Count(r.Spend.Models, "model")},
 		{"applied: saved a month", brief(r.Savings.Applied), "by changes of this period that stand; " + brief(r.Savings.Standing) + " by all"},
-		{"claimed: could be saved", brief(r.Savings.Claimed), "a month, by " + count(n, "proposal")},
+		{"claimed: could be saved", brief(r.Savings.Claimed), "a month, by " + fleet.Count(n, "proposal")},
 	}
 }
 

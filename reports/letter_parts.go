@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 func (r Report) proposed() section {
@@ -130,9 +131,9 @@ func (r Report) objects() section {
 		s.Items = append(s.Items, i)
 	}
 	if r.AsAsked > 0 {
-		s.Note = fmt.Sprintf("And %s, as %s.", count(r.AsAsked, "further object"), asks(r.AsAsked))
+		s.Note = fmt.Sprintf("And %s, as %s.", fleet.Count(r.AsAsked, "further object"), asks(r.AsAsked))
 		if len(r.Objects) == 0 {
-			s.Note = fmt.Sprintf("%s, as %s.", count(r.AsAsked, "object"), asks(r.AsAsked))
+			s.Note = fmt.Sprintf("%s, as %s.", fleet.Count(r.AsAsked, "object"), asks(r.AsAsked))
 		}
 	}
 	if len(s.Items) == 0 && s.Note == "" {

@@ -10,6 +10,7 @@ import (
 
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // PlanPage writes a plan as one page that needs nothing else: no scripts, images or fonts. Home is where
@@ -59,7 +60,7 @@ func newPage(s Summary, p optimizer.Plan) page {
 	}
 	if s.Fleet != "" {
 		out.Title = "Trimtab on the fleet " + s.Fleet
-		out.Span = fmt.Sprintf("%s, observed from %s to %s", count(s.Models, "model"), s.From.Format(time.DateOnly), s.To.Format(time.DateOnly))
+		out.Span = fmt.Sprintf("%s, observed from %s to %s", fleet.Count(s.Models, "model"), s.From.Format(time.DateOnly), s.To.Format(time.DateOnly))
 	}
 	if missing := s.Now.Sub(s.After).Unpriced; len(missing) > 0 {
 		out.Notes = append(out.Notes, "no price is known for "+strings.Join(missing, ", ")+": a question mark stands for it, and no sum counts it")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/cost"
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // Period is [From, To) in the time zone of its report. From and To carry that zone's offsets, so that
@@ -156,7 +157,7 @@ func days(d time.Duration) string {
 		unit time.Duration
 	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}} {
 		if d >= u.unit && d%u.unit == 0 {
-			return count(int(d/u.unit), u.name)
+			return fleet.Count(int(d/u.unit), u.name)
 		}
 	}
 	return strings.TrimSuffix(d.String(), "0s")

@@ -78,7 +78,7 @@ func risk(c optimizer.Change) []string {
 	}
 	switch {
 	case t.Replicas != 0 && t.Replicas < c.From.Replicas:
-		out = append(out, fmt.Sprintf("%s fewer to answer peaks and to lose", count(int(c.From.Replicas-t.Replicas), "pod")))
+		out = append(out, fmt.Sprintf("%s fewer to answer peaks and to lose", fleet.Count(c.From.Replicas-t.Replicas, "pod")))
 	case t.Replicas != 0:
 		out = append(out, "more pods need room on nodes")
 	}

@@ -27,7 +27,7 @@ func unknown(in Input, b Bill) []string {
 		if len(bad.Faults) > 0 {
 			first = ", the first: " + bad.Faults[0]
 		}
-		out = append(out, clipped(fmt.Sprintf("%s has %s (%s)%s", bad.Source, count(len(bad.Faults), "fault"), bad.Effect(), first)))
+		out = append(out, clipped(fmt.Sprintf("%s has %s (%s)%s", bad.Source, fleet.Count(len(bad.Faults), "fault"), bad.Effect(), first)))
 	}
 	if in.Damage != "" {
 		out = append(out, clipped("part of the ledger, so what was done may be more: "+in.Damage))

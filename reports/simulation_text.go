@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // top is how many actions a summary names.
@@ -15,7 +17,7 @@ const top = 3
 func SimulationText(w io.Writer, m Simulation, page string) error {
 	s, p := m.Summary(), &printer{}
 	p.heading("SIMULATED fleet: "+s.Fleet, "nothing was measured in a cluster, nothing was changed")
-	p.line("%s, observed from %s to %s", count(s.Models, "model"), s.From.Format(time.DateOnly), s.To.Format(time.DateOnly))
+	p.line("%s, observed from %s to %s", fleet.Count(s.Models, "model"), s.From.Format(time.DateOnly), s.To.Format(time.DateOnly))
 	p.line("")
 	p.field(0, "now", label, s.Now.String()+" a week")
 	p.field(0, "after", label, s.After.String()+" a week, with every change made: "+outcome(s.Now, s.After))
@@ -44,7 +46,7 @@ func (p *printer) actions(s Summary) {
 	}
 	if rest := len(s.Actions(len(s.Lines))) - top; rest > 0 {
 		p.line("")
-		p.line("and %s more, all in the page and in the plan", count(rest, "change"))
+		p.line("and %s more, all in the page and in the plan", fleet.Count(rest, "change"))
 	}
 }
 
@@ -81,7 +83,7 @@ func times(n int, noun string) string {
 	if n == 0 {
 		return "no " + noun
 	}
-	return count(n, noun)
+	return fleet.Count(n, noun)
 }
 
 func (k Check) share(over int) float64 {

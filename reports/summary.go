@@ -224,7 +224,7 @@ func gpus(p optimizer.Plan, per Span) string {
 	if all == 0 {
 		return "no model asks for a GPU"
 	}
-	s := fmt.Sprintf("%s in %s, %s a %s", count(int(all), "GPU"), strings.Join(names, ", "), sum, per)
+	s := fmt.Sprintf("%s in %s, %s a %s", fleet.Count(all, "GPU"), strings.Join(names, ", "), sum, per)
 	if unknown > 0 {
 		s += ": unknown, connect dcgm-exporter; nothing is proposed without it"
 	} else {

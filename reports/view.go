@@ -130,7 +130,7 @@ func newCard(a optimizer.Assessment) card {
 }
 
 func about(a optimizer.Assessment) string {
-	s := a.Ref.Kind + ", " + cmp.Or(string(a.Class), "unknown class") + ", " + count(int(a.Workload.Replicas), "replica")
+	s := a.Ref.Kind + ", " + cmp.Or(string(a.Class), "unknown class") + ", " + fleet.Count(a.Workload.Replicas, "replica")
 	if a.Simulated {
 		s += " on " + simulated + " nodes"
 	}
@@ -171,11 +171,11 @@ func total(models, changed int, now, after cost.Line) string {
 	if models == 1 {
 		verb = "costs"
 	}
-	s := fmt.Sprintf("%s %s %s a month. ", count(models, "model"), verb, now)
+	s := fmt.Sprintf("%s %s %s a month. ", fleet.Count(models, "model"), verb, now)
 	if changed == 0 {
 		return s + "There is nothing to change."
 	}
-	return s + fmt.Sprintf("With %s it would be %s: %s.", count(changed, "change"), after, outcome(now, after))
+	return s + fmt.Sprintf("With %s it would be %s: %s.", fleet.Count(changed, "change"), after, outcome(now, after))
 }
 
 // forPeople is what advice is worth, in one sentence; nothing where there is none.
@@ -241,7 +241,7 @@ func owned(all []optimizer.Kept) []string {
 		lines = append(lines, line)
 	}
 	if asked > 0 {
-		lines = append(lines, count(asked, "object")+" as asked")
+		lines = append(lines, fleet.Count(asked, "object")+" as asked")
 	}
 	return lines
 }

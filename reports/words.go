@@ -81,7 +81,7 @@ func observed(a optimizer.Assessment) []string {
 		out = append(out, "nothing was measured")
 	}
 	if n := a.Workload.GPUs(); n > 0 && !measured(a.Use, fleet.GPU) {
-		out = append(out, fmt.Sprintf("%s a pod: how busy they are was not measured", count(int(n), "GPU")))
+		out = append(out, fmt.Sprintf("%s a pod: how busy they are was not measured", fleet.Count(n, "GPU")))
 	}
 	return out
 }
@@ -164,12 +164,4 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return s
-}
-
-// count is "1 model", "2 models".
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

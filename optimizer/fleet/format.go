@@ -5,6 +5,14 @@ import (
 	"strconv"
 )
 
+// Count is how many there are of something, for people: "1 pod", "2 pods", "0 pods".
+func Count[N int | int32 | int64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + noun
+}
+
 // The binary units of memory.
 const (
 	kibi = 1 << 10

@@ -2,6 +2,14 @@ package fleet
 
 import "testing"
 
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 pods", 1: "1 pod", 2: "2 pods", -1: "-1 pods"} {
+		if got := Count(n, "pod"); got != want {
+			t.Errorf("Count(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestFormatCPU(t *testing.T) {
 	for _, c := range []struct {
 		milli int64

@@ -103,17 +103,10 @@ func how(c optimizer.Change) string {
 	case c.Apply == policies.InTemplate:
 		return "Requests in the pod template, which replaces the pods one after the other"
 	case restarts(c, t):
-		return fmt.Sprintf("Requests in place on %s, whose resize policy restarts a container", counted(pods))
+		return fmt.Sprintf("Requests in place on %s, whose resize policy restarts a container", fleet.Count(pods, "pod"))
 	default:
-		return fmt.Sprintf("Requests in place on %s, without a restart", counted(pods))
+		return fmt.Sprintf("Requests in place on %s, without a restart", fleet.Count(pods, "pod"))
 	}
-}
-
-func counted(pods int) string {
-	if pods == 1 {
-		return "1 pod"
-	}
-	return fmt.Sprintf("%d pods", pods)
 }
 
 // restarts tells whether a container asks to be restarted for what the change resizes.

@@ -81,7 +81,7 @@ func demands(w, after fleet.Workload, t fleet.Target, b fleet.Bounds) []demand {
 	}
 	pods := func(n int32, format string) {
 		if n > 0 {
-			all = append(all, demand{fmt.Sprintf(format, plural(int64(n), "pod")), func(line string) int64 {
+			all = append(all, demand{fmt.Sprintf(format, fleet.Count(n, "pod")), func(line string) int64 {
 				return int64(n) * charge(next, line)
 			}})
 		}
@@ -105,7 +105,7 @@ func growth(w, after fleet.Workload, b fleet.Bounds) (demand, bool) {
 		}
 		return n
 	}
-	d := demand{"to grow " + plural(missing+int64(len(w.Pods)), "pod"), take}
+	d := demand{"to grow " + fleet.Count(missing+int64(len(w.Pods)), "pod"), take}
 	return d, take(cpu) > 0 || take(memory) > 0 || take("limits."+cpu) > 0 || take("limits."+memory) > 0
 }
 
@@ -177,10 +177,3 @@ func asks(line string) (limits bool, name string, ok bool) {
 //
 //	desired 1 -> 1   3 -> 1   4 -> 1   5 -> 2   8 -> 2   10 -> 3   20 -> 5
 func surge(desired int32) int32 { return (desired + 3) / 4 }
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -107,13 +107,13 @@ func (p *planner) missed(j judged) []string {
 	case j.Prediction.Full:
 		return []string{fmt.Sprintf("more comes (%s requests a second) than it can answer", figure(p.Load.Rate))}
 	case j.full:
-		return []string{fmt.Sprintf("with %s lost more comes (%s requests a second) than the rest can answer", counted(k, "replica"), figure(p.Load.Rate))}
+		return []string{fmt.Sprintf("with %s lost more comes (%s requests a second) than the rest can answer", fleet.Count(k, "replica"), figure(p.Load.Rate))}
 	case j.Chance >= p.Probability:
 		return nil
 	}
 	with := ""
 	if j.Degraded.Value > j.Prediction.Tail.Value {
-		with = fmt.Sprintf("with %s lost ", counted(k, "replica"))
+		with = fmt.Sprintf("with %s lost ", fleet.Count(k, "replica"))
 	}
 	if j.slowest() > p.SLO.Latency {
 		return []string{fmt.Sprintf("%s%s is %s, over the SLO of %s", with, p.percent(), span(j.slowest()), span(p.SLO.Latency))}

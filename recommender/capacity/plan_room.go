@@ -89,9 +89,9 @@ func (p *planner) tooLarge(batch int) string {
 	case batch == p.Now.Batch:
 		return ""
 	case p.Service.MaxBatch > 0 && batch > p.Service.MaxBatch:
-		return fmt.Sprintf("batch %d is more than the %s that the model takes", batch, counted(p.Service.MaxBatch, "row"))
+		return fmt.Sprintf("batch %d is more than the %s that the model takes", batch, fleet.Count(p.Service.MaxBatch, "row"))
 	case largest > 0 && batch > 2*largest:
-		return fmt.Sprintf("batch %d is more than twice the largest batch that ran, of %s", batch, counted(largest, "row"))
+		return fmt.Sprintf("batch %d is more than twice the largest batch that ran, of %s", batch, fleet.Count(largest, "row"))
 	}
 	return ""
 }
@@ -153,8 +153,8 @@ func (p *planner) breaks(at Setting, does Prediction) []string {
 	least, most := p.replicas()
 	say(len(r.Batches) > 0 && !slices.Contains(r.Batches, at.Batch) && p.Service.MaxBatch != 1, "batch %d is not one of %v", at.Batch, r.Batches)
 	say(r.MaxDelay > 0 && at.Delay > r.MaxDelay, "a delay of %s is over %s", at.Delay, r.MaxDelay)
-	say(at.Replicas < least, "%s: at least %d are asked for", counted(at.Replicas, "replica"), least)
-	say(at.Replicas > most, "%s: at most %d may run", counted(at.Replicas, "replica"), most)
+	say(at.Replicas < least, "%s: at least %d are asked for", fleet.Count(at.Replicas, "replica"), least)
+	say(at.Replicas > most, "%s: at most %d may run", fleet.Count(at.Replicas, "replica"), most)
 	say(at.CPU < r.CPU[0], "%s of CPU a pod; at least %s are to be requested", fleet.FormatCPU(at.CPU), fleet.FormatCPU(r.CPU[0]))
 	say(r.CPU[1] > 0 && at.CPU > r.CPU[1], "%s of CPU a pod; at most %s may be requested", fleet.FormatCPU(at.CPU), fleet.FormatCPU(r.CPU[1]))
 	say(at.Limit > 0 && at.CPU > at.Limit, "%s of CPU a pod, over its limit of %s", fleet.FormatCPU(at.CPU), fleet.FormatCPU(at.Limit))
@@ -202,7 +202,7 @@ func (p *planner) crowded(at Setting) []string {
 	case n == 0:
 		out = append(out, fmt.Sprintf("no node has %s and %s free for a pod", fleet.FormatCPU(at.CPU), fleet.FormatMemory(at.Memory)))
 	case n < at.Replicas:
-		out = append(out, fmt.Sprintf("%d of %s fit on the nodes", n, counted(at.Replicas, "replica")))
+		out = append(out, fmt.Sprintf("%d of %s fit on the nodes", n, fleet.Count(at.Replicas, "replica")))
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // stuck says why no setting keeps the SLO, and what would have to change.
@@ -19,7 +21,7 @@ func (s *planSearch) stuck(closest judged) string {
 	_, most := s.replicas()
 	switch k := s.Room.Redundancy; {
 	case k > 0 && !closest.Prediction.Full && s.keeps(closest.Prediction.Tail.Value, s.SLO.Latency) >= s.Probability:
-		return fmt.Sprintf("%s with %s lost: %s; raise tune.replicas above %d or lower tune.redundancy", start, counted(k, "replica"), closest.Why, most)
+		return fmt.Sprintf("%s with %s lost: %s; raise tune.replicas above %d or lower tune.redundancy", start, fleet.Count(k, "replica"), closest.Why, most)
 	case closest.full:
 		return fmt.Sprintf("%s: %s, even with %s; raise tune.replicas above %d, allow larger batches or give pods more CPU", start, closest.Why, settingWords(closest.Setting), most)
 	}

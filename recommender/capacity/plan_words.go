@@ -57,7 +57,7 @@ func (s *planSearch) verdict(chosen judged) string {
 func (s *planSearch) words(j judged) string {
 	line := fmt.Sprintf("%s: %s a month, %s %s", settingWords(j.Setting), j.Month, s.percent(), span(j.Prediction.Tail.Value))
 	if s.Room.Redundancy > 0 {
-		line += fmt.Sprintf(" (%s with %s lost)", span(j.slowest()), counted(s.Room.Redundancy, "replica"))
+		line += fmt.Sprintf(" (%s with %s lost)", span(j.slowest()), fleet.Count(s.Room.Redundancy, "replica"))
 	}
 	return line + fmt.Sprintf(", within the SLO of %s with a probability of %s", span(s.SLO.Latency), chanceText(j.Chance))
 }
@@ -77,7 +77,7 @@ func (s *planSearch) knee(chosen judged) []string {
 	}
 	for _, replicas := range beside(s.counts(), at.Replicas) {
 		other, ok := s.least(s.group(0, replicas))
-		out = append(out, s.would(counted(replicas, "replica"), chosen, other, ok))
+		out = append(out, s.would(fleet.Count(replicas, "replica"), chosen, other, ok))
 	}
 	return out
 }
@@ -192,7 +192,7 @@ func (s *planSearch) capacity(chosen judged) string {
 		other := chosen.Setting
 		other.Spot = false
 		return fmt.Sprintf("on spot capacity it costs %s a month, %s on demand; %s may be lost without breaking the SLO",
-			chosen.Month, versus(chosen.Month, s.month(other)), counted(s.Room.Redundancy, "replica"))
+			chosen.Month, versus(chosen.Month, s.month(other)), fleet.Count(s.Room.Redundancy, "replica"))
 	}
 	return "spot capacity is not cheaper here"
 }
@@ -214,7 +214,7 @@ func settingWords(at Setting) string {
 	if at.Delay > 0 {
 		wait = "delay " + at.Delay.String()
 	}
-	line := fmt.Sprintf("batch %d, %s, %s of %s", at.Batch, wait, counted(at.Replicas, "replica"), fleet.FormatCPU(at.CPU))
+	line := fmt.Sprintf("batch %d, %s, %s of %s", at.Batch, wait, fleet.Count(at.Replicas, "replica"), fleet.FormatCPU(at.CPU))
 	if at.Memory > 0 {
 		line += " and " + fleet.FormatMemory(at.Memory)
 	}
@@ -257,14 +257,6 @@ func chanceText(p float64) string {
 		return "over 99 %"
 	}
 	return percentText(p)
-}
-
-// counted is a number of things: "1 replica", "3 replicas".
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // figure is a number with three digits that count.

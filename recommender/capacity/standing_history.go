@@ -19,7 +19,7 @@ func (s Standing) history(p *page) {
 		return
 	}
 	p.heading("PREDICTED -> REALISED, %s; realised %s counts as %s predicted, give or take %s",
-		counted(len(c.Pairs), "window"), percentileName(s.Question.SLO), beyond(math.Expm1(c.Bias)), share(c.Width))
+		fleet.Count(len(c.Pairs), "window"), percentileName(s.Question.SLO), beyond(math.Expm1(c.Bias)), share(c.Width))
 	rows := []tableRow{{cells: []string{"", "batch", "delay", "replicas", "cpu", "rate", percentileName(s.Question.SLO), "", "cores", ""}}}
 	for _, pair := range c.Pairs[max(0, len(c.Pairs)-shownPairs):] {
 		rows = append(rows, pair.row())

@@ -29,7 +29,7 @@ func (s Service) words() []string {
 		return []string{"how long its batches take is not known yet"}
 	}
 	out := []string{fmt.Sprintf("a batch takes %s (%s); half of %s batches were within %s of that, the largest had %s",
-		lineWords(c.Wall), c.Wall.Form, thousands(int64(c.Samples)), share(c.Error), counted(c.Largest, "row"))}
+		lineWords(c.Wall), c.Wall.Form, thousands(int64(c.Samples)), share(c.Error), fleet.Count(c.Largest, "row"))}
 	if s.MaxBatch == 1 {
 		out = append(out, "its batch axis is fixed: rows are never put together")
 	} else {
@@ -144,7 +144,7 @@ func (q Question) promise() string {
 	line := fmt.Sprintf("%s within %s, to be kept with a probability of %s",
 		percentileName(q.SLO), span(q.SLO.Latency), chanceText(cmp.Or(q.Probability, planProbability)))
 	if n := q.Room.Redundancy; n > 0 {
-		line += ", also with " + counted(n, "replica") + " fewer"
+		line += ", also with " + fleet.Count(n, "replica") + " fewer"
 	}
 	return line
 }

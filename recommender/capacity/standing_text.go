@@ -122,7 +122,7 @@ func (s Standing) facts() []fact {
 
 func settingFacts() []fact {
 	return []fact{
-		{"batch", func(c Candidate) string { return counted(c.Setting.Batch, "row") + " at most" }},
+		{"batch", func(c Candidate) string { return fleet.Count(c.Setting.Batch, "row") + " at most" }},
 		{"delay", func(c Candidate) string { return c.Setting.Delay.String() + " at most" }},
 		{"replicas", func(c Candidate) string { return strconv.Itoa(c.Setting.Replicas) }},
 		{"cpu of a pod", func(c Candidate) string { return fleet.FormatCPU(c.Setting.CPU) + " (" + c.Setting.limit() + ")" }},
