@@ -109,17 +109,21 @@ func buildLoad(c *checker, w workloadDoc, i int) load {
 		fault("memory", "usage needs memory")
 		return l
 	}
+	l.memory = buildMemory(u.Memory, fault, func(key, text string) { c.at(text, "workloads", i, "usage", "memory", key) })
+	return l
+}
+
+func buildMemory(m *memoryDoc, fault, inside func(key, text string)) memory {
 	bytes := func(key, text string) float64 {
-		r := resources(present("memory", text), func(_, bad string) { c.at(bad, "workloads", i, "usage", "memory", key) })
+		r := resources(present("memory", text), func(_, bad string) { inside(key, bad) })
 		return float64(r.Memory)
 	}
-	m := u.Memory
-	l.memory = memory{base: bytes("base", m.Base), perWeek: bytes("perWeek", m.PerWeek), noise: m.Noise}
-	l.memory.peak = max(l.memory.base, bytes("peak", m.Peak))
-	if l.memory.base == 0 {
+	out := memory{base: bytes("base", m.Base), perWeek: bytes("perWeek", m.PerWeek), noise: m.Noise}
+	out.peak = max(out.base, bytes("peak", m.Peak))
+	if out.base == 0 {
 		fault("memory", "memory needs a base such as 600Mi")
 	}
-	return l
+	return out
 }
 
 func present(key, text string) map[string]string {

@@ -154,6 +154,12 @@ func (d *demo) keeps(ctx context.Context, seen *stage, tell func(string, string,
 	}
 	seen.governed = kept >= 2
 	seen.tuned = deployed && !tuning && seen.ended[managedServer]
+	seen.advise(a, tell)
+	return nil
+}
+
+// advise tells what the plan says about GPUs.
+func (seen *stage) advise(a answer, tell func(string, string, ...any)) {
 	for _, w := range a.Plan.Assessments {
 		for _, h := range w.Holds {
 			if h.Reason == "gpu-unknown" && len(w.Advice) == 0 {
@@ -165,7 +171,6 @@ func (d *demo) keeps(ctx context.Context, seen *stage, tell func(string, string,
 			tell("gpu advice", "%s (SIMULATED node): %s", w.Ref.Name, advice.Text)
 		}
 	}
-	return nil
 }
 
 // meanwhile starts what waits for something of Trimtab's: the load on the managed server once it

@@ -119,10 +119,10 @@ func (c *compiler) pair(n *onnx.Node, x, y value) (out value, err error) {
 	case x.constant != nil && (n.Op == "Add" || n.Op == "Mul") && c.fold(n, y, x.constant):
 		return y, nil
 	}
-	if y.constant != nil {
-		out, err = c.withConstant(x, y.constant, loop(n.Op, false))
+	if do := loop(n.Op); y.constant != nil {
+		out, err = c.withConstant(x, y.constant, do)
 	} else if x.constant != nil {
-		out, err = c.withConstant(y, x.constant, loop(n.Op, true))
+		out, err = c.withConstant(y, x.constant, func(z, b, a []float32) { do(z, a, b) })
 	} else {
 		out, err = c.both(n, x, y)
 	}
@@ -222,7 +222,7 @@ func (c *compiler) both(n *onnx.Node, x, y value) (value, error) {
 	if err := errors.Join(err, yErr, pErr); err != nil {
 		return x, err
 	}
-	do := loop(n.Op, false)
+	do := loop(n.Op)
 	c.add(step{in: []int{x.plane, y.plane}, out: []int{p}, inPlace: true, run: func(in, out [][]float32, _ int) { do(out[0], in[0], in[1]) }})
 	return value{plane: p, shape: shape, typ: floats(x.typ)}, nil
 }
@@ -247,54 +247,42 @@ func fixed(n *onnx.Node, a, b *onnx.Tensor) (value, error) {
 	if floats(a.Type) != a.Type {
 		return value{}, fmt.Errorf("of constants of %s is not supported", a.Type)
 	}
-	loop(n.Op, false)(x, x, y)
+	loop(n.Op)(x, x, y)
 	out := onnx.Floats32("", x, size...)
 	return value{constant: &out, typ: out.Type}, nil
 }
 
-// loop is the operator over slices of one length: y = a op b, or b op a if swapped.
-func loop(op string, swapped bool) func(y, a, b []float32) {
-	switch {
-	case op == "Add":
+// loop is the operator over slices of one length: y = a op b.
+func loop(op string) func(y, a, b []float32) {
+	switch op {
+	case "Add":
 		return func(y, a, b []float32) {
 			for i, v := range a {
 				y[i] = v + b[i]
 			}
 		}
-	case op == "Mul":
-		return func(y, a, b []float32) {
-			for i, v := range a {
-				y[i] = v * b[i]
-			}
-		}
-	case op == "Max":
-		return func(y, a, b []float32) {
-			for i, v := range a {
-				y[i] = max(v, b[i])
-			}
-		}
-	case op == "Min":
-		return func(y, a, b []float32) {
-			for i, v := range a {
-				y[i] = min(v, b[i])
-			}
-		}
-	case op == "Sub" && swapped:
-		return func(y, a, b []float32) {
-			for i, v := range a {
-				y[i] = b[i] - v
-			}
-		}
-	case op == "Sub":
+	case "Sub":
 		return func(y, a, b []float32) {
 			for i, v := range a {
 				y[i] = v - b[i]
 			}
 		}
-	case swapped:
+	case "Mul":
 		return func(y, a, b []float32) {
 			for i, v := range a {
-				y[i] = b[i] / v
+				y[i] = v * b[i]
+			}
+		}
+	case "Max":
+		return func(y, a, b []float32) {
+			for i, v := range a {
+				y[i] = max(v, b[i])
+			}
+		}
+	case "Min":
+		return func(y, a, b []float32) {
+			for i, v := range a {
+				y[i] = min(v, b[i])
 			}
 		}
 	}
