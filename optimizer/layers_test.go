@@ -32,7 +32,7 @@ var layers = map[string]string{
 	"optimizer/kube/managed":   "optimizer optimizer/fleet optimizer/cost policies recommender/capacity k8s.io/... github.com/prometheus/common/...",
 	"optimizer/usage":          "optimizer optimizer/fleet k8s.io/... github.com/prometheus/...",
 	"optimizer/ledger":         "optimizer optimizer/cost optimizer/fleet policies",
-	"optimizer/simulator":      "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies recommender gopkg.in/yaml.v3",
+	"optimizer/simulator":      "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies policies/admission recommender gopkg.in/yaml.v3",
 	"serving":                  "serving/protocol serving/router serving/engine serving/batch serving/curve serving/runtime serving/cgroup github.com/prometheus/... google.golang.org/...",
 	"serving/router":           "serving/engine serving/batch serving/curve serving/runtime",
 	"serving/engine":           "serving/batch serving/curve serving/runtime",

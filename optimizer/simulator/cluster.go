@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/policies/admission"
 )
 
 // Cluster is a simulated fleet at a moment of its virtual clock. It is the optimizer's Cluster, Usage
@@ -112,43 +112,20 @@ func (c *Cluster) add(m *model) error {
 }
 
 // charged is a namespace's bounds with what its workloads use of the quotas, as the quota controller
-// counts: requests, limits and pods; what it does not count is not tracked and never enforced.
+// counts; what it does not count is not tracked and never enforced.
 func (c *Cluster) charged(b fleet.Bounds, all []fleet.Workload) fleet.Bounds {
-	var requests, limits fleet.Resources
-	var pods int64
-	for _, w := range all {
-		if w.Ref.Namespace == b.Namespace {
-			requests = requests.Add(w.Current().Requests().Times(int64(len(w.Pods))))
-			limits = limits.Add(w.Current().Limits().Times(int64(len(w.Pods))))
-			pods += int64(len(w.Pods))
-		}
-	}
 	b.Quotas = slices.Clone(b.Quotas)
 	for i, q := range b.Quotas {
 		b.Quotas[i].Items = slices.Clone(q.Items)
 		for j := range q.Items {
 			item := &b.Quotas[i].Items[j]
-			item.Used, item.Tracked = charge(item.Name, requests, limits, pods)
+			item.Used, item.Tracked = 0, admission.Counted(item.Name)
+			for _, w := range all {
+				if w.Ref.Namespace == b.Namespace {
+					item.Used += int64(len(w.Pods)) * admission.Charge(w.Current(), item.Name)
+				}
+			}
 		}
 	}
 	return b
-}
-
-func charge(item string, requests, limits fleet.Resources, pods int64) (used int64, tracked bool) {
-	switch item {
-	case "cpu", "requests.cpu":
-		return requests.MilliCPU, true
-	case "memory", "requests.memory":
-		return requests.Memory, true
-	case "limits.cpu":
-		return limits.MilliCPU, true
-	case "limits.memory":
-		return limits.Memory, true
-	case "pods", "count/pods":
-		return pods, true
-	}
-	if name, ok := strings.CutPrefix(item, "requests."); ok && strings.Contains(name, "/") {
-		return requests.Of(name), true
-	}
-	return 0, false
 }

@@ -41,7 +41,7 @@ func quotas(w, after fleet.Workload, t fleet.Target, b fleet.Bounds) []fleet.Hol
 func unknown(q fleet.Quota) []string {
 	var lines []string
 	for _, item := range q.Items {
-		if counted(item.Name) && !item.Tracked {
+		if Counted(item.Name) && !item.Tracked {
 			lines = append(lines, item.Name)
 		}
 	}
@@ -50,7 +50,7 @@ func unknown(q fleet.Quota) []string {
 
 // short holds a change that takes more than a line has left.
 func short(q fleet.Quota, item fleet.QuotaItem, wants []demand) (fleet.Hold, bool) {
-	if !counted(item.Name) {
+	if !Counted(item.Name) {
 		return fleet.Hold{}, false
 	}
 	var need int64
@@ -82,7 +82,7 @@ func demands(w, after fleet.Workload, t fleet.Target, b fleet.Bounds) []demand {
 	pods := func(n int32, format string) {
 		if n > 0 {
 			all = append(all, demand{fmt.Sprintf(format, fleet.Count(n, "pod")), func(line string) int64 {
-				return int64(n) * charge(next, line)
+				return int64(n) * Charge(next, line)
 			}})
 		}
 	}
@@ -99,9 +99,9 @@ func growth(w, after fleet.Workload, b fleet.Bounds) (demand, bool) {
 	was, next := Default(w.Template, b), Default(after.Template, b)
 	missing := max(int64(w.Replicas)-int64(len(w.Pods)), 0)
 	take := func(line string) int64 {
-		n := missing * max(charge(next, line)-charge(was, line), 0)
+		n := missing * max(Charge(next, line)-Charge(was, line), 0)
 		for i, p := range w.Pods {
-			n += max(charge(after.Pods[i].Shape, line)-charge(p.Shape, line), 0)
+			n += max(Charge(after.Pods[i].Shape, line)-Charge(p.Shape, line), 0)
 		}
 		return n
 	}
@@ -109,8 +109,8 @@ func growth(w, after fleet.Workload, b fleet.Bounds) (demand, bool) {
 	return d, take(cpu) > 0 || take(memory) > 0 || take("limits."+cpu) > 0 || take("limits."+memory) > 0
 }
 
-// charge is what a line of a quota counts for one pod.
-func charge(shape fleet.PodShape, line string) int64 {
+// Charge is what a line of a quota counts for one pod, in the line's unit: thousandths of a core, bytes or a number.
+func Charge(shape fleet.PodShape, line string) int64 {
 	if line == "pods" || line == "count/pods" {
 		return 1
 	}
@@ -120,10 +120,10 @@ func charge(shape fleet.PodShape, line string) int64 {
 	return of(shape.Requests(), strings.TrimPrefix(line, "requests."))
 }
 
-// counted tells whether pods are charged to a line of a quota: limits only of cpu, memory and
+// Counted tells whether pods are charged to a line of a quota: limits only of cpu, memory and
 // ephemeral storage, extended resources only as requests. Every other name is accepted and, for pods,
 // never enforced.
-func counted(line string) bool {
+func Counted(line string) bool {
 	switch line {
 	case "pods", "count/pods":
 		return true
