@@ -21,11 +21,9 @@ func (c *judge) adviseMemory(k fleet.Container, st *standing) memoryAdvice {
 	if hold != nil {
 		return memoryAdvice{left: hold.Detail}
 	}
-	a := st.advised(s, sizing.MemoryOptions{
+	return memoryAdvice{MemoryAdvice: st.advised(s, sizing.MemoryOptions{
 		Risk: sizing.DefaultMemoryRisk * c.o.Priced.Risk, Floor: float64(c.o.MinMemory), Limit: float64(c.fixed(k).Memory), InPlace: c.o.InPlace,
-	}, c.now, float64(now))
-	a.Confidence = 0 // it grows with every minute
-	return memoryAdvice{MemoryAdvice: a}
+	}, c.now, float64(now))}
 }
 
 // fitPlannedMemory fills in memory by the advice, within the floor and the limit. It leaves the request as it is

@@ -45,7 +45,6 @@ type Store struct {
 	engine *promql.Engine
 	lock   *dirLock
 	temp   string // removed on Close
-	log    *slog.Logger
 	now    func() time.Time
 }
 
@@ -54,7 +53,7 @@ type Store struct {
 // at all: not writable, full, or in use by another process.
 func OpenStore(o StoreOptions) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{counters: newCounters(), log: o.Log, now: o.Now}
+	s := &Store{counters: newCounters(), now: o.Now}
 	if o.Dir == "" {
 		dir, err := os.MkdirTemp("", "trimtab-usage-")
 		if err != nil {

@@ -26,14 +26,12 @@ func (r MemoryReason) String() string {
 
 // MemoryAdvice is what memory to request, in bytes.
 type MemoryAdvice struct {
-	Request    float64
-	Peak       float64 // the recent peak: of today and of the day before
-	Margin     float64 // Request over Peak, less one
-	Floor      float64 // below which no request is advised: by the options, or by a kill
-	Load       float64 // what a start takes; a new pod needs it, a running one only without in-place resize
-	Leak       bool    // use grows day by day without a plateau: a restart or a fix, not a bigger request, helps
-	Confidence float64 // days of history
-	Reason     MemoryReason
+	Request float64
+	Peak    float64 // the recent peak: of today and of the day before
+	Floor   float64 // below which no request is advised: by the options, or by a kill
+	Load    float64 // what a start takes; a new pod needs it, a running one only without in-place resize
+	Leak    bool    // use grows day by day without a plateau: a restart or a fix, not a bigger request, helps
+	Reason  MemoryReason
 }
 
 const (
@@ -62,7 +60,7 @@ func (o MemoryOptions) Advise(u *MemoryProfile, s *MemoryStanding, at int64, hel
 }
 
 func (m memoryView) request(at int64, held float64) MemoryAdvice {
-	a := MemoryAdvice{Request: held, Leak: m.leaking, Confidence: float64(m.at-m.first) / memoryDay}
+	a := MemoryAdvice{Request: held, Leak: m.leaking}
 	if m.at == 0 || m.at-m.first < memoryLeast {
 		return a
 	}
@@ -79,6 +77,5 @@ func (m memoryView) request(at int64, held float64) MemoryAdvice {
 		*last, m.heard = m.decide(at, held, least, bound), m.news
 	}
 	a.Request, a.Reason = last.request, last.reason
-	a.Margin = a.Request/max(a.Peak, 1) - 1
 	return a
 }
