@@ -169,7 +169,7 @@ func nameOf(model string) string {
 	return strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
 }
 
-// standing is what the flags say; models of a folder come and go.
+// standingNow is what the flags say; models of a folder come and go.
 func (o *serveOptions) standingNow() (router.Standing, error) {
 	if o.models == "" {
 		return o.standing, nil

@@ -13,7 +13,7 @@ import (
 	"trimtab.dev/trimtab/recommender/replay"
 )
 
-// write makes a file in a folder.
+// writeFile makes a file in a folder.
 func writeFile(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

@@ -204,7 +204,7 @@ func TestRestoreNeverCountsTwice(t *testing.T) {
 	}
 }
 
-// TestDiaryForgets: what is older than 35 days goes, and 500 workloads of which each tenth changes its
+// TestDiaryIsBounded: what is older than 35 days goes, and 500 workloads of which each tenth changes its
 // price every minute stay below a megabyte, saved.
 func TestDiaryIsBounded(t *testing.T) {
 	var d Diary

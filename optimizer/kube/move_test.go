@@ -35,7 +35,7 @@ func onDemandNode() *corev1.Node {
 	return n
 }
 
-// cluster is objects with od-1 and nodes.
+// clusterOf is objects with od-1 and nodes.
 func clusterOf(objects []runtime.Object, nodes ...*corev1.Node) []runtime.Object {
 	out := append(objects, onDemandNode())
 	for _, n := range nodes {

@@ -228,7 +228,7 @@ func specified(p fleet.PodShape, b fleet.Bounds) bool {
 
 func between(v, a, b int64) bool { return v >= min(a, b) && v <= max(a, b) }
 
-// hold checks everything that Judge promises about one scene.
+// promises checks everything that Judge promises about one scene.
 func promises(t *testing.T, w fleet.Workload, asked fleet.Target, b fleet.Bounds) {
 	t.Helper()
 	fail := func(format string, args ...any) {

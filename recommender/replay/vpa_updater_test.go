@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// calendars are three kinds of week with a sample a minute, in cores: business hours 9 to 18 from Monday to Friday,
+// calendar is one of three kinds of week with a sample a minute, in cores: business hours 9 to 18 from Monday to Friday,
 // two hours a day, four hours on one day of the week.
 func calendar(name string) Series {
 	return made(60, 42, func(at int64) float64 {

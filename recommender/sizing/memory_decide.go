@@ -2,7 +2,7 @@ package sizing
 
 import "math"
 
-// answer is the last decision, which stands until there is news or another request is in force: a
+// memoryAnswer is the last decision, which stands until there is news or another request is in force: a
 // change that nobody makes is advised again.
 type memoryAnswer struct {
 	held, request float64 // bytes

@@ -41,7 +41,7 @@ func (d *demo) act(ctx context.Context) error {
 	return d.mail(ctx)
 }
 
-// done says what is still waited for before the demo goes on; empty: nothing.
+// waiting says what is still waited for before the demo goes on; empty: nothing.
 func (d *demo) waiting(ctx context.Context, seen stage) ([]string, error) {
 	var waits []string
 	for _, name := range []string{"recommendation-model", "image-batch"} {

@@ -84,7 +84,7 @@ func (r *rig) create(o any) {
 	}
 }
 
-// found is a rig with a server of a team that is there, whole.
+// newFound is a rig with a server of a team that is there, whole.
 func newFound(t *testing.T, d *appsv1.Deployment) *rig {
 	r := newRig(t, adopting())
 	r.create(d)

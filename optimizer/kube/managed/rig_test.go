@@ -200,7 +200,6 @@ func (r *rig) snapshot() fleet.Snapshot {
 	return s
 }
 
-// keep makes one pass, and gives the rows and what was written meanwhile.
 // abandon lets the grace pass in which a document may come back.
 func (r *rig) abandon() {
 	r.Helper()
@@ -210,6 +209,7 @@ func (r *rig) abandon() {
 	r.now = r.now.Add(deletionGrace)
 }
 
+// keep makes one pass, and gives the rows and what was written meanwhile.
 func (r *rig) keep() (rows []optimizer.Kept, written []string) {
 	r.Helper()
 	rows, written, err := r.try(true)

@@ -87,7 +87,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// names and shapes are what clients of these models rely on.
+// signature is the names and shapes, which clients of these models rely on.
 func signature(name string) (features int, outputs []runtime.Spec) {
 	one := func(name string) runtime.Spec { return runtime.Spec{Name: name, Type: runtime.FP32, Shape: []int{1}} }
 	switch name {
