@@ -35,7 +35,7 @@ func TestExporterIsFoundAndRead(t *testing.T) {
 	exporter := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "gpu-operator", Name: "dcgm", Labels: map[string]string{"app": "nvidia-dcgm-exporter"},
 		Annotations: map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": port}}}
 	exporter.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: ip}
-	cluster := kube.New(fake.NewClientset(append(articleObjects(t), exporter)...), "trimtab", slog.New(slog.DiscardHandler), kube.Options{})
+	cluster := kube.New(fake.NewClientset(append(articleObjects(t), exporter)...), "trimtab", slog.New(slog.DiscardHandler))
 	o := &owners{cluster: cluster, keep: time.Hour}
 	if _, err := o.Exporters(t.Context()); err == nil {
 		t.Error("before the first list it is not known whether there is an exporter")

@@ -56,7 +56,7 @@ func TestOursOnly(t *testing.T) {
 		&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "elsewhere", Name: "alien", UID: "alien"}},
 		&corev1.Pod{ObjectMeta: owned("elsewhere"), Status: corev1.PodStatus{Phase: corev1.PodRunning}},
 	)...)
-	cluster := kube.New(client, "trimtab", slog.New(slog.DiscardHandler), kube.Options{})
+	cluster := kube.New(client, "trimtab", slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cluster.Wait()
 	defer cancel()

@@ -134,7 +134,7 @@ func (l localPlan) cluster(ctx context.Context, cfg *rest.Config) (*kube.Cluster
 	l.say("reading the cluster at %s", cfg.Host)
 	listing, stop := context.WithTimeoutCause(listing, clusterWithin, fmt.Errorf("the lists took longer than %s; give -n NAMESPACE", clusterWithin))
 	defer stop()
-	cluster := kube.New(client, "trimtab", slog.New(slog.DiscardHandler), kube.Options{})
+	cluster := kube.New(client, "trimtab", slog.New(slog.DiscardHandler))
 	cluster.Start(klog.NewContext(ctx, klog.Logger{})) // silent: what matters comes back as an error
 	if err := cluster.WaitSynced(listing); err != nil {
 		return nil, fmt.Errorf("read the cluster at %s: %w", cfg.Host, context.Cause(listing))

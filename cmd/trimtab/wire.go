@@ -70,7 +70,7 @@ func build(s settings, log *slog.Logger) (*parts, error) {
 func assemble(s settings, log *slog.Logger, client kubernetes.Interface, usageClient metricsclient.Interface, listener net.Listener) *parts {
 	p := &parts{settings: s, log: log, client: client, usage: usageClient, listener: listener, registry: prometheus.NewRegistry()}
 	p.waitFor("the daemon begins")
-	p.cluster = kube.New(client, s.namespace, log, kube.Options{})
+	p.cluster = kube.New(client, s.namespace, log)
 	p.registry.MustRegister(newPodOwners(p.cluster.Endpoints))
 	book := kube.NewLedger(client, s.namespace)
 	servers := managed.New(client, book, cost.Builtin(), log)

@@ -161,7 +161,7 @@ func newBareRig(d *appsv1.Deployment, pods map[string]*corev1.Pod) rig {
 		objects = append(objects, p)
 	}
 	client := fake.NewClientset(objects...)
-	return rig{NewActuator(client, New(client, "trimtab", slog.New(slog.DiscardHandler), Options{})), client, fleet.Workload{}}
+	return rig{NewActuator(client, New(client, "trimtab", slog.New(slog.DiscardHandler))), client, fleet.Workload{}}
 }
 
 func notFound(resource, name string) error {

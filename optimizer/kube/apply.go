@@ -191,7 +191,7 @@ func (a *Actuator) write(ctx context.Context, c optimizer.Change, todo draft) er
 // rewrite patches the Deployment.
 func (a *Actuator) rewrite(ctx context.Context, ref fleet.Ref, p patch) error {
 	_, err := a.client.AppsV1().Deployments(ref.Namespace).Patch(ctx, ref.Name, types.JSONPatchType, p.bytes(),
-		metav1.PatchOptions{FieldManager: a.cluster.manager})
+		metav1.PatchOptions{FieldManager: daemonManager})
 	return refused("patch the Deployment", err)
 }
 
@@ -205,7 +205,7 @@ func relies(c optimizer.Change) bool {
 // resize patches one pod. One that is gone needs nothing more.
 func (a *Actuator) resize(ctx context.Context, namespace string, r resize) error {
 	_, err := a.client.CoreV1().Pods(namespace).Patch(ctx, r.pod, types.JSONPatchType, r.patch.bytes(),
-		metav1.PatchOptions{FieldManager: a.cluster.manager}, "resize")
+		metav1.PatchOptions{FieldManager: daemonManager}, "resize")
 	if err = refused("resize pod "+r.pod, err); errors.Is(err, optimizer.ErrGone) {
 		return nil
 	}

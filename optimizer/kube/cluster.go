@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -21,21 +20,16 @@ import (
 	"trimtab.dev/trimtab/policies"
 )
 
-// Options tune a Cluster; the zero value is good.
-type Options struct {
-	// MaxBroken is how long a watch may be down before Observe, Policies and Endpoints fail; 0: five minutes.
-	MaxBroken time.Duration
-	// Manager is the daemon's own field manager: an Actuator writes as it, and it is never reported as another
-	// party; empty: "trimtab".
-	Manager string
-}
+// daemonManager is the daemon's own field manager: an Actuator writes as it, and it is never reported as another party.
+const daemonManager = "trimtab"
+
+// maxBroken is how long a watch may be down before Observe, Policies and Endpoints fail.
+const maxBroken = 5 * time.Minute
 
 // Cluster reads one cluster. It implements optimizer.Cluster.
 type Cluster struct {
-	maxBroken time.Duration
-	manager   string
-	sources   []source // sorted by resource
-	running   sync.WaitGroup
+	sources []source // sorted by resource
+	running sync.WaitGroup
 
 	deployments  feed[*workload]
 	statefulSets feed[*workload]
@@ -52,8 +46,8 @@ type Cluster struct {
 }
 
 // New is the Cluster behind client for a daemon in namespace. It reads nothing before Start.
-func New(client kubernetes.Interface, namespace string, log *slog.Logger, o Options) *Cluster {
-	c := &Cluster{maxBroken: cmp.Or(o.MaxBroken, 5*time.Minute), manager: cmp.Or(o.Manager, "trimtab")}
+func New(client kubernetes.Interface, namespace string, log *slog.Logger) *Cluster {
+	c := &Cluster{}
 	c.watchWorkloads(client, log)
 	c.watchPlaces(client, log)
 	documents := labelled[*corev1.ConfigMapList]{client.CoreV1().ConfigMaps(namespace), policies.PolicyLabel}
@@ -68,10 +62,8 @@ func New(client kubernetes.Interface, namespace string, log *slog.Logger, o Opti
 func (c *Cluster) watchWorkloads(client kubernetes.Interface, log *slog.Logger) {
 	const every = metav1.NamespaceAll
 	apps := client.AppsV1()
-	c.deployments = add(c, watchAll(log, client, group("apps", "deployments"), apps.Deployments(every),
-		func(d *appsv1.Deployment) *workload { return readDeployment(d, c.manager) }))
-	c.statefulSets = add(c, watchAll(log, client, group("apps", "statefulsets"), apps.StatefulSets(every),
-		func(s *appsv1.StatefulSet) *workload { return readStatefulSet(s, c.manager) }))
+	c.deployments = add(c, watchAll(log, client, group("apps", "deployments"), apps.Deployments(every), readDeployment))
+	c.statefulSets = add(c, watchAll(log, client, group("apps", "statefulsets"), apps.StatefulSets(every), readStatefulSet))
 	c.replicaSets = add(c, watchAll(log, client, group("apps", "replicasets"), apps.ReplicaSets(every), readReplicaSet))
 	c.pods = add(c, watchAll(log, client, core("pods"), client.CoreV1().Pods(every), readPod))
 	c.services = add(c, watchAll(log, client, core("services"), client.CoreV1().Services(every), readService))
@@ -148,7 +140,7 @@ func (c *Cluster) ready(ctx context.Context) error {
 	}
 	var faults []error
 	for _, s := range c.sources {
-		faults = append(faults, s.link.fault(c.maxBroken))
+		faults = append(faults, s.link.fault(maxBroken))
 	}
 	return errors.Join(faults...)
 }

@@ -53,7 +53,7 @@ func objects(t *testing.T, file string) []runtime.Object {
 // that it can when start returns.
 func start(t *testing.T, client *fake.Clientset) *Cluster {
 	t.Helper()
-	c := New(client, "trimtab", slog.New(slog.DiscardHandler), Options{})
+	c := New(client, "trimtab", slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	c.Start(ctx)
 	t.Cleanup(func() {
@@ -105,7 +105,7 @@ func contains(t *testing.T, err error, parts ...string) {
 
 func TestNothingBeforeSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(fake.NewClientset(), "trimtab", slog.New(slog.DiscardHandler), Options{})
+		c := New(fake.NewClientset(), "trimtab", slog.New(slog.DiscardHandler))
 		if c.Synced() {
 			t.Error("synced before it was started")
 		}

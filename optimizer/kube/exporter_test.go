@@ -56,7 +56,7 @@ func TestExporters(t *testing.T) {
 			{"operated", "served", true, "http://10.0.0.9:9401/m"},
 		})
 	})
-	if got, err := New(fake.NewClientset(), "trimtab", slog.New(slog.DiscardHandler), Options{}).Exporters(t.Context()); err == nil {
+	if got, err := New(fake.NewClientset(), "trimtab", slog.New(slog.DiscardHandler)).Exporters(t.Context()); err == nil {
 		t.Errorf("before the first list there are %v", got)
 	}
 }

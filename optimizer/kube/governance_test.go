@@ -515,7 +515,7 @@ func TestGovernedWriters(t *testing.T) {
 // Nothing is compared with caches that may be wrong.
 func TestGovernanceNotReady(t *testing.T) {
 	client := fake.NewClientset()
-	c := New(client, "trimtab", nil, Options{})
+	c := New(client, "trimtab", nil)
 	_, err := NewGovernance(client, c).Keep(t.Context(), documents(asked()), fleet.Snapshot{}, true, time.Now())
 	contains(t, err, "compare quotas and limits", "not everything was read yet")
 }

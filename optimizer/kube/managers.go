@@ -23,10 +23,10 @@ type fields map[string]fields
 
 // writers lists who else wrote the replica count or a container's resources, sorted, from an object's
 // managedFields. An entry that cannot be read names no one: it is a hint, not a lock.
-func writers(entries []metav1.ManagedFieldsEntry, self string) []fleet.Owner {
+func writers(entries []metav1.ManagedFieldsEntry) []fleet.Owner {
 	var owners []fleet.Owner
 	for _, e := range entries {
-		if e.Manager == self || e.FieldsV1 == nil {
+		if e.Manager == daemonManager || e.FieldsV1 == nil {
 			continue
 		}
 		var f fields

@@ -18,8 +18,8 @@ type workload struct {
 	placement
 }
 
-func readDeployment(d *appsv1.Deployment, manager string) *workload {
-	w := readWorkload("Deployment", &d.ObjectMeta, &d.Spec.Template, manager)
+func readDeployment(d *appsv1.Deployment) *workload {
+	w := readWorkload("Deployment", &d.ObjectMeta, &d.Spec.Template)
 	w.seen.Replicas = desired(d.Spec.Replicas)
 	w.seen.RollingOut = d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < d.Status.Replicas
 	if err := losesNothing(d, w.seen.Replicas); err != nil {
@@ -28,14 +28,14 @@ func readDeployment(d *appsv1.Deployment, manager string) *workload {
 	return w
 }
 
-func readStatefulSet(s *appsv1.StatefulSet, manager string) *workload {
-	w := readWorkload("StatefulSet", &s.ObjectMeta, &s.Spec.Template, manager)
+func readStatefulSet(s *appsv1.StatefulSet) *workload {
+	w := readWorkload("StatefulSet", &s.ObjectMeta, &s.Spec.Template)
 	w.seen.Replicas = desired(s.Spec.Replicas)
 	w.seen.RollingOut = s.Status.ObservedGeneration < s.Generation || s.Status.UpdatedReplicas < s.Status.Replicas
 	return w
 }
 
-func readWorkload(kind string, o *metav1.ObjectMeta, t *corev1.PodTemplateSpec, manager string) *workload {
+func readWorkload(kind string, o *metav1.ObjectMeta, t *corev1.PodTemplateSpec) *workload {
 	return &workload{
 		ObjectMeta: identity(o),
 		podLabels:  t.Labels,
@@ -46,7 +46,7 @@ func readWorkload(kind string, o *metav1.ObjectMeta, t *corev1.PodTemplateSpec, 
 			Labels:   o.Labels,
 			Class:    class(o.Labels, t.Labels),
 			Template: shape(&t.Spec),
-			Owners:   writers(o.ManagedFields, manager),
+			Owners:   writers(o.ManagedFields),
 		},
 	}
 }

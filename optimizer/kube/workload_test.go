@@ -50,13 +50,13 @@ func TestRollingOut(t *testing.T) {
 		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: row.generation}}
 		d.Spec.Replicas = &row.desired
 		d.Status = appsv1.DeploymentStatus{ObservedGeneration: row.observed, Replicas: row.replicas, UpdatedReplicas: row.updated}
-		w := readDeployment(d, "trimtab").seen
+		w := readDeployment(d).seen
 		if w.RollingOut != row.want || w.Replicas != row.desired {
 			t.Errorf("%s: Deployment %v, %d replicas; want %v", row.name, w.RollingOut, w.Replicas, row.want)
 		}
 		s := &appsv1.StatefulSet{ObjectMeta: d.ObjectMeta}
 		s.Status = appsv1.StatefulSetStatus{ObservedGeneration: row.observed, Replicas: row.replicas, UpdatedReplicas: row.updated}
-		w = readStatefulSet(s, "trimtab").seen
+		w = readStatefulSet(s).seen
 		if w.RollingOut != row.want || w.Replicas != 1 || w.Ref.Kind != "StatefulSet" {
 			t.Errorf("%s: %s %v, %d replicas; want %v and 1, the default", row.name, w.Ref.Kind, w.RollingOut, w.Replicas, row.want)
 		}
@@ -82,7 +82,7 @@ func TestWriters(t *testing.T) {
 		entry("status", "status", `{"f:status":{"f:replicas":{}}}`),
 		entry("broken", "", `{"f:spec":`),
 		{Manager: "empty"},
-	}, "trimtab")
+	})
 	same(t, "writers", got, []fleet.Owner{
 		{Field: "replicas", Kind: "FieldManager", Name: "argocd-controller"},
 		{Field: "replicas", Kind: "FieldManager", Name: "kube-controller-manager"},
