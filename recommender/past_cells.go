@@ -78,21 +78,21 @@ func appendRanges(p []byte, h histogram) []byte {
 // histogram reads that of an entry, by descending range. It is good until the next call.
 func (r *pastReader) histogram(e *entry) histogram {
 	r.cells = r.cells[:0]
-	in := pastReader{floor: r.floor, cells: r.cells}
+	rest := r.rest
 	switch {
 	case e.form == noValues || r.broken:
-		return r.cells
 	case e.form == 0:
-		in.keep(cellOf(float32(amountOf(e.mean)*r.floor), e.weight, r.floor), e.weight)
+		r.keep(cellOf(float32(amountOf(e.mean)*r.floor), e.weight, r.floor), e.weight)
 	case e.form == inValues:
-		in.rest = e.cells[1:]
-		in.readValues(e.weight)
+		r.rest = e.cells[1:]
+		r.readValues(e.weight)
 	default:
-		in.rest = e.cells[1:]
-		in.readRanges(e.weight)
+		r.rest = e.cells[1:]
+		r.readRanges(e.weight)
 	}
-	r.cells = in.cells
-	r.must(!in.broken)
+	if !r.broken {
+		r.rest = rest
+	}
 	return r.cells
 }
 
