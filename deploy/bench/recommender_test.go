@@ -297,6 +297,9 @@ func TestBetterOn(t *testing.T) {
 // TestHistoryHeap: a container with a past holds more than its tracks alone, 1.1 KB; sized by price at most
 // 1.5 KB, under half of the autoscaler's 3.39, and where percentiles are read less than its 4.39 KB.
 func TestHistoryHeap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("five weeks of minutes of forty containers")
+	}
 	percentiles := pricedOptions()
 	percentiles.Priced = nil
 	for _, c := range []struct {

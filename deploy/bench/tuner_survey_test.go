@@ -71,6 +71,9 @@ func judgedAlone(s survey) *tuner {
 // TestJudgeForesees: what is said of a repeat does not depend on what its windows or later repeats measured, but for the
 // pace of the core, by which only the prediction that is for that pace goes.
 func TestJudgeForesees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some hundred predictions")
+	}
 	one, other := judgedAlone(madeSurvey(1)).visions[0], madeSurvey(1, 3)
 	for i := range other.Rounds[0].Windows {
 		w := &other.Rounds[0].Windows[i]

@@ -129,10 +129,7 @@ func TestCalibrationCovers(t *testing.T) {
 // coverage is the share in their interval of the first eight pairs and of the others, over many servers.
 func coverage(noise, outliers float64) (early, late float64) {
 	const first, last = 8, 40
-	servers := 150.0
-	if raceEnabled {
-		servers = 60
-	}
+	const servers = 150.0
 	r := rand.New(rand.NewPCG(17, uint64(noise*1000)))
 	for range int(servers) {
 		bias := 0.08 * r.NormFloat64()

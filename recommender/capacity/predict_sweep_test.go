@@ -124,7 +124,7 @@ func (e errorsOf) String() string {
 // send each request to a pod of its own. CAPACITY_SWEEP=2000 tries so many combinations, and takes minutes.
 func TestSweep(t *testing.T) {
 	n := 40
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		n = 8
 	}
 	if more, err := strconv.Atoi(os.Getenv("CAPACITY_SWEEP")); err == nil {

@@ -235,7 +235,7 @@ func anything(r *rand.Rand) (Service, Load, Setting, fleet.SLO) {
 // TestPredictAnything: whatever is asked, numbers are numbers, and in their order; asked twice, it is the same answer.
 func TestPredictAnything(t *testing.T) {
 	n := uint64(150)
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		n = 40
 	}
 	for seed := range n {
@@ -266,7 +266,7 @@ func TestPredictAnything(t *testing.T) {
 func TestPredictIsOrdered(t *testing.T) {
 	const chance = 1.03 // what two simulations may differ by
 	cases := combinations(24)
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		cases = cases[:6]
 	}
 	for _, c := range cases {
