@@ -79,6 +79,7 @@ func exists(path string) bool {
 // must is run for what has to succeed.
 func (r *rig) must(name string, args ...string) string {
 	r.t.Helper()
+	defer r.took(time.Now(), name+" "+strings.Join(args, " "))
 	out, code := r.run(name, args...)
 	if code != 0 {
 		r.t.Fatalf("%s %s: exit code %d\n%s", name, strings.Join(args, " "), code, out)
@@ -89,6 +90,14 @@ func (r *rig) must(name string, args ...string) string {
 func (r *rig) kubectl(args ...string) string {
 	r.t.Helper()
 	return r.must("localkube", append([]string{"kubectl", "--out", r.out}, args...)...)
+}
+
+// took tells what the time of a step went to.
+func (r *rig) took(begun time.Time, what string) {
+	r.t.Helper()
+	if d := time.Since(begun); d > 5*time.Second {
+		r.t.Logf("%.0f s: %.80s", d.Seconds(), what)
+	}
 }
 
 // get reads one object or list into v.
@@ -120,6 +129,7 @@ func (r *rig) plan(args ...string) (answer, bool) {
 // eventually waits until ok; what it waits for is said if it never comes.
 func (r *rig) eventually(what string, limit time.Duration, ok func() bool) {
 	r.t.Helper()
+	defer r.took(time.Now(), what)
 	for end := time.Now().Add(limit); !ok(); time.Sleep(time.Second) {
 		if time.Now().After(end) {
 			a, _ := r.plan()
