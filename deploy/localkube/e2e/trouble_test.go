@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +15,22 @@ import (
 )
 
 // metricsStop: while metrics-server does not answer, nothing is recommended out of old data: no
-// right-sizing. The replica rule stands on the model servers' own fresh counters and goes on.
+// right-sizing. The replica rule stands on the model servers' own fresh counters and goes on. How old is too old is the
+// policy's to say; half of what the demo's says is enough where a measurement is never older without that.
 func metricsStop(t *testing.T, r *rig) {
+	const file, patience, less = "ml-production.yaml", "staleAfter: 90s", "staleAfter: 45s"
+	policy := r.kubectl("-n", "trimtab", "get", "configmap", "demo-policy", "-o", `jsonpath={.data.ml-production\.yaml}`)
+	if !strings.Contains(policy, patience) {
+		t.Fatalf("the demo's policy is not as patient as it was:\n%s", policy)
+	}
+	says := func(text string) {
+		patch, _ := json.Marshal(map[string]any{"data": map[string]string{file: text}})
+		r.kubectl("-n", "trimtab", "patch", "configmap", "demo-policy", "--type=merge", "-p", string(patch))
+	}
+	t.Cleanup(func() { says(policy) })
+	says(strings.Replace(policy, patience, less, 1))
+	r.onePass()
+	r.until("it recommends with less patience as well", 2*time.Minute, recommended)
 	pid := r.inside("metrics-server", "--secure-port")
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
