@@ -49,8 +49,11 @@ func calendarBegins(_ *testing.T, r *rig) {
 	for _, name := range []string{"follows", "advised"} {
 		r.kubectl("-n", calendarSpace, "rollout", "status", "deployment/"+name, "--timeout=180s")
 	}
-	r.calendarLoad("follows")
-	r.calendarLoad("advised")
+	hour := time.Now().Add(5 * time.Second).Truncate(calendarHour).Add(calendarHour) // time enough to begin both
+	for _, name := range []string{"follows", "advised"} {
+		r.calendarLoad(name, hour)
+	}
+	time.Sleep(time.Until(hour)) // what is measured before would count as an hour without requests
 	r.calendarDaemon(learner, freePort(r.t), "--leader-elect=false")
 	r.eventually("the daemon has its store", 2*time.Minute, func() bool { return exists(r.calendarStore()) })
 }
@@ -60,12 +63,11 @@ func (r *rig) calendarMode(mode string) {
 	r.template("calendar-policy.yaml", "MODE", mode)
 }
 
-// calendarLoad sends a server the calendar's requests until it is ended.
-func (r *rig) calendarLoad(name string) {
+// calendarLoad sends a server the calendar's requests from an hour on, until it is ended.
+func (r *rig) calendarLoad(name string, hour time.Time) {
 	r.t.Helper()
 	ip := r.kubectl("-n", calendarSpace, "get", "service", name, "-o", "jsonpath={.spec.clusterIP}")
 	var rows strings.Builder
-	hour := time.Now().Truncate(calendarHour).Add(calendarHour) // with which the load begins
 	fmt.Fprintln(&rows, "t,req_per_s")
 	for h := range int64(24) {
 		at := hour.Add(time.Duration(h) * calendarHour)
@@ -78,8 +80,10 @@ func (r *rig) calendarLoad(name string) {
 	trace := write(r.t, r.calendarTrace(name), rows.String())
 	line := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", "recommendation",
 		"--trace", trace, "--repeat", "--every", "10s", "--report", r.calendarReport(name)}
-	time.Sleep(time.Until(hour))
-	go func() { r.run("localkube", line...) }() // until it is ended, in another step
+	go func() { // until it is ended, in another step
+		time.Sleep(time.Until(hour))
+		r.run("localkube", line...)
+	}()
 }
 
 func (r *rig) calendarReport(name string) string {
