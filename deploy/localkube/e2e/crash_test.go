@@ -17,6 +17,7 @@ func trials(_ *testing.T, r *rig) {
 	for _, name := range []string{"asked", "refused", "granted", "unwritten", "victim", "heir", "idle"} {
 		r.trial(name)
 	}
+	r.limitedTrial()
 }
 
 // trialHolds is the memory that a trial's pods ask for before they are changed. The steps look at memory: how much CPU is

@@ -14,13 +14,20 @@ import (
 // followRatio is a trial's policy under which limits keep their ratio to the requests.
 const followRatio = "\n      rightSizing: {limits: ratio}"
 
+// limited is the trial whose pods have a limit of CPU as well.
+const limited = "limited"
+
+func (r *rig) limitedTrial() {
+	r.t.Helper()
+	r.template("trial.yaml", "NAME", limited, "cpu: 60m", "cpu: 100m", "limits: {", "limits: {cpu: 1000m, ")
+	r.mode(limited, "recommend"+followRatio)
+}
+
 // limitsFollow: a CPU limit goes down with its request on live pods, without a restart, in the ratio that the template
 // states, and comes back when the change is reverted. The memory limit waits for a start that was measured, and
 // the template stays as it was.
 func limitsFollow(t *testing.T, r *rig) {
-	const name, ratio = "limited", 10
-	r.template("trial.yaml", "NAME", name, "cpu: 60m", "cpu: 100m", "limits: {", "limits: {cpu: 1000m, ")
-	r.mode(name, "recommend"+followRatio)
+	const name, ratio = limited, 10
 	r.measured(name)
 	r.mode(name, "enforce"+followRatio)
 	e := r.ends(name, 1)
