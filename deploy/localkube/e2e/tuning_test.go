@@ -24,22 +24,19 @@ func tuning(t *testing.T, r *rig) {
 		r.document(s)
 	}
 	traffic := []func() string{r.traffic(t, taken, adoptTrace), r.traffic(t, fixed, flatTrace)}
-	step := func(name string, do func(*testing.T, *rig)) {
-		t.Run(name, func(t *testing.T) { do(t, &rig{t: t, root: r.root, out: r.out, state: r.state, env: r.env}) })
-	}
-	step("Repaired", repairedObjects)
-	step("Paused", pausedServer)
-	step("Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
+	r.step(t, "Repaired", repairedObjects)
+	r.step(t, "Paused", pausedServer)
+	r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
 	for _, ended := range traffic {
 		if out := ended(); !strings.Contains(out, " failed=0 ") {
 			t.Errorf("requests failed while servers were adopted and tuned:\n%s", out)
 		}
 	}
-	step("Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
-	step("FixedBatch", fixedBatch)
-	step("Liar", lyingServer)
-	step("NewVersion", newVersion)
-	step("Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
+	r.step(t, "Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
+	r.step(t, "FixedBatch", fixedBatch)
+	r.step(t, "Liar", lyingServer)
+	r.step(t, "NewVersion", newVersion)
+	r.step(t, "Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
 	for _, s := range []serverTrial{owned, taken, fixed, liar} {
 		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
 	}
