@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"trimtab.dev/trimtab/recommender/capacity"
@@ -36,8 +38,8 @@ func (s survey) known(looks int) knowledge {
 // usual is the core's usual pace by so many looks and the windows before the last of them.
 func (s survey) usual(looks int) standard {
 	all := []pace{s.Rest.Air.During}
-	for _, c := range s.Classes {
-		all = append(all, c.Light.Air.During)
+	for _, model := range slices.Sorted(maps.Keys(s.Classes)) {
+		all = append(all, s.Classes[model].Light.Air.During)
 	}
 	for i, r := range s.Rounds[:looks] {
 		for _, l := range r.Looks {
