@@ -87,7 +87,7 @@ func (p *pass) carryOut(c Change) string {
 	id, err := p.Ledger.Begin(p.ctx, c, p.now)
 	if err != nil {
 		p.trouble("%s: not changed, because the ledger does not have it: %v", c.Ref, err)
-		return fmt.Sprintf("not made: the ledger does not have it: %v", err)
+		return fmt.Sprintf("not done: the ledger does not have it: %v", err)
 	}
 	e := Entry{ID: id, Change: c, Begun: p.now}
 	if err := p.Actuator.Apply(p.ctx, c); err != nil {
@@ -97,14 +97,15 @@ func (p *pass) carryOut(c Change) string {
 	return begunAs(e)
 }
 
-// refused ends an entry whose change the cluster would not take.
+// refused ends an entry whose change the cluster would not take, and says so to who ordered it.
 func (p *pass) refused(e Entry, why error) string {
 	switch {
 	case p.ctx.Err() != nil: // the term or the process ended: whoever comes next settles it
-		return why.Error()
+		return "not done yet: " + why.Error()
 	case errors.Is(why, ErrUnavailable): // a later pass asks again, until patience ends
 		p.trouble("%s: change %s goes on later: %v", e.Change.Ref, e.ID, why)
 		p.happened(e)
+		return fmt.Sprintf("%s; it goes on later: %v", begunAs(e), why)
 	case errors.Is(why, ErrMoved):
 		p.finish(e, Moved, why.Error())
 	case errors.Is(why, ErrGone):
@@ -112,7 +113,7 @@ func (p *pass) refused(e Entry, why error) string {
 	default:
 		p.giveUp(e, why.Error())
 	}
-	return why.Error()
+	return "not done: " + why.Error()
 }
 
 // giveUp takes back what of a change was written, and ends its entry.

@@ -2,6 +2,7 @@ package optimizer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -105,6 +106,29 @@ func TestRevert(t *testing.T) {
 	}
 	if got := holdReasons(plan.Assessments[0]); !slices.Contains(got, fleet.HoldReverted) || len(plan.Changes) > 0 {
 		t.Errorf("held for %v", got)
+	}
+}
+
+// TestRefusedOrders: who ordered what the cluster refuses is told that it was not done, and of what it only puts off that
+// it goes on.
+func TestRefusedOrders(t *testing.T) {
+	for _, tt := range []struct {
+		why  error
+		want string
+	}{
+		{errors.New("resize pod rec-0: refused by ResourceQuota q: exceeded quota"), "not done: resize pod rec-0: refused"},
+		{fmt.Errorf("resize pod rec-0: %w", optimizer.ErrGone), "not done: resize pod rec-0: "},
+		{fmt.Errorf("resize pod rec-0: %w", optimizer.ErrUnavailable), "begun as "},
+	} {
+		c, book := newCluster(deployment("rec", 3)), &ledger.Memory{}
+		c.world.raw = []policies.Raw{policy("p", hour)}
+		p := c.passes(t, book, 1)
+		c.refuse = tt.why
+		c.order(optimizer.Approve, p.Changes[0].ID, p.Changes[0].Target())
+		c.passes(t, book, 1)
+		if text := c.said["apply."+p.Changes[0].ID]; !strings.HasPrefix(text, tt.want) || !strings.Contains(text, tt.why.Error()) {
+			t.Errorf("%v: the answer is %q", tt.why, text)
+		}
 	}
 }
 

@@ -138,6 +138,7 @@ func TestApply(t *testing.T) {
 func TestOrderRefused(t *testing.T) {
 	for _, says := range []string{
 		"not done: the daemon was started without --enforce, so it may change nothing",
+		"not done: resize pod m-1: refused by ResourceQuota q: exceeded quota",
 		"not sent: there is no Report document monthly without faults; there are: weekly",
 		"sent the report of week 47 of 2026 to a@example.com; not sent to b@example.com: 451 busy",
 	} {

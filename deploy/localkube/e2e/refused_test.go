@@ -52,8 +52,11 @@ func refused(t *testing.T, r *rig) {
 // more: each is told in the API server's words, and once the room is there it is taken back.
 func revertRefused(t *testing.T, r *rig) {
 	id := r.history("trial-granted/granted")[0].ID
-	revert := func() string {
-		out, _ := r.run("trimtab", "revert", id, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+	revert := func(code int) string {
+		out, got := r.run("trimtab", "revert", id, "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+		if got != code {
+			t.Errorf("exit code %d, want %d:\n%s", got, code, out)
+		}
 		return out
 	}
 	used := r.kubectl("-n", "trial-granted", "get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].resources.requests.memory}")
@@ -61,19 +64,19 @@ func revertRefused(t *testing.T, r *rig) {
 	r.eventually("the quota is counted", 2*time.Minute, func() bool {
 		return r.kubectl("-n", "trial-granted", "get", "quota", "tight", "-o", `jsonpath={.status.used.requests\.memory}`) != ""
 	})
-	revert()
+	revert(1)
 	if e := r.ends("granted", 2); e.Outcome != "failed" || !strings.Contains(e.Detail, "exceeded quota") {
 		t.Errorf("a quota of 100Mi beside pods of %s: %+v", used, e)
 	}
 	r.kubectl("-n", "trial-granted", "delete", "quota", "tight")
 	r.kubectl("-n", "trial-granted", "create", "-f", r.file("limits.yaml",
 		"apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\nspec: {limits: [{type: Container, max: {memory: 40Mi}}]}\n"))
-	revert()
+	revert(1)
 	if e := r.ends("granted", 3); e.Outcome != "failed" || !strings.Contains(e.Detail, "40Mi") {
 		t.Errorf("a LimitRange of at most 40Mi: %+v", e)
 	}
 	r.kubectl("-n", "trial-granted", "delete", "limitrange", "small")
-	text := revert()
+	text := revert(0)
 	e := r.ends("granted", 4)
 	if e.Outcome != "done" || e.Change.Reverts != id || e.Change.By == "" {
 		t.Errorf("%s\nledger: %+v", text, e)
