@@ -38,16 +38,11 @@ func connection(kubeconfig, context string) (*rest.Config, error) {
 			return wrapped(cfg, err, "use the pod's service account")
 		}
 	}
-	if kubeconfig != "" {
-		if err := readable(kubeconfig); err != nil {
-			return nil, err
-		}
-	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	file, err := rules.Load()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKubeconfig, err)
+		return nil, cmp.Or(readable(kubeconfig), fmt.Errorf("%w: %w", ErrKubeconfig, err))
 	}
 	if _, ok := file.Contexts[context]; context != "" && !ok {
 		return nil, fmt.Errorf("%w has no context %q; there are: %s", ErrKubeconfig, context,
@@ -60,8 +55,12 @@ func connection(kubeconfig, context string) (*rest.Config, error) {
 	return wrapped(cfg, err, "read kubeconfig")
 }
 
-// readable says in a few words what is wrong with a kubeconfig file and what to do, before the library does in many.
+// readable says in a few words what is wrong with a kubeconfig file that could not be read, and what to do, where the
+// library does in many. Not before it was tried: a pipe gives its text once.
 func readable(name string) error {
+	if name == "" {
+		return nil
+	}
 	data, err := os.ReadFile(name)
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,10 +61,29 @@ func TestClient(t *testing.T) {
 		}
 	}
 
+	if cfg, err := Client(fmt.Sprintf("/dev/fd/%d", piped(t, kubeconfig).Fd()), "", ""); err != nil || cfg.Host != "https://a.example:6443" {
+		t.Errorf("by a pipe: %v, %v", cfg, err)
+	}
+
 	t.Setenv("KUBECONFIG", file)
 	if cfg, err := Client("", "", ""); err != nil || cfg.Host != "https://a.example:6443" {
 		t.Errorf("by KUBECONFIG: %v, %v", cfg, err)
 	}
+}
+
+// piped is a pipe with a text, which can be read once.
+func piped(t *testing.T, text string) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	_, err = w.WriteString(text) // less than a pipe holds
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // answer is an API server that gives every request the same answer.
