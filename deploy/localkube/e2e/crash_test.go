@@ -102,20 +102,12 @@ func (r *rig) standby() {
 	})
 }
 
-// away is what is tested with daemons of the test's own while the one of the cluster is away, which leaves and comes back
-// once for all of it.
-func away(t *testing.T, r *rig) {
-	r.measured("victim", "heir", "idle")
-	r.standby()
-	r.step(t, "KilledAtEveryWrite", killedAtEveryWrite)
-	r.step(t, "TakesOver", takesOver)
-	r.step(t, "SwitchedOff", switchedOff)
-}
-
 // killedAtEveryWrite: a daemon that dies by SIGKILL after every single write, the ledger's included,
 // brings the workload to the same end as one that lives: each pod resized once, the Deployment written
 // once, one entry, done.
 func killedAtEveryWrite(t *testing.T, r *rig) {
+	r.measured("victim")
+	r.standby()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("40"), 0o644); err != nil {
 		t.Fatal(err)
@@ -205,6 +197,8 @@ func (r *rig) asserts(name string) {
 // takesOver: the leader dies right after it wrote down what it is about to do; the other replica, which
 // had been watching, does it once its Lease has run out.
 func takesOver(t *testing.T, r *rig) {
+	r.measured("heir")
+	r.standby() // the one of the cluster has ended what the step before left, so that the first write is of this one
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "limit"), []byte("1"), 0o644); err != nil {
 		t.Fatal(err)
@@ -239,6 +233,8 @@ func (r *rig) kill(word string) {
 // switchedOff: a daemon without --enforce writes nothing outside its namespace, though the policy enforces
 // and the ledger has nothing against it.
 func switchedOff(t *testing.T, r *rig) {
+	r.measured("idle")
+	r.standby()
 	since := time.Now()
 	r.mode("idle", "enforce")
 	port := freePort(t)

@@ -46,7 +46,8 @@ func TestRealNodes(t *testing.T) {
 		// learnt is what pods were given.
 		{"Trials", trials}, {"CalendarBegins", calendarBegins}, {"Approved", approved}, {"MailFails", mailFails}, {"Refused", refused},
 		{"RevertRefused", revertRefused}, {"Limits", limitsFollow}, {"LedgerUnwritable", unwritable}, {"MailRetried", mailRetried},
-		{"Forecast", forecast}, {"Away", away},
+		{"Forecast", forecast},
+		{"KilledAtEveryWrite", killedAtEveryWrite}, {"TakesOver", takesOver}, {"SwitchedOff", switchedOff},
 	}
 	for _, s := range steps {
 		r.step(t, s.name, s.do)
