@@ -25,6 +25,9 @@ func TestAloneStartsNothing(t *testing.T) {
 	for _, dir := range checked(t, "alone") {
 		for _, file := range goFiles(t, dir) {
 			files[file] = true
+			if strings.HasSuffix(file, "_test.go") {
+				direct[dir] = append(direct[dir], imports(t, file)...)
+			}
 		}
 		for _, path := range reachable(direct, dir) {
 			for _, file := range goFiles(t, strings.TrimPrefix(path, self)) {
@@ -57,7 +60,7 @@ func startsNothing(t *testing.T, file string) {
 		case *ast.GoStmt:
 			t.Errorf("%s is tested without the race detector and has a go statement", file)
 		case *ast.SelectorExpr:
-			if slices.Contains([]string{"AfterFunc", "Parallel", "Go"}, n.Sel.Name) {
+			if slices.Contains([]string{"AfterFunc", "Go", "Parallel", "RunParallel"}, n.Sel.Name) {
 				t.Errorf("%s is tested without the race detector and uses %s", file, n.Sel.Name)
 			}
 		}
