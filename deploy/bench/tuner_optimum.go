@@ -40,9 +40,7 @@ func (t *tuner) optimum() error {
 	}
 	all := t.searches(t.outcomes)
 	printSearched(all)
-	asRun, _ := summary(finites(overs(t.searches(t.outcomesAt(standard{})))))
-	return errors.Join(t.optimumFigures(all),
-		t.tuned("cost_over_optimum_as_run_pct", asRun, fmt.Sprintf("%% over the sweep's best, both at whatever pace the core had; median of %d scenarios", len(all))))
+	return t.optimumFigures(all, t.searches(t.outcomesAt(standard{})))
 }
 
 // searches are what each way finds in every scenario.
@@ -58,14 +56,15 @@ func (t *tuner) searches(outcomes []outcome) (all []searched) {
 	return all
 }
 
-// overs are the plans' costs over the best, %, of the scenarios in which anything keeps its SLO.
-func overs(all []searched) (out []float64) {
+// overs are the costs over the best, %, at most brokenCost, of what the plan and hill climbing chose where anything keeps
+// its SLO.
+func overs(all []searched) (plan, hill []float64) {
 	for _, s := range all {
 		if s.best.at >= 0 {
-			out = append(out, 100*s.over(s.plan))
+			plan, hill = append(plan, min(100*s.over(s.plan), brokenCost)), append(hill, min(100*s.over(s.hill), brokenCost))
 		}
 	}
-	return out
+	return plan, hill
 }
 
 // month is what a point costs at the core's usual pace, in dollars.
@@ -266,51 +265,63 @@ func printSearched(all []searched) {
 	w.Flush()
 }
 
-// optimumFigures records cost over the optimum and the share of the measurements, ours beside hill climbing.
-func (t *tuner) optimumFigures(all []searched) error {
-	ours := overs(all)
-	var hill, climbed, anew []float64
+// optimumFigures records what the choices cost over the optimum, ours beside hill climbing's.
+func (t *tuner) optimumFigures(all, asRun []searched) error {
+	ours, hill := overs(all)
+	if len(ours) == 0 {
+		return errors.New("nothing keeps its SLO in any scenario: there is no optimum to compare with")
+	}
+	raw, rawHill := overs(asRun)
+	median := func(all []float64) float64 { m, _ := summary(all); return m }
+	worst := func(all []float64) float64 { _, w := summary(all); return w }
+	of := fmt.Sprintf("of %d scenarios", len(ours))
+	return errors.Join(
+		t.beside("cost_over_optimum_pct", median(ours), "% over the sweep's best, median "+of, climbing, median(hill)),
+		t.beside("cost_over_optimum_worst_pct", worst(ours), "%, worst "+of, climbing, worst(hill)),
+		t.beside("cost_over_optimum_as_run_pct", median(raw), "% over the sweep's best, both at whatever pace the core had; median "+of, climbing, median(rawHill)),
+		t.toldFigures(all, of), t.shareFigure(all))
+}
+
+// climbing is what the plan is compared with.
+const climbing = "hill climbing as in Model Analyzer"
+
+// toldFigures records what the repeats tell of the plans' costs, and how many of them broke their SLO.
+func (t *tuner) toldFigures(all []searched, of string) error {
 	broken, told := 0, 0.0
+	var anew []float64
 	for _, s := range all {
 		if s.best.at < 0 {
 			continue
 		}
-		if math.IsInf(s.over(s.plan), 1) {
+		breaks := math.IsInf(s.over(s.plan), 1)
+		if breaks {
 			broken++
 		}
-		if low, _ := s.apart(s.plan); low > 0 || math.IsInf(s.over(s.plan), 1) {
+		if low, _ := s.apart(s.plan); low > 0 || breaks {
 			told = max(told, 100*s.over(s.plan))
 		}
-		hill = append(hill, 100*s.over(s.hill))
-		anew = append(anew, 100*s.anew(s.plan))
-		climbed = append(climbed, 100*float64(s.hill.measured)/float64(len(s.points)))
+		anew = append(anew, min(100*s.anew(s.plan), brokenCost))
 	}
-	if len(ours) == 0 {
-		return errors.New("nothing keeps its SLO in any scenario: there is no optimum to compare with")
-	}
-	median, worst := summary(finites(ours))
-	hillMedian, hillWorst := summary(finites(hill))
-	hillShare, _ := summary(climbed)
-	anewMedian, anewWorst := summary(finites(anew))
-	windows := 1 + len(t.survey.Classes) + len(t.survey.Places)*len(t.sweep) // without load; of light load; of each scenario's
-	share := 100 * float64(windows) / float64(len(t.survey.Rounds)*len(t.outcomes))
-	const rival = "hill climbing as in Model Analyzer"
+	median, worst := summary(anew)
 	return errors.Join(
-		t.beside("cost_over_optimum_pct", median, fmt.Sprintf("%% over the sweep's best, median of %d scenarios", len(ours)), rival, hillMedian),
-		t.beside("cost_over_optimum_worst_pct", worst, fmt.Sprintf("%%, worst of %d scenarios", len(ours)), rival, hillWorst),
-		t.tuned("cost_over_optimum_told_pct", min(told, 900), fmt.Sprintf("%%, worst of the scenarios in which the repeats tell the plan's choice from the sweep's best: the 90 %% interval of its cost over that is above 0; of %d scenarios", len(ours))),
-		t.tuned("cost_over_found_pct", anewMedian, fmt.Sprintf("%% over the best of a sweep of all repeats but one, both in that one; median of %d scenarios", len(ours))),
-		t.tuned("cost_over_found_worst_pct", anewWorst, fmt.Sprintf("%%, worst of %d scenarios", len(ours))),
-		t.tuned("plan_broken_slo", float64(broken), fmt.Sprintf("scenarios of %d in which the plan's choice was measured over the SLO though another keeps it", len(ours))),
-		t.beside("measurements_share_pct", share, fmt.Sprintf("%% of the sweep's %d windows", len(t.survey.Rounds)*len(t.outcomes)), rival, hillShare),
-	)
+		t.tuned("cost_over_optimum_told_pct", min(told, brokenCost), "%, worst of the scenarios in which the repeats tell the plan's choice from the sweep's best: the 90 % interval of its cost over that is above 0; "+of),
+		t.tuned("cost_over_found_pct", median, "% over the best of a sweep of all repeats but one, both in that one; median "+of),
+		t.tuned("cost_over_found_worst_pct", worst, "%, worst "+of),
+		t.tuned("plan_broken_slo", float64(broken), "scenarios in which the plan's choice was measured over the SLO though another keeps it, "+of))
 }
 
-// finites replaces what is infinite, a broken promise, by a cost of ten times the best, which JSON can carry.
-func finites(all []float64) []float64 {
-	out := slices.Clone(all)
-	for i, v := range out {
-		out[i] = min(v, 900)
+// shareFigure records how many of the sweep's windows a choice took: of ours the first look's, each once; hill climbing
+// chose by all repeats of each point that it went to.
+func (t *tuner) shareFigure(all []searched) error {
+	var climbed []float64
+	for _, s := range all {
+		climbed = append(climbed, 100*float64(s.hill.measured)/float64(len(s.points)))
 	}
-	return out
+	hill, _ := summary(climbed)
+	windows := 1 + len(t.survey.Classes) + len(t.survey.Places)*len(t.sweep) // without load; of light load; of each scenario's
+	sweep := len(t.survey.Rounds) * len(t.outcomes)
+	return t.beside("measurements_share_pct", 100*float64(windows)/float64(sweep), fmt.Sprintf("%% of the sweep's %d windows", sweep), climbing, hill)
 }
+
+// brokenCost stands for the cost of a broken promise, which is infinite: ten times the best, in a form that JSON can carry.
+const brokenCost = 900 // % over the best

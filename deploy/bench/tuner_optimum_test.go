@@ -18,6 +18,7 @@ func madeUp(s scenario) []outcome {
 		if p.Delay > 10*time.Millisecond {
 			o.P99, o.Used = 30e-3, o.Used/2
 		}
+		o.AsRun = o.Used
 		all = append(all, o)
 	}
 	return all
@@ -100,11 +101,14 @@ func TestApart(t *testing.T) {
 // TestAnew: the best of each two of three repeats is compared with in the third one.
 func TestAnew(t *testing.T) {
 	one := func(uses ...float64) outcome {
-		return outcome{place: place{Cores: 1}, P99: 1e-3, P99s: []float64{1e-3, 1e-3, 1e-3}, Uses: uses}
+		return outcome{place: place{Cores: 1}, P99: 1e-3, P99s: []float64{1e-3, 1e-3, 1e-3}, Uses: uses, Runs: uses}
 	}
 	steady, choice, lucky := one(0.1, 0.11, 0.1), one(0.09, 0.13, 0.12), one(0.05, 0.14, 0.14)
 	late := one(0.05, 0.05, 0.05)
 	late.P99s = []float64{1, 1, 1}
+	// As cheap as late, and at the whole of its core in the first two repeats: only without one of them it follows, as it seems.
+	full := one(0.05, 0.05, 0.05)
+	full.Runs = []float64{0.99, 0.99, 0.5}
 	for _, tt := range []struct {
 		points []outcome
 		at     int
@@ -114,10 +118,21 @@ func TestAnew(t *testing.T) {
 		{[]outcome{steady, choice, late}, 1, (9./10 + 13./11 + 12./10 - 3) / 3}, // steady is the best of every two
 		// The last two of lucky are the dearest; with its first it is the best of two, which it is not in the third.
 		{[]outcome{steady, choice, lucky, late}, 1, (9./10 + 13./14 + 12./14 - 3) / 3},
+		// Without the first or the second repeat full's median is 0.745 of the core, and it is the cheapest; without the third it does not follow.
+		{[]outcome{steady, choice, full}, 1, (9./5 + 13./5 + 12./10 - 3) / 3},
 	} {
 		s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, points: tt.points}
 		if got := s.anew(found{at: tt.at}); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%d of %d: %g, want %g", tt.at, len(tt.points), got, tt.want)
 		}
+	}
+}
+
+// TestNothingKeepsTheSLO: there is no optimum then, which is said.
+func TestNothingKeepsTheSLO(t *testing.T) {
+	s := scenario{SLO: time.Millisecond, Window: time.Second}
+	none := []searched{{scenario: s, points: madeUp(s), best: found{at: -1}}}
+	if err := (&tuner{trial: &trial{}}).optimumFigures(none, none); err == nil {
+		t.Error("nothing is said")
 	}
 }

@@ -102,7 +102,7 @@ type judged struct {
 }
 
 // errorsOf compares every combination that the server could follow. Cores are those at the core's usual pace, but of the
-// prediction for each window's own.
+// prediction for each window's own, and of the self-profile, which knows none.
 func (t *tuner) errorsOf() []judged {
 	evenly := func(o outcome) float64 { return o.Used }
 	asRun := func(o outcome) float64 { return o.AsRun }
@@ -115,9 +115,10 @@ func (t *tuner) errorsOf() []judged {
 		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }, evenly},
 		{"capacity model, for each window's pace", func(v vision) rivalAnswer { return corrected(v.Paced, v.PacedP99) }, asRun},
 		{"capacity model, cores as run", vision.answer, asRun},
-		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }, evenly},
+		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }, asRun},
 		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }, evenly},
 		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }, evenly},
+		{"M/D/1, cores as run", func(v vision) rivalAnswer { return v.MD1 }, asRun},
 	}
 	var all []judged
 	for _, w := range ways {
@@ -171,7 +172,7 @@ func (t *tuner) predictionFigures(all []judged) error {
 	var faults []error
 	ours, raw, paced, asRun, alone := all[0], all[1], all[2], all[3], all[4]
 	unit := fmt.Sprintf("%% of the measured, %d combinations", len(ours.p99))
-	for _, rival := range all[5:] {
+	for _, rival := range all[5:7] {
 		faults = append(faults,
 			t.beside("p99_median_error_pct", 100*share(ours.p99, 0.5), unit, rival.name, 100*share(rival.p99, 0.5)),
 			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
@@ -184,7 +185,7 @@ func (t *tuner) predictionFigures(all []judged) error {
 		t.tuned("paced_p99_median_error_pct", 100*share(paced.p99, 0.5), "for the pace that the core had in each window; "+unit),
 		t.tuned("paced_p99_p90_error_pct", 100*share(paced.p99, 0.9), unit),
 		t.tuned("paced_cores_error_pct", 100*share(paced.cores, 0.5), "median, for the pace that the core had in each window; "+unit),
-		t.tuned("cores_as_run_error_pct", 100*share(asRun.cores, 0.5), "median, of the cores at whatever pace the core had, "+unit),
+		t.beside("cores_as_run_error_pct", 100*share(asRun.cores, 0.5), "median, of the cores at whatever pace the core had, "+unit, "M/D/1", 100*share(all[7].cores, 0.5)),
 		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
 		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
 		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),

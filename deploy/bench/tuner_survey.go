@@ -86,9 +86,24 @@ func (s survey) whole(name string) error {
 		if slices.ContainsFunc(r.Looks, func(l lesson) bool { return len(l.Windows) != len(s.Places) || len(s.Places) == 0 }) {
 			return fmt.Errorf("%s: repeat %d looks at a load in other windows than at the %d places that it names", name, i+1, len(s.Places))
 		}
+		if !s.paced(r) {
+			return fmt.Errorf("%s: repeat %d has windows that do not tell the core's pace", name, i+1)
+		}
 		if len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
 			return fmt.Errorf("%s: repeat %d has %d looks and %d windows of %d loads and %d settings", name, i+1, len(r.Looks), len(r.Windows), len(s.Sweep), len(s.Grid))
 		}
 	}
 	return nil
+}
+
+// paced tells whether every window of a repeat, and every one before the first, tells the core's pace.
+func (s survey) paced(r round) bool {
+	all := append([]seen{s.Rest}, r.Windows...)
+	for _, l := range r.Looks {
+		all = append(all, l.Windows...)
+	}
+	for _, c := range s.Classes {
+		all = append(all, c.Light)
+	}
+	return !slices.ContainsFunc(pacesOf(all), func(p pace) bool { return !(p.Model > 0 && p.Text > 0) })
 }

@@ -52,6 +52,15 @@ func TestSurveyIsKept(t *testing.T) {
 	if err := read.resume(); err != nil || !reflect.DeepEqual(read.survey, wrote.survey) || len(read.sweep) != 1 || read.repeats != 2 {
 		t.Errorf("%+v, %v", read.survey, err)
 	}
+	paced := wrote.survey.Rounds[1].Windows[2].Air.During
+	wrote.survey.Rounds[1].Windows[2].Air.During = pace{}
+	if err := wrote.keep(); err != nil {
+		t.Fatal(err)
+	}
+	if err := read.resume(); err == nil || !strings.Contains(err.Error(), "repeat 2 has windows that do not tell the core's pace") {
+		t.Errorf("a survey that lacks a pace: %v", err)
+	}
+	wrote.survey.Rounds[1].Windows[2].Air.During = paced
 	wrote.survey.Rounds[1].Windows = wrote.survey.Rounds[1].Windows[1:]
 	if err := wrote.keep(); err != nil {
 		t.Fatal(err)

@@ -89,16 +89,17 @@ type outcome struct {
 	place
 	P50        float64   `json:"p50_s"`
 	P99        float64   `json:"p99_s"`
-	Used       float64   `json:"used_cores"`    // on a core of the usual pace
-	AsRun      float64   `json:"cores_as_run"`  // at the pace that the core had
-	Memory     float64   `json:"memory_bytes"`  // that the server held after a window
-	MeanBatch  float64   `json:"mean_batch"`    // rows
-	PerBatch   float64   `json:"model_cpu_s"`   // CPU of the model for each batch
-	PerRequest float64   `json:"beside_cpu_s"`  // CPU beside the model for each request
-	Late       float64   `json:"late_s"`        // p99 of how late the client sent
-	Bad        float64   `json:"bad_share"`     // of requests, without an answer
-	P99s       []float64 `json:"window_p99s_s"` // of each window
-	Uses       []float64 `json:"window_cores"`  // as Used
+	Used       float64   `json:"used_cores"`          // on a core of the usual pace
+	AsRun      float64   `json:"cores_as_run"`        // at the pace that the core had
+	Memory     float64   `json:"memory_bytes"`        // that the server held after a window
+	MeanBatch  float64   `json:"mean_batch"`          // rows
+	PerBatch   float64   `json:"model_cpu_s"`         // CPU of the model for each batch
+	PerRequest float64   `json:"beside_cpu_s"`        // CPU beside the model for each request
+	Late       float64   `json:"late_s"`              // p99 of how late the client sent
+	Bad        float64   `json:"bad_share"`           // of requests, without an answer
+	P99s       []float64 `json:"window_p99s_s"`       // of each window
+	Uses       []float64 `json:"window_cores"`        // as Used
+	Runs       []float64 `json:"window_cores_as_run"` // as AsRun
 }
 
 // combination is one setting under one load that is to be run.
@@ -264,7 +265,7 @@ func outcomeOf(c combination, windows []seen, usual standard) outcome {
 		Bad:        of(func(s seen) float64 { return float64(s.Bad) / float64(max(1, s.Requests)) }),
 	}
 	for _, w := range windows {
-		out.P99s, out.Uses = append(out.P99s, w.P99), append(out.Uses, used(w))
+		out.P99s, out.Uses, out.Runs = append(out.P99s, w.P99), append(out.Uses, used(w)), append(out.Runs, w.CPU/w.Seconds)
 	}
 	return out
 }
