@@ -167,6 +167,9 @@ func kindNames() []string {
 // either is the words as a choice: "a, b or c".
 func either(words []string) string {
 	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 

@@ -264,3 +264,32 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What a fault suggests is allowed where it stands.
+func TestMeant(t *testing.T) {
+	const minute, hour = time.Minute, time.Hour
+	for _, c := range []struct {
+		text      string
+		low, high time.Duration
+		want      string
+	}{
+		{"5", 0, time.Second, "it with its unit: 5ms"}, // batch.maxDelay
+		{"50", time.Millisecond, 10 * minute, "it with its unit: 50ms or 50s"},
+		{"24", 30 * time.Second, 840 * hour, "it with its unit: 24m or 24h"},
+		{"5000", 0, time.Second, "one between 0s and 1s, such as 50ms"},
+		{"99999999999999999999", 0, time.Second, "one between 0s and 1s, such as 50ms"},
+		{"0", 0, time.Second, "one between 0s and 1s, such as 50ms"},
+		{"-5", minute, hour, "one between 1m and 1h, such as 10m"},
+		{"7d", minute, 840 * hour, "168h"},
+		{"2W", minute, 840 * hour, "336h"},
+		{"1d", minute, hour, "one between 1m and 1h, such as 10m"},
+		{"6w", minute, 840 * hour, "one between 1m and 840h, such as 24h, 1h30m or 10m"},
+		{"999999999w", minute, 840 * hour, "one between 1m and 840h, such as 24h, 1h30m or 10m"},
+		{"soon", time.Millisecond, 10 * minute, "one between 1ms and 10m, such as 50ms, 2s or 1m"},
+		{"soon", 20 * hour, 23 * hour, "one between 20h and 23h"},
+	} {
+		if got := meant(c.text, c.low, c.high); got != c.want {
+			t.Errorf("%s from %s to %s: %q, want %q", c.text, c.low, c.high, got, c.want)
+		}
+	}
+}

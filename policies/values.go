@@ -157,7 +157,7 @@ func duration[T any](name, meaning string, low, high time.Duration, at func(*T) 
 			v, err := time.ParseDuration(text)
 			switch {
 			case err != nil || text == "0":
-				w.fault(p, "%q is not a duration; write %s", text, meant(text, low))
+				w.fault(p, "%q is not a duration; write %s", text, meant(text, low, high))
 			case v < low || v > high:
 				w.fault(p, "%s is not between %s and %s", text, short(low), short(high))
 			default:
@@ -173,26 +173,58 @@ func duration[T any](name, meaning string, low, high time.Duration, at func(*T) 
 	}
 }
 
-// meant suggests what somebody meant who wrote days, weeks or no unit, for a duration of at least low.
-func meant(text string, low time.Duration) string {
+// meant suggests what somebody meant who wrote days, weeks or no unit, as far as it lies from low to high;
+// else the range.
+func meant(text string, low, high time.Duration) string {
+	samples, units := []string{"24h", "1h30m", "10m"}, []string{"s", "m", "h"}
+	if high < time.Hour {
+		samples, units = []string{"50ms", "2s", "1m"}, []string{"ms", "s", "m"}
+	}
+	if fits := within(low, high, readings(text, units)); len(fits) > 0 {
+		how := "it with its unit: "
+		if strings.TrimRight(text, "dwDW") != text {
+			how = ""
+		}
+		return how + either(fits)
+	}
+	between := fmt.Sprintf("one between %s and %s", short(low), short(high))
+	if fits := within(low, high, samples); len(fits) > 0 {
+		return between + ", such as " + either(fits)
+	}
+	return between
+}
+
+// readings is what a number may mean as Go writes it: days and weeks are hours, without a unit it may be any of units.
+func readings(text string, units []string) []string {
 	number := strings.TrimRight(text, "dwDW")
 	n, err := strconv.ParseInt(number, 10, 32)
-	brief := low > 0 && low < time.Second
-	switch unit := strings.ToLower(strings.TrimPrefix(text, number)); {
-	case err != nil || n <= 0:
-	case unit == "d" && n <= 1000:
-		return fmt.Sprintf("%dh", 24*n)
-	case unit == "w" && n <= 100:
-		return fmt.Sprintf("%dh", 7*24*n)
-	case unit == "" && brief:
-		return fmt.Sprintf("it with its unit: %dms, %ds or %dm", n, n, n)
-	case unit == "":
-		return fmt.Sprintf("it with its unit: %ds, %dm or %dh", n, n, n)
+	if err != nil || n <= 0 {
+		return nil
 	}
-	if brief {
-		return "milliseconds, seconds or minutes such as 50ms, 2s or 1m"
+	switch strings.ToLower(strings.TrimPrefix(text, number)) {
+	case "d":
+		return []string{fmt.Sprintf("%dh", 24*n)}
+	case "w":
+		return []string{fmt.Sprintf("%dh", 7*24*n)}
+	case "":
+		var all []string
+		for _, u := range units {
+			all = append(all, fmt.Sprint(n, u))
+		}
+		return all
 	}
-	return "hours, minutes and seconds such as 24h, 90m or 1h30m"
+	return nil
+}
+
+// within is those durations that lie from low to high.
+func within(low, high time.Duration, durations []string) []string {
+	var fits []string
+	for _, text := range durations {
+		if d, err := time.ParseDuration(text); err == nil && d >= low && d <= high {
+			fits = append(fits, text)
+		}
+	}
+	return fits
 }
 
 // short writes a duration without its zero parts: "168h", "5m", "1h30m".
