@@ -45,7 +45,7 @@ func noNumber(err error) (word string, ok bool) {
 		return "", false
 	}
 	_, after, ok := strings.Cut(err.Error(), "strconv.Atoi: parsing ")
-	if !ok {
+	if !ok || !strings.HasSuffix(after, strconv.ErrSyntax.Error()) { // too large a number is one; the parser wraps no error
 		return "", false
 	}
 	quoted, err := strconv.QuotedPrefix(after)

@@ -12,8 +12,9 @@ func TestCheckSchedule(t *testing.T) {
 		"0 8 * * 1": "", "*/5 9-17 1,15 jan-jun mon": "", "0 0 29 2 *": "", // a leap day comes
 		"61 8 * * 1": "above maximum", "0 8 * * 8": "above maximum", "x 8 * * 1": `"x" is neither a number`,
 		"0 0 30 2 *": "no date ever matches it", "0 0 31 4,6,9,11 *": "no date ever matches it",
-		"0 9 * * MONDAY": `"MONDAY" is neither a number nor three letters of a day or month`,
-		"TZ=0":           "cannot be read", // the parser panics on it
+		"0 9 * * MONDAY":               `"MONDAY" is neither a number nor three letters of a day or month`,
+		"99999999999999999999 8 * * *": "value out of range", // it is a number
+		"TZ=0":                         "cannot be read",     // the parser panics on it
 	} {
 		err := checkSchedule(text)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
