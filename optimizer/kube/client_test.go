@@ -1,12 +1,16 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"k8s.io/client-go/rest"
@@ -138,5 +142,25 @@ func TestServiceProxyErrors(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			contains(t, err, append(row.want, "read /api/v1/plan of service trimtab/daemon")...)
 		})
+	}
+}
+
+// A call without an answer says which API server was asked: a kubeconfig has several.
+func TestServiceProxyWithoutAnswer(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshake
+	s.StartTLS()
+	defer s.Close()
+	_, err := ServiceProxy(t.Context(), &rest.Config{Host: s.URL}, "trimtab", "daemon", "8080", "/api/v1/plan")
+	contains(t, err, "x509", s.URL, "is the cluster up")
+}
+
+// Who ends a call asks nothing about the cluster.
+func TestServiceProxyEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := ServiceProxy(ctx, answer(t, 200, "", ""), "trimtab", "daemon", "8080", "/api/v1/plan")
+	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "is the cluster up") {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -32,21 +32,17 @@ func ServiceProxy(ctx context.Context, cfg *rest.Config, namespace, service, por
 	}
 	body, err := client.CoreV1().Services(namespace).ProxyGet("http", service, port, ref.Path, params).DoRaw(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read %s of service %s/%s through the API server: %w", path, namespace, service, proxyFault(err, body, namespace, service))
+		return nil, fmt.Errorf("read %s of service %s/%s through the API server: %w", path, namespace, service, proxyFault(err, body, cfg.Host, namespace, service))
 	}
 	return body, nil
 }
 
 // proxyFault says what to do about a failed call. The API server's own refusals come as a Status
 // object; any other body was written by what runs behind the Service.
-func proxyFault(err error, body []byte, namespace, service string) error {
+func proxyFault(err error, body []byte, host, namespace, service string) error {
 	var answer apierrors.APIStatus
 	if !errors.As(err, &answer) {
-		var unreached *url.Error
-		if errors.As(err, &unreached) {
-			err = unreached.Err // without the long address, which says no more
-		}
-		return fmt.Errorf("%w; is the cluster up, and is it the one that the kubeconfig names?", err)
+		return unanswered(err, host)
 	}
 	code := answer.Status().Code
 	var status metav1.Status
@@ -67,4 +63,16 @@ func proxyFault(err error, body []byte, namespace, service string) error {
 		return fmt.Errorf("no pod answers for service %s; is the daemon running and ready? %s", service, status.Message)
 	}
 	return errors.New(status.Message)
+}
+
+// unanswered is a call that got no answer. Whoever ended it needs no advice.
+func unanswered(err error, host string) error {
+	var unreached *url.Error
+	if errors.As(err, &unreached) {
+		err = unreached.Err // its long address says no more than the host
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%s: %w; is the cluster up, and is it the one that the kubeconfig names?", host, err)
 }
