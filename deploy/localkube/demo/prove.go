@@ -17,7 +17,7 @@ type standing struct {
 	pods           int64
 	milliCPU       int64 // requests of all its live pods
 	memory         int64 // bytes
-	monthly        int64 // millionths of a dollar
+	monthly        int64 // millionths of a dollar, whole cents
 }
 
 // fleet is every workload of the plan as it stands, by name.
@@ -30,9 +30,14 @@ func (d *demo) fleet(ctx context.Context) ([]standing, error) {
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return nil, fmt.Errorf("read the plan: %w", err)
 	}
+	return a.standings(), nil
+}
+
+// standings is every workload of an answer as it stands.
+func (a answer) standings() []standing {
 	var out []standing
 	for _, w := range a.Plan.Assessments {
-		s := standing{name: w.Ref.Name, capacity: w.Workload.Capacity, simulated: w.Simulated, pods: int64(len(w.Workload.Pods)), monthly: w.Now.Amount}
+		s := standing{name: w.Ref.Name, capacity: w.Workload.Capacity, simulated: w.Simulated, pods: int64(len(w.Workload.Pods)), monthly: inCents(w.Now.Amount)}
 		for _, p := range w.Workload.Pods {
 			for _, c := range p.Shape.Containers {
 				s.milliCPU += c.Requests.MilliCPU
@@ -41,7 +46,7 @@ func (d *demo) fleet(ctx context.Context) ([]standing, error) {
 		}
 		out = append(out, s)
 	}
-	return out, nil
+	return out
 }
 
 // prove shows what the cluster itself says, beside what it said before: requests and money, restarts
@@ -126,6 +131,9 @@ func whole(n int64) string { return strconv.FormatInt(n, 10) }
 func cores(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', 3, 64) }
 func gibs(n int64) string  { return strconv.FormatFloat(float64(n)/(1<<30), 'f', 2, 64) }
 func cents(n int64) string { return strconv.FormatFloat(float64(n)/1e6, 'f', 2, 64) }
+
+// inCents is a cost in whole cents, half a cent up, as Trimtab adds costs up: what is shown is what is summed.
+func inCents(n int64) int64 { return (n + 5_000) / 10_000 * 10_000 }
 
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)

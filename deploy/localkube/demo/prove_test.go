@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -27,6 +28,22 @@ func TestTable(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Each workload counts in whole cents, as in the plan: the sum is that of the amounts beside it.
+func TestStandingsAreInCents(t *testing.T) {
+	var a answer
+	const plan = `{"plan":{"assessments":[{"ref":{"name":"a"},"now":{"amount":10004900}},{"ref":{"name":"b"},"now":{"amount":10004900}},{"ref":{"name":"c"},"now":{"amount":1005000}},{"ref":{"name":"d"},"now":{"amount":4900}}]}}`
+	if err := json.Unmarshal([]byte(plan), &a); err != nil {
+		t.Fatal(err)
+	}
+	all := a.standings()
+	lines := strings.Split(table(all, all), "\n")
+	for i, want := range []string{"10.00", "10.00", "1.01", "0.00", "21.01"} {
+		if !strings.HasSuffix(lines[i+1], " "+want) {
+			t.Errorf("want %s in %q", want, lines[i+1])
+		}
 	}
 }
 
