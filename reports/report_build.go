@@ -21,7 +21,7 @@ func Build(in Input) Report {
 	b := keepBook(in)
 	r := Report{
 		Name: in.Name, Version: in.Version, At: in.At.In(in.Period.location()).Truncate(time.Second), Period: in.Period,
-		Namespaces: in.Namespaces, Simulated: in.Plan.Simulated, Unreal: unreal(in.Plan), Old: in.Plan.Old,
+		Namespaces: in.Namespaces, Simulated: in.Plan.Simulated, Unreal: unreal(in.Plan, in.whose()), Old: in.Plan.Old,
 	}
 	r.Savings.Applied, r.Savings.Standing = b.applied()
 	r.spend(in)
@@ -51,6 +51,14 @@ func (in Input) narrowed() Input {
 	p.Lint = keep(p.Lint, func(f finding) bool { return has(f.Namespace) })
 	in.Entries = keep(in.Entries, func(e optimizer.Entry) bool { return has(e.Change.Ref.Namespace) })
 	return in
+}
+
+// whose models a report is about; empty: all of the plan.
+func (in Input) whose() string {
+	if len(in.Namespaces) == 0 {
+		return ""
+	}
+	return " of this report"
 }
 
 func keep[T any](all []T, is func(T) bool) []T {

@@ -262,6 +262,27 @@ func TestNamespacesAreKeptApart(t *testing.T) {
 	}
 }
 
+// A report of some namespaces knows only their models: of no other it says that it is not on nodes that
+// are not real.
+func TestUnrealNodesOfNamespaces(t *testing.T) {
+	in := sample()
+	in.Namespaces = []string{"ml-production"}
+	in.Plan.Assessments = slices.Clone(in.Plan.Assessments)
+	for i := range in.Plan.Assessments {
+		in.Plan.Assessments[i].Simulated = false
+	}
+	const none = "some nodes of this cluster are not real; no model of this report is on them"
+	if got := reports.Build(in).Unreal; got != none {
+		t.Errorf("got %q, want %q", got, none)
+	}
+	for i := range in.Plan.Assessments {
+		in.Plan.Assessments[i].Simulated = true
+	}
+	if got, want := reports.Build(in).Unreal, "every model of this report is on nodes that are not real"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestSubject(t *testing.T) {
 	in := sample()
 	if got, want := reports.Build(in).Subject(), "[trimtab weekly] SIMULATED week 47 of 2026: $504.86 + ? (-$10.81, -2.1 %), 2 proposals worth $2.49 a month"; got != want {

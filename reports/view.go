@@ -62,7 +62,7 @@ type fault struct {
 const stamp = "2006-01-02 15:04 UTC"
 
 func newView(p optimizer.Plan) view {
-	v := view{At: p.At.UTC().Format(stamp), Old: p.Old, Through: "nothing measured yet", Unreal: unreal(p)}
+	v := view{At: p.At.UTC().Format(stamp), Old: p.Old, Through: "nothing measured yet", Unreal: unreal(p, "")}
 	if !p.Through.IsZero() {
 		v.Through = "measured until " + p.Through.UTC().Format(stamp)
 	}
@@ -140,8 +140,11 @@ func about(a optimizer.Assessment) string {
 	return s
 }
 
+const someUnreal = "some nodes of this cluster are not real"
+
 // unreal says how many models of a plan are on nodes that are not real; empty where every node is real.
-func unreal(p optimizer.Plan) string {
+// Whose is "" or, where the plan has not all models, which it has: nothing is said of the others.
+func unreal(p optimizer.Plan, whose string) string {
 	n := 0
 	for _, a := range p.Assessments {
 		if a.Simulated {
@@ -152,13 +155,13 @@ func unreal(p optimizer.Plan) string {
 	case !p.Simulated:
 		return ""
 	case n == 0:
-		return "some nodes of this cluster are not real; no model is on them"
+		return someUnreal + "; no model" + whose + " is on them"
 	case n == all:
-		return "every model is on nodes that are not real"
+		return "every model" + whose + " is on nodes that are not real"
 	case n == 1:
-		return fmt.Sprintf("1 of %d models is on nodes that are not real", all)
+		return fmt.Sprintf("1 of %d models%s is on nodes that are not real", all, whose)
 	default:
-		return fmt.Sprintf("%d of %d models are on nodes that are not real", n, all)
+		return fmt.Sprintf("%d of %d models%s are on nodes that are not real", n, all, whose)
 	}
 }
 
