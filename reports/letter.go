@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -123,7 +124,7 @@ func newLetter(r Report) letter {
 		l.Marks = append(l.Marks, mark{"OLD", r.Old})
 	}
 	if r.Simulated {
-		l.Marks = append(l.Marks, mark{simulated, r.Unreal})
+		l.Marks = append(l.Marks, mark{simulated, cmp.Or(r.Unreal, someUnreal)}) // a daemon before Unreal says no more
 	}
 	for _, s := range []section{r.done(), r.proposed(), r.advice(), r.models(), r.objects(), r.lint(), r.unknown()} {
 		if len(s.Items)+len(s.Lines) > 0 || s.Table != nil || s.Note != "" {

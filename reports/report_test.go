@@ -283,6 +283,18 @@ func TestUnrealNodesOfNamespaces(t *testing.T) {
 	}
 }
 
+// A daemon that is older than the field says only that something is not real.
+func TestReportWithoutUnreal(t *testing.T) {
+	r := reports.Build(sample())
+	r.Unreal = ""
+	text, html := rendered(t, r, reports.Links{})
+	for _, out := range []string{text, html} {
+		if !strings.Contains(out, "some nodes of this cluster are not real") {
+			t.Errorf("SIMULATED without a word why:\n%s", out)
+		}
+	}
+}
+
 func TestSubject(t *testing.T) {
 	in := sample()
 	if got, want := reports.Build(in).Subject(), "[trimtab weekly] SIMULATED week 47 of 2026: $504.86 + ? (-$10.81, -2.1 %), 2 proposals worth $2.49 a month"; got != want {
