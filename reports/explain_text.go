@@ -20,6 +20,9 @@ func ExplainText(w io.Writer, a optimizer.Assessment, plan optimizer.Plan) error
 	p.line("%s", a.Ref)
 	p.line("%s", about(a))
 	p.line("as of %s", plan.At.UTC().Format(stamp))
+	if plan.Simulated { // also of a workload on real nodes: a price may be that of a node that is not
+		p.line("%s", marked(unreal(plan, "")))
+	}
 	p.measured(a)
 	for _, h := range a.Holds {
 		p.line("")

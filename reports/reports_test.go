@@ -199,12 +199,12 @@ func TestSimulatedIsSaidOnlyWhereItIs(t *testing.T) {
 		_ = reports.PlanText(&text, p)
 		_ = reports.PlanPage(&html, p, "")
 		_ = reports.ExplainText(&explain, p.Assessments[1], p)
-		for _, out := range []string{text.String(), html.String()} {
-			if strings.Contains(out, "SIMULATED: some nodes of this cluster are not real") != simulated {
+		for _, out := range []string{text.String(), html.String(), explain.String()} {
+			if strings.Contains(out, "SIMULATED") != simulated || strings.Contains(out, "SIMULATED: some nodes of this cluster are not real") != simulated {
 				t.Errorf("simulated %v:\n%s", simulated, out)
 			}
 		}
-		if strings.Contains(explain.String(), "SIMULATED") {
+		if strings.Contains(explain.String(), "on SIMULATED nodes") {
 			t.Errorf("a workload on real nodes is called simulated:\n%s", explain.String())
 		}
 	}
