@@ -12,6 +12,7 @@ type bucket struct {
 	peak     float32 // largest reading of any pod; 0: not larger than a later one
 	sum      float64 // hottest replica's mean × weight
 	total    float64 // sum over pods of their means × weight
+	even     float64 // mean over pods of their means × weight; of an old checkpoint that may not tell it: sum
 	hist     histogram
 	plain    bool // as it was kept: without its histogram
 }
@@ -21,7 +22,7 @@ func (b *bucket) add(o *bucket) {
 	b.from, b.to = min(b.from, o.from), max(b.to, o.to)
 	b.span, b.samples, b.pods = b.span+o.span, b.samples+o.samples, max(b.pods, o.pods)
 	b.weight, b.peak = b.weight+o.weight, max(b.peak, o.peak)
-	b.sum, b.total = b.sum+o.sum, b.total+o.total
+	b.sum, b.total, b.even = b.sum+o.sum, b.total+o.total, b.even+o.even
 }
 
 // Retention is how long a History keeps anything, counted back from the newest sample of each series.

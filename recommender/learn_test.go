@@ -154,6 +154,47 @@ func TestCutOffUseIsTakenForMore(t *testing.T) {
 	}
 }
 
+// scaledDays is five days of minutes of a workload that has eight replicas for eight hours of each day and two else, all
+// at 100m but for the first, which uses so much.
+func scaledDays(t *testing.T, h *History, first float64, o Options) {
+	for at := noon.Add(-5*24*time.Hour + time.Minute); !at.After(noon); at = at.Add(time.Minute) {
+		for i := range 8 {
+			s := sample(fleet.CPU, string(rune('a'+i)), at, 0.1)
+			if s.Window = time.Minute; i == 0 {
+				s.Mean, s.Max = first, first
+			}
+			if i < 2 || at.Add(-1).Hour() < 8 {
+				feed(t, h, s)
+			}
+		}
+		h.Follow(ref, o)
+	}
+}
+
+// TestSkewOfAScaledWorkload: replicas that are even tell of no skew where they come and go, in days that are told apart
+// no more too, and one at 300m does. With seven others at 100m the mean is 125m, with one 200m: over the day 175m.
+func TestSkewOfAScaledWorkload(t *testing.T) {
+	for _, c := range []struct {
+		first float64
+		even  float64
+		want  string
+	}{
+		{0.1, 0.1, ""},
+		{0.3, 0.175, "the hottest replica uses 1.71 times the mean of all 175m"},
+	} {
+		for _, o := range []Options{{}, priced()} {
+			h := NewHistory()
+			scaledDays(t, h, c.first, o)
+			for _, days := range []time.Duration{1, 7} {
+				d, _ := h.Distribution(ref, "model-server", fleet.CPU, days*24*time.Hour, noon)
+				if got := d.skewed(); got != c.want || off(d.Even, c.even) > 1e-4 || d.Pods != 8 {
+					t.Errorf("%g over %d days, priced %v: %q and %g of %d, want %q and %g", c.first, days, o.Priced != nil, got, d.Even, d.Pods, c.want, c.even)
+				}
+			}
+		}
+	}
+}
+
 // TestSkew: two replicas at 10m and one at 100m: the mean is 40m, the hottest 2.5 times that; in minutes and in hours that
 // are told apart no more.
 func TestSkew(t *testing.T) {

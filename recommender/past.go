@@ -16,8 +16,9 @@ import (
 //	span      minutes; else it is the step
 //	mean      a decimal of floors: the difference to the one before, or to 0
 //	peak      a float's bits: the difference to the mean's; else 0
-//	pods, and
+//	pods      twice, and one more where the next but one is there; and
 //	total     its mean, a decimal of floors: the difference to the mean; else it is the mean, and there was one pod
+//	even      its mean, a decimal of floors: the difference to the mean; else it is the total by pods
 //	weight    seconds: the difference to its span,
 //	samples   the difference to one a minute, and
 //	length    seconds from `from` to `to`: the difference to its span; else all three differences are 0
@@ -30,7 +31,7 @@ const (
 	ownSpan    = 7 // both are written
 	oneStretch = 7
 	ownPeak    = 1 << 3
-	several    = 1 << 4 // pods, and their total
+	several    = 1 << 4 // pods, their total, and their mean where that is another
 	ownRates   = 1 << 5
 	inValues   = 1 << 6 // its histogram is values
 	inRanges   = 1 << 7 // its histogram is ranges
@@ -49,6 +50,7 @@ const (
 type entry struct {
 	bucket
 	mean, total uint32 // decimals of floors
+	even        uint32 // a decimal of floors, or shared
 	form        byte
 	cells       []byte
 }
@@ -58,7 +60,8 @@ func (p past) append(b bucket, fine widths, floor float64) past {
 	mean := decimalOf(b.sum / float64(b.weight) / floor)
 	var room [300]byte
 	form, cells := appendCells(room[:0], b.hist, fine, mean, floor)
-	return p.with(&entry{b, mean, decimalOf(b.total / float64(b.weight) / floor), form, cells}, floor)
+	total := decimalOf(b.total / float64(b.weight) / floor)
+	return p.with(&entry{b, mean, total, b.evenOf(floor), form, cells}, floor)
 }
 
 // with is p and one more entry.
@@ -103,7 +106,7 @@ func (e *entry) append(p []byte, step uint32, differs int64, floor float64) []by
 	}
 	if e.pods > 1 || e.total != e.mean {
 		marks |= several
-		p = binary.AppendVarint(binary.AppendUvarint(p, uint64(e.pods)), int64(e.total)-int64(e.mean))
+		p = e.appendSeveral(p)
 	}
 	weight, samples, length := e.rates(span)
 	if weight != 0 || samples != 0 || length != 0 {
@@ -111,6 +114,30 @@ func (e *entry) append(p []byte, step uint32, differs int64, floor float64) []by
 		p = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(p, weight), samples), length)
 	}
 	p[at] = marks
+	return p
+}
+
+// shared is where the mean of all replicas is the total by pods, as in every stretch in which these were always as many.
+const shared = math.MaxUint32
+
+// evenOf is the decimal of the mean of all replicas, or shared.
+func (b *bucket) evenOf(floor float64) uint32 {
+	if math.Abs(b.even*float64(max(b.pods, 1))-b.total) <= b.total*tolerance {
+		return shared
+	}
+	return decimalOf(b.even / float64(b.weight) / floor)
+}
+
+// appendSeveral appends what there is of several pods.
+func (e *entry) appendSeveral(p []byte) []byte {
+	own := uint64(0)
+	if e.even != shared {
+		own = 1
+	}
+	p = binary.AppendVarint(binary.AppendUvarint(p, uint64(e.pods)<<1|own), int64(e.total)-int64(e.mean))
+	if own != 0 {
+		p = binary.AppendVarint(p, int64(e.even)-int64(e.mean))
+	}
 	return p
 }
 

@@ -47,8 +47,7 @@ func (r *pastReader) entry() bool {
 	r.to += step
 	code := r.decimal(r.at.mean)
 	mean := amountOf(code) * r.floor
-	total := mean
-	r.at = entry{mean: code, total: code, form: marks & noValues}
+	r.at = entry{mean: code, total: code, even: shared, form: marks & noValues}
 	b := &r.at.bucket
 	*b = bucket{to: r.to * aMinute, span: span * aMinute, pods: 1, plain: r.at.form == noValues}
 	if marks&ownPeak != 0 {
@@ -56,9 +55,7 @@ func (r *pastReader) entry() bool {
 		r.must(b.peak >= 0 && b.peak <= 1e30)
 	}
 	if marks&several != 0 {
-		b.pods = r.count()
-		r.at.total = r.decimal(code)
-		total = amountOf(r.at.total) * r.floor
+		r.several()
 	}
 	weight, length := b.span, b.span
 	if b.samples = span; marks&ownRates != 0 {
@@ -66,11 +63,33 @@ func (r *pastReader) entry() bool {
 	}
 	r.must(weight > 0)
 	b.from, b.weight = b.to-min(length, b.to), float32(weight)
-	b.sum, b.total = mean*float64(b.weight), total*float64(b.weight)
+	b.sum = mean * float64(b.weight)
+	r.at.spread(r.floor)
 	if r.at.form == inValues || r.at.form == inRanges {
 		r.at.cells = r.block()
 	}
 	return !r.broken
+}
+
+// several reads what there is of several pods.
+func (r *pastReader) several() {
+	pods := r.count()
+	r.at.pods = pods >> 1
+	r.at.total = r.decimal(r.at.mean)
+	if pods&1 != 0 {
+		r.at.even = r.decimal(r.at.mean)
+	}
+}
+
+// spread makes what all replicas used, and their mean, of their decimals.
+func (e *entry) spread(floor float64) {
+	e.bucket.total = e.sum
+	if e.total != e.mean {
+		e.bucket.total = amountOf(e.total) * floor * float64(e.weight)
+	}
+	if e.bucket.even = e.bucket.total / float64(max(e.pods, 1)); e.even != shared {
+		e.bucket.even = amountOf(e.even) * floor * float64(e.weight)
+	}
 }
 
 // stretch is the step and the span of a bucket, minutes.

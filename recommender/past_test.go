@@ -70,6 +70,9 @@ func someBuckets(r *rand.Rand, n int) (bs []bucket) {
 		b.hist = newHistogram(cells)
 		mean := amountOf(decimalOf(math.Exp(20*r.Float64()-4))) / 1000
 		b.sum, b.total = mean*float64(b.weight), mean*float64(b.weight)*float64(1+r.IntN(2))
+		if b.even = b.total / float64(b.pods); b.pods > 1 && r.IntN(3) == 0 {
+			b.even = amountOf(decimalOf(700*mean)) / 1000 * float64(b.weight)
+		}
 		bs = append(bs, b)
 	}
 	return bs
@@ -79,7 +82,7 @@ func someBuckets(r *rand.Rand, n int) (bs []bucket) {
 // span, 4 of a mean of 250 floors, place 1,275,001 among decimals, and one of a peak that is the mean. Then each is:
 func TestPastSizes(t *testing.T) {
 	at := uint32(noon.Unix())
-	minute := bucket{to: at, from: at - aMinute, span: aMinute, samples: 1, pods: 1, weight: aMinute, peak: 0.25, sum: 15, total: 15}
+	minute := bucket{to: at, from: at - aMinute, span: aMinute, samples: 1, pods: 1, weight: aMinute, peak: 0.25, sum: 15, total: 15, even: 15}
 	for _, row := range []struct {
 		name string
 		turn func(b *bucket)
@@ -96,6 +99,7 @@ func TestPastSizes(t *testing.T) {
 		next := minute
 		next.to, next.from = at+aMinute, at
 		row.turn(&next)
+		next.even = next.total / float64(next.pods)
 		first := past(nil).append(minute, widths{}, 0.001)
 		if both := first.append(next, widths{}, 0.001); len(first) != 7+11 || len(both)-len(first) != row.size {
 			t.Errorf("%s: %d and %d bytes, want 18 and %d", row.name, len(first), len(both)-len(first), row.size)
@@ -124,10 +128,13 @@ func TestPastKeepsBuckets(t *testing.T) {
 			}
 			got, want := b, bs[i]
 			got.hist, want.hist = nil, nil
+			if off(got.even, want.even) > 5.0001e-5 {
+				t.Fatalf("seed %d, bucket %d: %g on average, want %g", seed, i, got.even, want.even)
+			}
 			if off(got.sum, want.sum) > 1e-6 || off(got.total, want.total) > 5.0001e-5 { // five digits
 				t.Fatalf("seed %d, bucket %d: %+v, want %+v", seed, i, got, want)
 			}
-			if got.sum, got.total = want.sum, want.total; !reflect.DeepEqual(got, want) {
+			if got.sum, got.total, got.even = want.sum, want.total, want.even; !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d, bucket %d: %+v, want %+v", seed, i, got, want)
 			}
 		}

@@ -46,6 +46,9 @@ func (d *decoder) bucket(floor float64) bucket {
 	b.span, b.samples, b.pods = d.uint32(), d.uint32(), d.uint32()
 	b.weight, b.peak, b.sum, b.total = d.single(), d.single(), d.double(), d.double()
 	d.must(b.weight > 0)
+	if b.even = b.sum; b.tellsEven() {
+		b.even = b.total / float64(b.pods)
+	}
 	for range d.count() {
 		c := cellOf(d.single(), d.single(), floor)
 		n := len(b.hist)
@@ -59,6 +62,11 @@ func (d *decoder) bucket(floor float64) bucket {
 func (d *decoder) double() float64 {
 	return d.amount(math.Float64frombits(binary.LittleEndian.Uint64(d.next(8))))
 }
+
+// tellsEven is whether the mean of all replicas is the total by pods in a bucket of an older version: of a joined one the
+// most pods at once are known, and the total by those may be far less. There the hottest replica is taken for the mean,
+// so that no skew is told that may not be.
+func (b *bucket) tellsEven() bool { return b.pods > 0 && b.span <= aMinute }
 
 // The marks of a bucket up to version 5; those of histograms are those of today.
 const (
@@ -115,6 +123,9 @@ func (r *pastReader) markedEntry() bool {
 	r.at = entry{bucket: b, mean: r.markedDecimal(), form: marks & noValues}
 	if r.at.total = r.at.mean; marks&oldTotal != 0 {
 		r.at.total = r.markedDecimal()
+	}
+	if r.at.even = r.at.mean; b.tellsEven() {
+		r.at.even = shared
 	}
 	r.must(weight > 0)
 	r.at.from, r.at.weight = b.to-min(length, b.to), float32(weight)

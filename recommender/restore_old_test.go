@@ -82,3 +82,23 @@ func TestCheckpointOfVersion4IsRead(t *testing.T) {
 		t.Error("other bytes")
 	}
 }
+
+// TestSkewOfAnOldCheckpoint: of the 0.4 cores of up to eight pods in an hour nobody knows how many shared them, of those
+// of two in a minute one does. The hottest used 300m.
+func TestSkewOfAnOldCheckpoint(t *testing.T) {
+	code := func(v float64) []byte { return binary.LittleEndian.AppendUint32(nil, decimalOf(v/0.001))[:3] }
+	for _, c := range []struct {
+		minutes, pods byte
+		want          float64
+	}{{1, 2, 0.2}, {60, 8, 0.3}, {1, 0, 0.3}} {
+		written := []byte{c.minutes, 0, 0, 0, oldPods | oldTotal, c.minutes, c.pods}
+		d := decoder{version: named}
+		p := d.marked(slices.Concat(written, code(0.3), code(0.4)), 0.001)
+		s := newSeries("c", fleet.CPU)
+		s.past, s.newest = p, int64(time.Hour)
+		got, ok := s.distribution(0)
+		if d.broken || !ok || off(got.Mean, 0.3) > 1e-9 || off(got.Even, c.want) > 1e-9 || off(got.Total, 0.4) > 1e-9 {
+			t.Errorf("%d minutes of %d pods: %+v, want %g on average", c.minutes, c.pods, got, c.want)
+		}
+	}
+}

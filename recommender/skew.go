@@ -7,8 +7,7 @@ import "trimtab.dev/trimtab/optimizer/fleet"
 // few requests a second of a small model; the number is a choice of ours.
 const skewedFrom = 1.5
 
-// skewed says how far the hottest replica is from the others; empty: not far, or there is one only. In stretches in
-// which replicas came and went it is taken for more than it is, for only the most at once are known.
+// skewed says how far the hottest replica is from the others; empty: not far, or there is one only.
 func (d Distribution) skewed() string {
 	if d.Pods < 2 || d.Even <= 0 || d.Mean < skewedFrom*d.Even*(1-tolerance) {
 		return ""

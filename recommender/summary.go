@@ -39,6 +39,7 @@ func summary(in []reading, s slot) (b bucket, hot []reading) {
 	weight := float64(min(last-first, s.length)) / float64(time.Second)
 	b.weight = float32(max(weight, 1))
 	b.sum, b.total = hottest*float64(b.weight), b.total*float64(b.weight)
+	b.even = b.total / float64(b.pods)
 	b.from = uint32(first / int64(time.Second))
 	b.to = uint32(s.end / int64(time.Second))
 	return b, hot

@@ -48,8 +48,8 @@ func (s *series) distribution(from int64) (Distribution, bool) {
 		return s.sums(from)
 	}
 	var values dense
-	all, even := s.each(from, &values)
-	d, ok := s.summed(all, even)
+	all := s.each(from, &values)
+	d, ok := s.summed(all)
 	d.values = values.histogram(all.peak)
 	return d, ok
 }
@@ -57,12 +57,12 @@ func (s *series) distribution(from int64) (Distribution, bool) {
 // sums is a distribution without percentiles.
 func (s *series) sums(from int64) (Distribution, bool) { return s.summed(s.each(from, nil)) }
 
-func (s *series) summed(all bucket, even float64) (Distribution, bool) {
+func (s *series) summed(all bucket) (Distribution, bool) {
 	if all.weight == 0 {
 		return Distribution{}, false
 	}
 	return Distribution{
-		Mean: all.sum / float64(all.weight), Even: even / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
+		Mean: all.sum / float64(all.weight), Even: all.even / float64(all.weight), Total: all.total / float64(all.weight), Peak: float64(all.peak),
 		Samples: int(all.samples), Pods: int(all.pods),
 		From: time.Unix(int64(all.from), 0).UTC(), To: time.Unix(0, s.newest).UTC(), Spent: s.spent(all),
 	}, true
@@ -81,7 +81,7 @@ func (s *series) lately(now time.Time) float64 {
 
 // measuredFor is the measured time after from, in unix nanoseconds.
 func (s *series) measuredFor(from int64) time.Duration {
-	all, _ := s.each(from, nil)
+	all := s.each(from, nil)
 	if all.weight == 0 {
 		return 0
 	}
@@ -94,8 +94,8 @@ func (s *series) spent(all bucket) time.Duration {
 }
 
 // each adds up what ended after from, and its histograms in values unless that is nil; open slots as if they were
-// closed now. Even is the sum of the mean of all replicas × weight.
-func (s *series) each(from int64, values *dense) (all bucket, even float64) {
+// closed now.
+func (s *series) each(from int64, values *dense) (all bucket) {
 	all.from = math.MaxUint32
 	r := s.past.reader(floorOf(s.signal()))
 	r.after = uint32(max(from, 0) / int64(time.Minute))
@@ -104,7 +104,6 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 			continue
 		}
 		all.add(&b)
-		even += b.total / float64(max(b.pods, 1))
 		if values != nil {
 			values.add(b.hist)
 		}
@@ -117,12 +116,11 @@ func (s *series) each(from int64, values *dense) (all bucket, even float64) {
 		in, open = take(in[:0], open, at, s.pace())
 		b, hot := summary(in, at)
 		all.add(&b)
-		even += b.total / float64(max(b.pods, 1))
 		if values != nil {
 			values.add(cellsOf(hot, float64(b.weight), floorOf(s.signal())))
 		}
 	}
-	return all, even
+	return all
 }
 
 // measuredAtLeast tells whether the measured time after from, in unix nanoseconds, is not less than need: a day in four
