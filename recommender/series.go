@@ -166,22 +166,22 @@ func (s *series) add(pod podID, r reading, others []series) error {
 	if r.slot(s.pace()).end+s.pace().lateness() <= s.newest {
 		return fmt.Errorf("ended %s before the newest of its kind", time.Duration(s.newest-r.at))
 	}
-	if !known && len(s.pods) == mostPods {
+	if !known && len(s.pods) == mostPods && !s.vacated(r.at, others) {
 		return fmt.Errorf("is one of more than %d pods within an hour", mostPods)
 	}
 	if !known {
+		i, _ = s.find(pod)
 		s.meet(i, pod)
 		if s.age(r.at-r.lasted()) > s.pace().shortened(startUp) {
 			s.pods[i].born = uint32((r.at - r.lasted()) / int64(time.Second)) // the others are older
 		}
 	}
 	s.pods[i].at = r.at
-	if before := s.newest; r.at > before {
-		if s.newest = r.at; before/s.pace().minute() != r.at/s.pace().minute() {
-			s.settle(before, others) // before the reading takes up room: its own slot stays open
-			i, _ = s.find(pod)
-		}
+	if before := s.newest / s.pace().minute(); r.at > s.newest && before != r.at/s.pace().minute() {
+		s.advance(r.at, others) // before the reading takes up room: its own slot stays open
+		i, _ = s.find(pod)
 	}
+	s.newest = max(s.newest, r.at)
 	r.pod = uint16(i)
 	s.keep(r)
 	return nil
@@ -214,20 +214,58 @@ func (s *series) meet(i int, pod podID) {
 	}
 }
 
-// part forgets the pods that were silent for an hour and that no open slot waits for.
-func (s *series) part() {
-	hourAgo := s.newest - int64(time.Hour)
-	for i := len(s.pods) - 1; i >= 0; i-- {
-		if s.pods[i].at >= hourAgo || s.awaits(i) {
-			continue
-		}
-		s.pods = slices.Delete(s.pods, i, i+1)
-		for j := range s.open {
-			if int(s.open[j].pod) > i {
-				s.open[j].pod--
-			}
+// leaving marks the pods that were silent for an hour before a time, unix nanoseconds, and that no slot waits for then;
+// nil where all were heard.
+func (s *series) leaving(at int64) []bool {
+	silent := func(p seen) bool { return p.at < at-int64(time.Hour) }
+	if !slices.ContainsFunc(s.pods, silent) {
+		return nil
+	}
+	gone := make([]bool, len(s.pods))
+	for i, p := range s.pods {
+		gone[i] = silent(p)
+	}
+	for _, r := range s.open {
+		if r.slot(s.pace()).end+s.pace().lateness() > at {
+			gone[r.pod] = false
 		}
 	}
+	return gone
+}
+
+// vacated tells whether some pods are none of the last hour at a time, and forgets them. Where that is not so nothing
+// is done, for the sample that asked is refused.
+func (s *series) vacated(at int64, others []series) bool {
+	if !slices.Contains(s.leaving(max(at, s.newest)), true) {
+		return false
+	}
+	s.advance(at, others)
+	return true
+}
+
+// part forgets the pods that were silent for an hour and that no open slot waits for, in one pass: they may be many.
+func (s *series) part() {
+	gone := s.leaving(s.newest)
+	if gone == nil {
+		return
+	}
+	places, stay := make([]uint16, len(s.pods)), s.pods[:0]
+	for i, p := range s.pods {
+		if places[i] = uint16(len(stay)); !gone[i] {
+			stay = append(stay, p)
+		}
+	}
+	s.pods = stay
+	for j := range s.open {
+		s.open[j].pod = places[s.open[j].pod]
+	}
+}
+
+// advance makes a time the newest, unless it is older, and settles what has ended until then.
+func (s *series) advance(to int64, others []series) {
+	before := s.newest
+	s.newest = max(before, to)
+	s.settle(before, others)
 }
 
 // settle closes the slots that no sample is expected for any more, and lets the past grow coarser when a tick has
@@ -270,11 +308,6 @@ func (s *series) latest() (most float64) {
 		most = max(most, r.busiest(s.pace()))
 	}
 	return most
-}
-
-// awaits tells whether a slot that may still grow holds a reading of the pod at place i.
-func (s *series) awaits(i int) bool {
-	return slices.ContainsFunc(s.open, func(r reading) bool { return int(r.pod) == i })
 }
 
 // earliest is the slot that ends first, of the shorter ones first.
