@@ -1,6 +1,9 @@
 package recommender
 
 import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -46,5 +49,64 @@ func TestPodsMakeRoom(t *testing.T) {
 	d, _ := h.Distribution(ref, "model-server", fleet.CPU, 3*time.Hour, noon.Add(2*time.Hour))
 	if d.Samples != mostPods+1 || d.Pods != mostPods-1 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// manyPods is a checkpoint of an older version with a reading each of so many pods, the later the newer by a second.
+func manyPods(of byte, pods int) []byte {
+	e := encoder(append([]byte(magic), of))
+	e.count(1)
+	e.ref(ref)
+	e.count(1)
+	e.name("model-server")
+	e.name(string(fleet.Throttling))
+	e.time(noon.UnixNano())
+	e.count(pods)
+	ago := func(i int) int64 { return int64(pods-1-i) * int64(time.Second) }
+	for i := range pods {
+		e.name(fmt.Sprint("pod-", i))
+		e.time(ago(i))
+	}
+	e.count(pods)
+	for i := range pods {
+		if of <= bucketed {
+			e.name(fmt.Sprint("pod-", i))
+			e.time(ago(i))
+			e.time(int64(time.Minute))
+			e = binary.LittleEndian.AppendUint64(append(e, make([]byte, 8)...), 0)
+			e.time(1)
+			continue
+		}
+		e.count(i)
+		e.time(ago(i))
+		e.count(60_000)
+		e.single(0.5)
+		e.single(0.5)
+		e.count(1)
+	}
+	e.count(0)
+	return binary.LittleEndian.AppendUint32(e, crc32.ChecksumIEEE(e))
+}
+
+// TestRestoresTheNewestPods: where a checkpoint of an older version holds more pods than are told apart, the newest are kept,
+// and no reading of the others.
+func TestRestoresTheNewestPods(t *testing.T) {
+	for _, of := range []byte{bucketed, named} {
+		h := NewHistory()
+		if err := h.Restore(manyPods(of, mostPods+5)); err != nil {
+			t.Fatalf("version %d: %v", of, err)
+		}
+		s := &h.of(ref)[0]
+		if len(s.pods) != mostPods || len(s.open) != mostPods {
+			t.Errorf("version %d: %d pods, %d readings", of, len(s.pods), len(s.open))
+		}
+		for i, known := range map[int]bool{0: false, 4: false, 5: true, mostPods + 4: true} {
+			if place := s.placeOf(idOf(fmt.Sprint("pod-", i))); place != lost != known {
+				t.Errorf("version %d: pod %d at %d", of, i, place)
+			}
+		}
+		if newest := s.open[len(s.open)-1]; newest.at != s.newest || s.pods[newest.pod].pod != idOf(fmt.Sprint("pod-", mostPods+4)) {
+			t.Errorf("version %d: %+v is the newest", of, newest)
+		}
 	}
 }

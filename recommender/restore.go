@@ -160,12 +160,7 @@ func (d *decoder) series() series {
 	s.newest = d.time(1+int64(maxWindow), math.MaxUint32*1e9-int64(maxWindow))
 	d.must(slices.Contains(signals(), s.signal()))
 	places := d.pods(&s)
-	for range d.count() {
-		r := d.reading(&s, places)
-		d.must(len(s.open) == 0 || s.open[len(s.open)-1].at <= r.at)
-		s.open = append(s.open, r)
-	}
-	slices.SortStableFunc(s.open, inTurn)
+	d.open(&s, places)
 	if d.version <= bucketed {
 		s.past = d.buckets(&s)
 	} else {
@@ -183,23 +178,46 @@ func (d *decoder) series() series {
 	return s
 }
 
-// pods are those of a series. Places are where they are, in the order in which they were written.
-func (d *decoder) pods(s *series) (places []uint16) {
+// pods are those of a series: of more than are told apart, as older versions did, the newest. Places are where they are,
+// in the order in which they were written; lost where they are not.
+func (d *decoder) pods(s *series) (places []int) {
 	var written []podID
 	for range d.count() {
 		p := seen{pod: d.pod(), at: s.newest - d.time(0, s.newest)}
 		s.pods, written = append(s.pods, p), append(written, p.pod)
 	}
-	slices.SortFunc(s.pods, func(a, b seen) int { return cmp.Compare(a.pod, b.pod) })
-	d.must(len(s.pods) <= mostPods)
+	slices.SortFunc(s.pods, byID)
 	for i := range s.pods {
 		d.must(i == 0 || s.pods[i-1].pod < s.pods[i].pod)
 	}
+	s.pods = newestOf(s.pods)
 	for _, pod := range written {
-		i, _ := s.find(pod)
-		places = append(places, uint16(i))
+		places = append(places, s.placeOf(pod))
 	}
 	return places
+}
+
+// lost is the place of a pod that is not known.
+const lost = -1
+
+func (s *series) placeOf(pod podID) int {
+	if i, known := s.find(pod); known {
+		return i
+	}
+	return lost
+}
+
+func byID(a, b seen) int { return cmp.Compare(a.pod, b.pod) }
+
+// newestOf is as many of some pods as are told apart, by id.
+func newestOf(pods []seen) []seen {
+	if len(pods) <= mostPods {
+		return pods
+	}
+	slices.SortFunc(pods, func(a, b seen) int { return cmp.Or(cmp.Compare(b.at, a.at), byID(a, b)) })
+	pods = slices.Clone(pods[:mostPods])
+	slices.SortFunc(pods, byID)
+	return pods
 }
 
 func (d *decoder) pod() podID {
@@ -209,24 +227,39 @@ func (d *decoder) pod() podID {
 	return podID(binary.LittleEndian.Uint64(d.next(8)))
 }
 
-// reading is one of an open slot.
-func (d *decoder) reading(s *series, places []uint16) reading {
+// reading is one of an open slot, and the place of its pod.
+func (d *decoder) reading(s *series, places []int) (r reading, pod int) {
 	if d.version <= bucketed {
 		return d.namedReading(s)
 	}
-	r := reading{
-		pod: d.place(places), at: s.newest - d.time(0, s.newest-int64(maxWindow)-1),
+	pod = d.place(places)
+	r = reading{
+		at:     s.newest - d.time(0, s.newest-int64(maxWindow)-1),
 		window: uint32(d.uint(uint64(maxWindow / time.Millisecond))), mean: d.single(), peak: d.single(), n: countOf(int(d.uint(maxN))),
 	}
 	d.must(r.mean <= 2*maxReading && r.peak <= 2*maxReading && r.n > 0)
-	return r
+	return r, pod
+}
+
+// open is the readings of open slots, without those of pods that are lost.
+func (d *decoder) open(s *series, places []int) {
+	last := int64(0)
+	for range d.count() {
+		r, pod := d.reading(s, places)
+		d.must(last <= r.at)
+		if last = r.at; pod != lost {
+			r.pod = uint16(pod)
+			s.open = append(s.open, r)
+		}
+	}
+	slices.SortStableFunc(s.open, inTurn)
 }
 
 // place is where a pod is that was written as one of some.
-func (d *decoder) place(places []uint16) uint16 {
-	i := d.uint(mostPods - 1)
-	if d.must(i < uint64(len(places))); d.broken {
-		return 0
+func (d *decoder) place(places []int) int {
+	i := d.uint32()
+	if d.must(int(i) < len(places)); d.broken {
+		return lost
 	}
 	return places[i]
 }

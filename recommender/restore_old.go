@@ -7,21 +7,24 @@ import (
 	"time"
 )
 
-// namedReading is one as version 2 wrote it. A pod that it did not remember is taken up again.
-func (d *decoder) namedReading(s *series) reading {
+// namedReading is one as version 2 wrote it, and the place of its pod. One that it did not remember is taken up again,
+// as long as there is room.
+func (d *decoder) namedReading(s *series) (r reading, place int) {
 	pod := d.pod()
-	r := reading{
+	r = reading{
 		at: s.newest - d.time(0, s.newest-int64(maxWindow)-1), window: uint32(time.Duration(d.time(0, int64(maxWindow))).Round(time.Millisecond) / time.Millisecond),
 		mean: float32(d.double()), peak: float32(d.double()), n: countOf(int(d.time(1, maxN))),
 	}
 	d.must(r.mean <= 2*maxReading && r.peak <= 2*maxReading)
 	i, known := s.find(pod)
-	if d.must(known || len(s.pods) < mostPods); !known {
+	if !known && len(s.pods) == mostPods {
+		return r, lost
+	}
+	if !known {
 		s.meet(i, pod)
 		s.pods[i].at = r.at
 	}
-	r.pod = uint16(i)
-	return r
+	return r, i
 }
 
 // buckets is a past as version 2 wrote it.
