@@ -46,6 +46,9 @@ const (
 	spare    = 16 // bytes of room for the buckets of the next minutes
 )
 
+// mostWeight bounds the seconds that a bucket stands for, 68 years: as a float32 the largest uint32 is too large for one.
+const mostWeight = 1 << 31
+
 // entry is a bucket as a past holds it, its histogram by its bytes.
 type entry struct {
 	bucket
@@ -145,7 +148,7 @@ func (e *entry) appendSeveral(p []byte) []byte {
 func (e *entry) rates(span uint32) (weight, samples, length int64) {
 	whole := int64(span) * aMinute
 	ends := (int64(e.to) + aMinute - 1) / aMinute * aMinute
-	return int64(max(math.Round(float64(e.weight)), 1)) - whole, int64(e.samples) - int64(span), ends - int64(e.from) - whole
+	return int64(min(max(math.Round(float64(e.weight)), 1), mostWeight)) - whole, int64(e.samples) - int64(span), ends - int64(e.from) - whole
 }
 
 // entries appends all of them.

@@ -61,7 +61,7 @@ func (r *pastReader) entry() bool {
 	if b.samples = span; marks&ownRates != 0 {
 		weight, b.samples, length = r.near(weight), r.near(span), r.near(length)
 	}
-	r.must(weight > 0)
+	r.must(weight > 0 && weight <= mostWeight)
 	b.from, b.weight = b.to-min(length, b.to), float32(weight)
 	b.sum = mean * float64(b.weight)
 	r.at.spread(r.floor)

@@ -48,7 +48,7 @@ func (d *decoder) bucket(floor float64) bucket {
 	b.from = b.to - length
 	b.span, b.samples, b.pods = d.uint32(), d.uint32(), d.uint32()
 	b.weight, b.peak, b.sum, b.total = d.single(), d.single(), d.double(), d.double()
-	d.must(b.weight > 0)
+	d.must(b.weight > 0 && b.weight <= mostWeight)
 	if b.even = b.sum; b.tellsEven() {
 		b.even = b.total / float64(b.pods)
 	}
@@ -130,7 +130,7 @@ func (r *pastReader) markedEntry() bool {
 	if r.at.even = r.at.mean; b.tellsEven() {
 		r.at.even = shared
 	}
-	r.must(weight > 0)
+	r.must(weight > 0 && weight <= mostWeight)
 	r.at.from, r.at.weight = b.to-min(length, b.to), float32(weight)
 	if r.at.form == inValues || r.at.form == inRanges {
 		r.at.cells = r.block()

@@ -102,3 +102,54 @@ func TestSkewOfAnOldCheckpoint(t *testing.T) {
 		}
 	}
 }
+
+// TestRestoredWeights: a bucket that stands for 68 years is read, and one that stands for more is refused, whatever wrote
+// it: what is restored can be written and read again.
+func TestRestoredWeights(t *testing.T) {
+	for of, past := range map[byte]func(weight uint32) []byte{
+		bucketed: func(w uint32) []byte { return oldBucket(float32(w)) },
+		named: func(w uint32) []byte {
+			return append([]byte{1, 0, 0, 0, oldRates, 1}, append(binary.AppendUvarint(nil, uint64(w)), 1, 0, 0, 0)...)
+		},
+		version: func(w uint32) []byte {
+			return append(append([]byte{1, 0, 0, 0, 0, 0, 0, ownRates, 0}, binary.AppendVarint(nil, int64(w)-aMinute)...), 0, 0)
+		},
+	} {
+		for weight, taken := range map[uint32]bool{1: true, 1 << 31: true, 1<<31 + 256: false, 1<<32 - 1: false} {
+			d := decoder{rest: past(weight), version: of}
+			if of > bucketed {
+				d.rest = append(binary.AppendUvarint(nil, uint64(len(d.rest))), d.rest...)
+			}
+			s := newSeries("c", fleet.Throttling)
+			if of <= bucketed {
+				s.past = d.buckets(&s)
+			} else {
+				s.past, _ = d.past(floorOf(s.signal()))
+			}
+			if d.broken == taken {
+				t.Errorf("version %d: a weight of %d is refused: %v", of, weight, d.broken)
+			}
+		}
+	}
+}
+
+// oldBucket is a past of one bucket as version 2 wrote it.
+func oldBucket(weight float32) []byte {
+	e := encoder{1}
+	for range 5 {
+		e.count(aMinute)
+	}
+	e.single(weight)
+	return append(e, make([]byte, 4+8+8+1)...)
+}
+
+// TestJoinedWeights: two that stand for 68 years each are one that can be read.
+func TestJoinedWeights(t *testing.T) {
+	b := bucket{to: aMinute, span: aMinute, weight: mostWeight, samples: 1, pods: 1}
+	p := past(nil).append(b, widths{}, 1)
+	b.to += aMinute
+	joined := p.append(b, widths{}, 1).coarsened(aDay, widths{}, 1)
+	if all := joined.entries(nil, 1); len(all) != 1 || all[0].weight != mostWeight || all[0].span != 2*aMinute {
+		t.Errorf("%+v", all)
+	}
+}
