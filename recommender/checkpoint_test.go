@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -114,16 +115,26 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRestore: whatever stands between header and checksum, it is refused or it is a history that
-// works and comes back from its own bytes the same.
+// bodyOf is what stands between header and checksum.
+func bodyOf(checkpoint []byte) []byte { return checkpoint[len(magic)+1 : len(checkpoint)-crc32.Size] }
+
+// FuzzRestore: whatever stands between header and checksum, of every version, it is refused or it is a history that
+// works, and whose own bytes are read and come back the same.
 func FuzzRestore(f *testing.F) {
 	small := NewHistory()
 	feed(f, small, sample(fleet.CPU, "a", noon.Add(-5*time.Minute), 0.1), sample(fleet.Requests, "a", noon, 0.2))
 	data, _ := small.MarshalBinary()
-	f.Add(data[len(magic)+1 : len(data)-crc32.Size])
-	f.Add([]byte{0})
-	f.Fuzz(func(t *testing.T, body []byte) {
-		whole := append(append([]byte(magic), version), body...)
+	f.Add(byte(version), bodyOf(data))
+	f.Add(byte(trackless), []byte{0})
+	for _, of := range []byte{2, 3, 5} {
+		data, err := os.ReadFile(fmt.Sprintf("testdata/history-%d.bin", of))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(of, bodyOf(data))
+	}
+	f.Fuzz(func(t *testing.T, of byte, body []byte) {
+		whole := append(append([]byte(magic), of), body...)
 		whole = binary.LittleEndian.AppendUint32(whole, crc32.ChecksumIEEE(whole))
 		h := NewHistory()
 		if err := h.UnmarshalBinary(whole); err != nil {
@@ -132,19 +143,28 @@ func FuzzRestore(f *testing.F) {
 			}
 			return
 		}
-		first, _ := h.MarshalBinary()
-		again := NewHistory()
-		if err := again.UnmarshalBinary(first); err != nil {
-			t.Fatalf("its own bytes are refused: %v", err)
-		}
-		if second, _ := again.MarshalBinary(); !slices.Equal(first, second) {
-			t.Fatal("its own bytes come back different")
-		}
+		readAgain(t, h)
 		for _, ref := range h.Refs() {
 			h.Use(ref, 24*time.Hour, noon, 0.95)
-			s := sample(fleet.CPU, "a", noon.Add(time.Hour), 0.1)
-			s.Ref = ref
-			_ = h.Add(s, s.At)
+			for _, s := range slices.Clone(h.of(ref)) {
+				later := sample(s.signal(), "a", time.Unix(0, s.newest).Add(26*time.Hour), 0.1) // what is there is joined
+				later.Ref, later.Container = ref, s.container()
+				_ = h.Add(later, later.At)
+			}
 		}
+		readAgain(t, h)
 	})
+}
+
+// readAgain fails unless the bytes of h are read, and come back the same.
+func readAgain(t *testing.T, h *History) {
+	t.Helper()
+	first, _ := h.MarshalBinary()
+	again := NewHistory()
+	if err := again.UnmarshalBinary(first); err != nil {
+		t.Fatalf("its own bytes are refused: %v", err)
+	}
+	if second, _ := again.MarshalBinary(); !slices.Equal(first, second) {
+		t.Fatal("its own bytes come back different")
+	}
 }
