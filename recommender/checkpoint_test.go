@@ -71,6 +71,20 @@ func TestRestoredHistoryIsTheSame(t *testing.T) {
 	}
 }
 
+// TestRestoredListsHaveNoRoom: three series take the room of three, as those that samples begin do.
+func TestRestoredListsHaveNoRoom(t *testing.T) {
+	h, back := busy(t, 1), NewHistory()
+	data, _ := h.MarshalBinary()
+	if err := back.UnmarshalBinary(data); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range h.Refs() {
+		if was, is := h.of(ref), back.of(ref); len(is) != 3 || cap(is) != cap(was) || cap(is) != 3 {
+			t.Errorf("%s: room for %d, it was %d", ref, cap(is), cap(was))
+		}
+	}
+}
+
 func TestCheckpointOfNothing(t *testing.T) {
 	h := NewHistory()
 	if h.Checkpoint(ref) != nil {

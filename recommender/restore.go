@@ -65,9 +65,10 @@ const (
 func decodeBody(body []byte, of byte) (map[key][]series, error) {
 	d := decoder{rest: body, version: of}
 	out := map[key][]series{}
+	var list []series // reused
 	for range d.count() {
 		ref := keyOf(d.ref())
-		var list []series
+		list = list[:0]
 		for range d.count() {
 			s := d.series()
 			i, known := find(list, s.container(), s.signal())
@@ -79,7 +80,7 @@ func decodeBody(body []byte, of byte) (map[key][]series, error) {
 		if d.broken {
 			return nil, errBroken
 		}
-		out[ref] = list
+		out[ref] = slices.Clone(list) // append may have doubled it
 	}
 	d.must(len(d.rest) == 0)
 	if d.broken {
