@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// past is the closed buckets of a series, oldest first, in some 4 to 30 bytes each. It begins with the end of the newest,
+// past is the closed buckets of a series, oldest first, in some 2 to 30 bytes each. It begins with the end of the newest,
 // in minutes since 1970, in 4 bytes, and its mean in 3; an empty past is nil. A bucket is, counts as uvarints and
 // differences as varints:
 //
