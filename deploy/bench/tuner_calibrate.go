@@ -204,7 +204,7 @@ func (s survey) service(of scenario, one lesson, usual standard) capacity.Servic
 		windows = append(windows, w)
 		batches = append(batches, capacity.Batches{Count: w.Batches, Rows: w.Rows, CPU: w.Compute})
 	}
-	published := slowed(capacity.Service{Curve: one.Curve}, 1/usual.slowness(one.pace())).Curve
+	published := capacity.Service{Curve: one.Curve}.Slower(1 / usual.slowness(one.pace())).Curve
 	known := c.Profile
 	known.Curve, known.Published, known.Memory = capacity.Under(published, batches), published, int64(one.Memory)
 	return calibrated(known, usual.even(s.Rest), usual.even(c.Light), windows)

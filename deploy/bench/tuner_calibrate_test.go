@@ -41,16 +41,6 @@ func TestCalibrated(t *testing.T) {
 	}
 }
 
-// TestSlowed: all that takes time takes twice as long; and back.
-func TestSlowed(t *testing.T) {
-	line, twice := curve.Line{Fixed: 1, PerRow: 2}, curve.Line{Fixed: 2, PerRow: 4}
-	s := capacity.Service{Curve: curve.Curve{Wall: line, CPU: line, Error: 0.1}, Published: curve.Curve{CPU: line}, Path: 1, PerBatch: 2, Reach: 3, Idle: 4, Memory: 5}
-	want := capacity.Service{Curve: curve.Curve{Wall: twice, CPU: twice, Error: 0.1}, Published: curve.Curve{CPU: twice}, Path: 2, PerBatch: 4, Reach: 6, Idle: 8, Memory: 5}
-	if got := slowed(s, 2); got != want || slowed(got, 0.5) != s {
-		t.Errorf("%+v, want %+v, and back", got, want)
-	}
-}
-
 // TestStandard: usual is the geometric mean, and believed what both computations say.
 func TestStandard(t *testing.T) {
 	for _, tt := range []struct {

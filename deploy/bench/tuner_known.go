@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/recommender/capacity"
-	"trimtab.dev/trimtab/serving/curve"
 )
 
 // knowledge is what is known of a sweep's servers before the windows of a repeat.
@@ -26,9 +25,12 @@ func (s survey) known(looks int) knowledge {
 			k.services[i] = append(k.services[i], one)
 			for j, p := range s.Places {
 				w, load := r.Looks[i].Windows[j], p.of(of)
-				said := capacity.Predict(onCore(slowed(one, k.usual.slowness(w.Air.During))), load.load(), p.setting(), of.promise())
-				realised := time.Duration(1e9 * w.P99)
-				k.records[i] = k.records[i].Add(capacity.Pair{Setting: p.setting(), Rate: load.Rate, Predicted: said.P99.Value, Realised: realised})
+				slow := k.usual.slowness(w.Air.During)
+				said := capacity.Predict(onCore(one.Slower(slow)), load.load(), p.setting(), of.promise())
+				k.records[i] = k.records[i].Add(capacity.Pair{
+					Setting: p.setting(), Rate: load.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * w.P99),
+					Cores: [2]float64{said.Cores / slow, w.CPU / w.Seconds}, // nobody knows before a window how slow it will be
+				})
 			}
 		}
 	}
@@ -54,7 +56,7 @@ func (s survey) usual(looks int) standard {
 
 // of is what is known of a scenario, on a core so many times as slow as usual.
 func (k knowledge) of(scenario int, slow float64) capacity.Service {
-	return onCore(slowed(learnt(k.services[scenario]), slow))
+	return onCore(learnt(k.services[scenario]).Slower(slow))
 }
 
 // learnt is what all calibrations until now say together: the curve of the one whose curve is in the middle, and the
@@ -96,19 +98,6 @@ func middleCurve(all []capacity.Service) int {
 		}
 	}
 	return best
-}
-
-// slowed is a service on a core that takes so many times as long.
-func slowed(s capacity.Service, by float64) capacity.Service {
-	for _, c := range []*curve.Curve{&s.Curve, &s.Published} {
-		for _, x := range []*float64{&c.Wall.Fixed, &c.Wall.PerRow, &c.CPU.Fixed, &c.CPU.PerRow} {
-			*x *= by
-		}
-	}
-	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.Reach, &s.Idle} {
-		*x *= by
-	}
-	return s
 }
 
 // onCore is a service on a core of its own: no more than one of its threads runs at once.

@@ -41,6 +41,28 @@ func TestCalibrationOfNothing(t *testing.T) {
 	}
 }
 
+// TestPace: four pairs of 5 % beside what was seen, the older of which counts 2^(-1/8), and of which 15 % is the most.
+func TestPace(t *testing.T) {
+	for _, tt := range []struct {
+		cores [][2]float64
+		want  float64
+	}{
+		{nil, 0.05},
+		{[][2]float64{{1, 1.08}}, 0.0564},              // sqrt((4*0.0025 + 0.07696²)/5)
+		{[][2]float64{{1, 0.5}, {2, 2}}, 0.0720},       // sqrt((0.01 + 0.917*0.15²)/5.917)
+		{[][2]float64{{0, 1}, {1, 0}}, 0.05},           // neither says anything
+		{[][2]float64{{1, 1}, {1, 1}, {1, 1}}, 0.0384}, // sqrt(0.01/(4 + 2.758))
+	} {
+		var c Calibration
+		for _, p := range tt.cores {
+			c = c.Add(Pair{Predicted: time.Second, Realised: time.Second, Cores: p})
+		}
+		if got := c.Pace(); math.Abs(got-tt.want) > 1e-4 {
+			t.Errorf("%v: %.4f, want %.4f", tt.cores, got, tt.want)
+		}
+	}
+}
+
 // TestCalibrationByHand. One pair of 0.3: the variance about it is (0 + 4*0.01)/(0 + 4) = 0.01, and four times that as it
 // is from one pair; a bias usually has 0.01, so that a fifth is believed, 0.06. The width is sqrt((0.24² + 4*0.01)/4) =
 // 0.1562. Two of 0.3 have weights of 0.917 and 1, which count as 1.9963 pairs: (0 + 2*0.01)/(1.917*(1 - 1/1.9963) + 2) =

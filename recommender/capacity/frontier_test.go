@@ -22,7 +22,7 @@ func TestDrawings(t *testing.T) {
 	d := dice(3)
 	for i := range 25 {
 		q := anyQuestion(&d)
-		plan := best(q, oracle{paper(d.between(0.7, 1.5)), eightPercent})
+		plan := best(q, oracle{paper(d.between(0.7, 1.5)), eightPercent, 0.05})
 		text := plan.Curve(60, 10)
 		if len(plan.Frontier) == 0 {
 			if text != "" {

@@ -40,11 +40,19 @@ type Candidate struct {
 	Setting    Setting    `json:"setting"`
 	Prediction Prediction `json:"prediction"`
 	Degraded   Estimate   `json:"degraded"` // Prediction.Tail with Room.Redundancy replicas lost; without redundancy the same
-	Chance     float64    `json:"chance"`   // that the SLO is kept, with those replicas lost too
+	Slowed     Slowed     `json:"slowed"`   // the same where computing takes longer than was learnt
+	Chance     float64    `json:"chance"`   // that the SLO is kept, with those replicas lost too and at whatever pace computing has
 	Month      cost.Money `json:"month"`    // of what all pods request, at Question.Price, or at what Plan.Proxy says
 	Unit       UnitCost   `json:"unit"`     // Month over the requests that are answered within the SLO
 	Meets      bool       `json:"meets"`
 	Why        string     `json:"why,omitempty"` // it does not
+}
+
+// Slowed is what becomes of a tail latency where computing takes longer than was learnt.
+type Slowed struct {
+	Times float64       `json:"times"` // as long as learnt
+	Tail  time.Duration `json:"tail"`
+	Full  bool          `json:"full,omitempty"` // more comes then than can be answered
 }
 
 // Plan is the answer: what is, what would be best, and what else there is.
@@ -81,10 +89,13 @@ func Try(q Question, at Setting) Candidate { return newPlanner(q, learned(q)).tr
 type oracle struct {
 	predict func(Service, Load, Setting, fleet.SLO) Prediction
 	chance  func(predicted, most time.Duration) float64
+	pace    float64 // as Calibration.Pace
 }
 
 // learned asks the capacity model and what was learnt about it.
-func learned(q Question) oracle { return oracle{Predict, q.Calibration.Chance} }
+func learned(q Question) oracle {
+	return oracle{Predict, q.Calibration.Chance, q.Calibration.Pace()}
+}
 
 // best is Best with another oracle.
 func best(q Question, o oracle) Plan {
@@ -125,15 +136,21 @@ type planner struct {
 	proxy   string
 	follows bool    // a pod's limit is its request
 	use     float64 // cores of a pod as it is now
-	memo    map[Setting]Prediction
+	memo    map[pacedSetting]Prediction
 	spent   int // predictions that were simulated
+}
+
+// pacedSetting is a setting where computing takes so many times as long as learnt.
+type pacedSetting struct {
+	Setting
+	times float64
 }
 
 func newPlanner(q Question, o oracle) *planner {
 	q.Probability = cmp.Or(q.Probability, planProbability)
 	q.Load.Mean = cmp.Or(q.Load.Mean, q.Load.Rate)
 	q.Now.Replicas, q.Now.Batch = max(1, q.Now.Replicas), max(1, q.Now.Batch)
-	p := &planner{Question: q, oracle: o, memo: map[Setting]Prediction{}}
+	p := &planner{Question: q, oracle: o, memo: map[pacedSetting]Prediction{}}
 	p.follows = q.Now.Limit > 0 && q.Now.Limit == q.Now.CPU
 	p.Price, p.proxy = orProxy(q.Price)
 	if q.Spot != nil {
@@ -148,16 +165,20 @@ func newPlanner(q Question, o oracle) *planner {
 	return p
 }
 
-// predict asks the oracle once for settings that differ only in what is requested.
-func (p *planner) predict(at Setting) Prediction {
+// predict is what a setting does where computing takes as long as learnt.
+func (p *planner) predict(at Setting) Prediction { return p.paced(at, 1) }
+
+// paced asks the oracle once for settings that differ only in what is requested.
+func (p *planner) paced(at Setting, times float64) Prediction {
 	at.CPU, at.Memory, at.Spot = 0, 0, false
 	if at.Limit == 0 {
 		at.Limit = p.Room.Cores
 	}
-	known, ok := p.memo[at]
+	key := pacedSetting{at, times}
+	known, ok := p.memo[key]
 	if !ok {
-		known = p.oracle.predict(p.Service, p.Load, at, p.SLO)
-		p.memo[at] = known
+		known = p.oracle.predict(p.Service.Slower(times), p.Load, at, p.SLO)
+		p.memo[key] = known
 		if !known.Closed {
 			p.spent++
 		}

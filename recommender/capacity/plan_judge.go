@@ -45,16 +45,13 @@ func (p *planner) judge(at Setting) judged {
 		return judged{Candidate: Candidate{Setting: at, Month: p.month(at), Why: held}, bounds: []string{held}}
 	}
 	j := judged{Candidate: Candidate{Setting: at, Prediction: p.predict(at), Month: p.month(at)}, changes: p.changes(at)}
-	lost := j.Prediction
-	if p.Room.Redundancy > 0 && at.Replicas > p.Room.Redundancy {
-		less := at
-		less.Replicas -= p.Room.Redundancy
-		lost = p.predict(less)
-	}
+	less := p.without(at)
+	lost := p.predict(less)
 	j.Degraded = lost.Tail
 	j.full = j.Prediction.Full || lost.Full
 	if !j.full {
-		j.Chance = p.keeps(j.slowest(), p.SLO.Latency)
+		j.Slowed = p.slowed(less)
+		j.Chance = p.keeps(j.bears(), p.SLO.Latency)
 	}
 	j.Unit = p.unit(j.Candidate)
 	j.bounds = p.breaks(at, j.Prediction)
@@ -64,13 +61,59 @@ func (p *planner) judge(at Setting) judged {
 	return j
 }
 
+// without is a setting with the replicas lost that may be lost; where it has no more it is as it is.
+func (p *planner) without(at Setting) Setting {
+	if at.Replicas > p.Room.Redundancy {
+		at.Replicas -= p.Room.Redundancy
+	}
+	return at
+}
+
+// Paces are told by three: as learnt, and as far to either side as counts for all that are beside (Gauss and Hermite's
+// three points of a normal distribution, which count 2/3, 1/6 and 1/6).
+const (
+	paceAway  = 1.7320508 // of its standard deviations
+	paceShare = 1.0 / 6
+)
+
+// slowed is what becomes of a setting where computing takes longer.
+func (p *planner) slowed(at Setting) Slowed {
+	out := Slowed{Times: math.Exp(paceAway * p.pace)}
+	then := p.paced(at, out.Times)
+	out.Tail, out.Full = then.Tail.Value, then.Full
+	return out
+}
+
+// borne is what a promise must bear: the tail latency at the pace that was learnt, and at a slower one.
+type borne struct{ usual, slow time.Duration }
+
+// bears is what a candidate's promise must.
+func (c Candidate) bears() borne {
+	b := borne{c.slowest(), max(c.slowest(), c.Slowed.Tail)}
+	if c.Slowed.Full {
+		b.slow = forever
+	}
+	return b
+}
+
+const forever = time.Duration(math.MaxInt64)
+
 // slowest is the tail latency that a promise must bear: with the replicas lost that may be lost.
 func (c Candidate) slowest() time.Duration { return max(c.Prediction.Tail.Value, c.Degraded.Value) }
 
-// keeps is the chance that a latency predicted as d is at most most.
-func (p *planner) keeps(d, most time.Duration) float64 {
-	if d <= 0 {
+// keeps is the chance that a latency is at most most. Where computing is quicker than learnt it is kept as surely as at the
+// pace that was learnt: that it would be kept more surely is not counted.
+func (p *planner) keeps(b borne, most time.Duration) float64 {
+	return (1-paceShare)*p.within(b.usual, most) + paceShare*p.within(b.slow, most)
+}
+
+// within is the chance that a latency predicted as d is at most most.
+func (p *planner) within(d, most time.Duration) float64 {
+	switch {
+	case d <= 0:
 		return 1
+	case d == forever:
+		return 0
 	}
 	return p.chance(d, most)
 }
@@ -118,8 +161,20 @@ func (p *planner) missed(j judged) []string {
 	if j.slowest() > p.SLO.Latency {
 		return []string{fmt.Sprintf("%s%s is %s, over the SLO of %s", with, p.percent(), span(j.slowest()), span(p.SLO.Latency))}
 	}
-	return []string{fmt.Sprintf("%s%s is %s: the SLO of %s is kept with a probability of %s, %s are asked for",
-		with, p.percent(), span(j.slowest()), span(p.SLO.Latency), chanceText(j.Chance), percentText(p.Probability))}
+	return []string{fmt.Sprintf("%s%s is %s%s: the SLO of %s is kept with a probability of %s, %s are asked for",
+		with, p.percent(), span(j.slowest()), p.unsure(j), span(p.SLO.Latency), chanceText(j.Chance), percentText(p.Probability))}
+}
+
+// unsure says what would become of a candidate at a slower pace, where it would break the promise.
+func (p *planner) unsure(j judged) string {
+	longer := percentText(j.Slowed.Times - 1)
+	switch {
+	case j.Slowed.Full:
+		return fmt.Sprintf(", and should computing take %s longer than learnt, more comes than it can answer", longer)
+	case j.Slowed.Tail > p.SLO.Latency:
+		return fmt.Sprintf(", and %s should computing take %s longer than learnt", span(j.Slowed.Tail), longer)
+	}
+	return ""
 }
 
 // percent names the SLO's percentile.

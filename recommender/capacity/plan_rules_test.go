@@ -18,7 +18,7 @@ func rooms(t *testing.T, seed dice, most int, check func(i int, q Question, o or
 	n := 0
 	for i := range most {
 		q := anyQuestion(&seed)
-		o := oracle{paper(seed.between(0.7, 1.5)), eightPercent}
+		o := oracle{paper(seed.between(0.7, 1.5)), eightPercent, 0.05}
 		if plan := best(q, o); plan.Held == "" {
 			check(i, q, o, plan)
 			n++
@@ -134,7 +134,7 @@ func TestTies(t *testing.T) {
 		{"too slow", []judged{with(1000, 1, ms, 8), with(10, 0, 30*ms, 8)}, 0},
 	}
 	for _, tt := range tests {
-		s := &planSearch{planner: newPlanner(question(), oracle{paper(1), exact}), pool: tt.pool}
+		s := &planSearch{planner: newPlanner(question(), oracle{paper(1), exact, 0}), pool: tt.pool}
 		if got, ok := s.chosen(); !ok || got.Month != tt.pool[tt.want].Month || got.Setting != tt.pool[tt.want].Setting {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
@@ -166,7 +166,7 @@ func TestWideRoom(t *testing.T) {
 	if len(got) > 80 || got[0] != 2 || got[len(got)-1] != 1000 || !slices.Contains(got, 77) || !slices.IsSorted(got) {
 		t.Error(got)
 	}
-	if plan := best(q, oracle{priced(paper(1), false), eightPercent}); !plan.Best.Meets || plan.Best.Setting.Replicas != 2 {
+	if plan := best(q, oracle{priced(paper(1), false), eightPercent, 0.05}); !plan.Best.Meets || plan.Best.Setting.Replicas != 2 {
 		t.Errorf("%+v", plan.Best)
 	}
 }
@@ -182,7 +182,7 @@ func TestBudget(t *testing.T) {
 		out := predict(s, l, at, slo)
 		out.Closed = false
 		return out
-	}, eightPercent})
+	}, eightPercent, 0.05})
 	if asked > searchAll+2 {
 		t.Errorf("%d predictions", asked)
 	}

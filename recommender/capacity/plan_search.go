@@ -100,14 +100,22 @@ func (s *planSearch) twins() bool { return s.Spot != nil && s.Room.Redundancy > 
 func (s *planSearch) correct(i int, j judged) {
 	from := s.points[i]
 	cores, tail := overDrawn(j.Prediction.Cores, from.raw.cores), overDrawn(j.slowest().Seconds(), from.raw.tail)
+	slow := tail
+	if !j.Slowed.Full {
+		slow = overDrawn(j.bears().slow.Seconds(), from.raw.slow)
+	}
 	for k := range s.points {
 		p := &s.points[k]
 		switch far := distance(p.like, from.like, s.SLO.Latency); {
 		case p.done:
 		case j.full && onlyDelay(p.like, from.like):
-			p.near, p.drawn.tail = 0, math.Inf(1)
+			p.near, p.drawn.tail, p.drawn.slow = 0, math.Inf(1), math.Inf(1)
 		case !j.full && far < p.near:
-			p.near, p.drawn = far, sketch{p.raw.cores * cores, p.raw.tail * math.Pow(tail, 1/(1+far/searchFar))}
+			believed := 1 / (1 + far/searchFar)
+			p.near, p.drawn = far, sketch{p.raw.cores * cores, p.raw.tail * math.Pow(tail, believed), p.raw.slow * math.Pow(slow, believed)}
+			if j.Slowed.Full && onlyDelay(p.like, from.like) {
+				p.drawn.slow = math.Inf(1)
+			}
 		}
 	}
 }
@@ -186,14 +194,14 @@ func (s *planSearch) next(a aim) (int, bool) {
 	known, found := s.least(a)
 	best, first := -1, promise{}
 	for i, p := range s.points {
-		if p.done || a.only != nil && !a.only(p.at) || s.keeps(seconds(p.drawn.tail*(1-s.off())), a.latency) < s.Probability {
+		if p.done || a.only != nil && !a.only(p.at) || s.keeps(p.drawn.bears(1-s.off()), a.latency) < s.Probability {
 			continue
 		}
 		cheap := s.asking(p, p.drawn.cores*(1-searchMonth))
 		if found && s.worth(cheap) >= bar(known, p) || !s.roomy(cheap) {
 			continue
 		}
-		sure := s.keeps(seconds(p.drawn.tail), a.latency) >= s.Probability
+		sure := s.keeps(p.drawn.bears(1), a.latency) >= s.Probability
 		if look := (promise{sure, s.worth(s.asking(p, p.drawn.cores)), p.changes, p.drawn.tail}); best < 0 || look.before(first) {
 			best, first = i, look
 		}
@@ -240,7 +248,7 @@ func (s *planSearch) least(a aim) (judged, bool) {
 	var keep []judged
 	cheapest := cost.Money(math.MaxInt64)
 	for _, j := range s.pool {
-		if len(j.bounds) > 0 || j.full || a.only != nil && !a.only(j.Setting) || s.keeps(j.slowest(), a.latency) < s.Probability {
+		if len(j.bounds) > 0 || j.full || a.only != nil && !a.only(j.Setting) || s.keeps(j.bears(), a.latency) < s.Probability {
 			continue
 		}
 		keep = append(keep, j)

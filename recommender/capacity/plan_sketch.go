@@ -10,17 +10,22 @@ import (
 type sketch struct {
 	cores float64 // of all pods
 	tail  float64 // seconds, with the replicas lost that may be lost
+	slow  float64 // the same at a slower pace
 }
 
 // sketch draws a setting: the tail where replicas may be lost is that of the rest.
 func (p *planner) sketch(at Setting) sketch {
 	at.Limit = cmp.Or(at.Limit, p.Room.Cores)
-	s := rough(p.Service, p.Load, at)
-	if k := p.Room.Redundancy; k > 0 && at.Replicas > k {
-		at.Replicas -= k
-		s.tail = rough(p.Service, p.Load, at).tail
-	}
+	s, less := rough(p.Service, p.Load, at), p.without(at)
+	s.tail = rough(p.Service, p.Load, less).tail
+	s.slow = rough(p.Service.Slower(math.Exp(paceAway*p.pace)), p.Load, less).tail
 	return s
+}
+
+// bears is what a promise must, latencies being so many times as long. What is slow is nearer to what a pod can do at most,
+// and is drawn worse.
+func (s sketch) bears(times float64) borne {
+	return borne{seconds(s.tail * times), seconds(s.slow * times * times)}
 }
 
 // rough takes every batch for the mean batch: as many rows as come while the first waits, or while the batch

@@ -12,7 +12,7 @@ import (
 // stuck says why no setting keeps the SLO, and what would have to change.
 func (s *planSearch) stuck(closest judged) string {
 	start := fmt.Sprintf("no setting keeps %s <= %s", s.percent(), span(s.SLO.Latency))
-	if alone := s.alone(); s.keeps(alone, s.SLO.Latency) < s.Probability {
+	if alone := s.alone(); s.within(alone, s.SLO.Latency) < s.Probability {
 		return fmt.Sprintf("%s: a request alone takes %s, most of it the model; raise slo.latency or give a faster node", start, span(alone))
 	}
 	if j, ok := s.bounded(); ok {
@@ -20,7 +20,7 @@ func (s *planSearch) stuck(closest judged) string {
 	}
 	_, most := s.replicas()
 	switch k := s.Room.Redundancy; {
-	case k > 0 && !closest.Prediction.Full && s.keeps(closest.Prediction.Tail.Value, s.SLO.Latency) >= s.Probability:
+	case k > 0 && !closest.Prediction.Full && s.within(closest.Prediction.Tail.Value, s.SLO.Latency) >= s.Probability:
 		return fmt.Sprintf("%s with %s lost: %s; raise tune.replicas above %d or lower tune.redundancy", start, fleet.Count(k, "replica"), closest.Why, most)
 	case closest.full:
 		return fmt.Sprintf("%s: %s, even with %s; raise tune.replicas above %d, allow larger batches or give pods more CPU", start, closest.Why, settingWords(closest.Setting), most)

@@ -80,7 +80,7 @@ func exact(d, most time.Duration) float64 {
 	return 0
 }
 
-func onPaper() oracle { return oracle{paper(1), eightPercent} }
+func onPaper() oracle { return oracle{paper(1), eightPercent, 0.05} }
 
 // question is a dense server that is run carelessly: batches of one in four pods of a core each.
 func question() Question {
@@ -106,7 +106,7 @@ func TestMoney(t *testing.T) {
 	steady := func(lost float64) oracle {
 		return oracle{func(Service, Load, Setting, fleet.SLO) Prediction {
 			return Prediction{Cores: 0.41, Lost: lost, Tail: Estimate{Value: ms}, Closed: true}
-		}, exact}
+		}, exact, 0}
 	}
 	tests := []struct {
 		name string
@@ -146,7 +146,7 @@ func TestLimitFollows(t *testing.T) {
 			used = 0.84
 		}
 		return Prediction{Cores: used * float64(at.Replicas), Tail: Estimate{Value: 20 * ms * 1000 / time.Duration(at.Limit)}, Closed: true}
-	}, exact}
+	}, exact, 0}
 	got := newPlanner(q, o).try(Setting{Batch: 1, Replicas: 2})
 	if got.Setting.CPU != 1010 || got.Setting.Limit != 1010 || !got.Meets {
 		t.Errorf("sized to %d of %d: %s", got.Setting.CPU, got.Setting.Limit, got.Why)
@@ -155,6 +155,37 @@ func TestLimitFollows(t *testing.T) {
 	q.Room.CPU[1], q.Room.Batches = 4000, []int{1}
 	if plan := best(q, o); plan.Best.Setting.CPU != 2000 || plan.Best.Setting.Limit != 2000 || !plan.Best.Meets {
 		t.Errorf("a limit that keeps the SLO: %+v", plan.Best)
+	}
+}
+
+// TestSlowedIsCounted: a pod that keeps its promise well as learnt, but can hardly answer all, is not trusted: were
+// computing 1.73 times 5 % slower, more would come than it can do, and that counts a sixth. One that then takes 1.1 times the
+// SLO has as much of that sixth as 8 % of width leave: 5/6 + 0.117/6 = 0.853.
+func TestSlowedIsCounted(t *testing.T) {
+	q := question()
+	q.SLO.Latency, q.Room.Redundancy = 10*ms, 0
+	usual := q.Service.Path
+	for _, tt := range []struct {
+		slow   Prediction
+		chance float64
+		want   string // of why it does not do
+	}{
+		{Prediction{Full: true}, 0.8333, "p99 is 5.0 ms, and should computing take 9 % longer than learnt, more comes than it can answer: the SLO of 10 ms is kept with a probability of 83 %, 95 % are asked for"},
+		{Prediction{Tail: Estimate{Value: 11 * ms}}, 0.8528, "p99 is 5.0 ms, and 11 ms should computing take 9 % longer than learnt: the SLO"},
+		{Prediction{Tail: Estimate{Value: 7 * ms}}, 1, ""},
+	} {
+		o := oracle{func(s Service, _ Load, _ Setting, _ fleet.SLO) Prediction {
+			out := Prediction{Tail: Estimate{Value: 5 * ms}}
+			if s.Path > 1.09*usual && s.Path < 1.091*usual { // e^(1.732*0.05) = 1.0905
+				out = tt.slow
+			}
+			out.Cores, out.Closed = 0.1, true
+			return out
+		}, eightPercent, 0.05}
+		got := newPlanner(q, o).try(q.Now)
+		if math.Abs(got.Chance-tt.chance) > 1e-4 || got.Meets != (tt.want == "") || !strings.HasPrefix(got.Why, tt.want) {
+			t.Errorf("%+v: %.4f %q, want %.4f %q", tt.slow, got.Chance, got.Why, tt.chance, tt.want)
+		}
 	}
 }
 
@@ -302,7 +333,7 @@ func TestHeld(t *testing.T) {
 	for _, tt := range tests {
 		q := question()
 		tt.change(&q)
-		plan := best(q, oracle{paper(1), exact})
+		plan := best(q, oracle{paper(1), exact, 0})
 		if !strings.Contains(plan.Held, tt.want) || plan.Best.Meets {
 			t.Errorf("%s: %q (meets: %v), want %q", tt.name, plan.Held, plan.Best.Meets, tt.want)
 		}

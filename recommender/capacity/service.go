@@ -20,6 +20,17 @@ type Service struct {
 	Processors int         `json:"processors,omitempty"` // of the machine under a pod, which share what it computes; 0: not known, enough
 }
 
+// Slower is the service where computing takes so many times as long: on a slower core, beside a neighbour, or wrongly learnt.
+func (s Service) Slower(times float64) Service {
+	for _, c := range []*curve.Curve{&s.Curve, &s.Published} {
+		c.Wall, c.CPU = c.Wall.Times(times), c.CPU.Times(times)
+	}
+	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.Reach, &s.Idle} {
+		*x *= times
+	}
+	return s
+}
+
 // Load is what comes to a server, all its replicas together, in a busy minute.
 type Load struct {
 	Rate        float64 `json:"rate"`                  // requests a second in the busiest minute that is planned for
