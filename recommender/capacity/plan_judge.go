@@ -76,9 +76,12 @@ const (
 	paceShare = 1.0 / 6
 )
 
+// slowBy is how many times as long as learnt computing takes at the slower of these paces.
+func slowBy(pace float64) float64 { return math.Exp(paceAway * pace) }
+
 // slowed is what becomes of a setting where computing takes longer.
 func (p *planner) slowed(at Setting) Slowed {
-	out := Slowed{Times: math.Exp(paceAway * p.pace)}
+	out := Slowed{Times: slowBy(p.pace)}
 	then := p.paced(at, out.Times)
 	out.Tail, out.Full = then.Tail.Value, then.Full
 	return out

@@ -18,7 +18,7 @@ func (p *planner) sketch(at Setting) sketch {
 	at.Limit = cmp.Or(at.Limit, p.Room.Cores)
 	s, less := rough(p.Service, p.Load, at), p.without(at)
 	s.tail = rough(p.Service, p.Load, less).tail
-	s.slow = rough(p.Service.Slower(math.Exp(paceAway*p.pace)), p.Load, less).tail
+	s.slow = rough(p.Service.Slower(slowBy(p.pace)), p.Load, less).tail
 	return s
 }
 

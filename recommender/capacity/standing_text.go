@@ -109,6 +109,7 @@ func (s Standing) facts() []fact {
 			return unless(s.Question.Room.Redundancy == 0, latency(c, widened(c.Degraded)))
 		}},
 		{percentile, func(c Candidate) string { return unless(percentile == "p99", latency(c, widened(c.Prediction.Tail))) }},
+		{s.slowedName(), func(c Candidate) string { return c.Slowed.words() }},
 		{"sure of the SLO", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, chanceText(c.Chance)) }},
 		{"late or refused", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, share(c.Prediction.Lost)) }},
 		{"cores used", func(c Candidate) string { return coresUsed(c.Prediction.Cores) + " of " + requested(c) + " requested" }},
@@ -135,6 +136,25 @@ func settingFacts() []fact {
 // lostName is the latency at the SLO's percentile with the replicas lost that may be.
 func (s Standing) lostName() string {
 	return fmt.Sprintf("%s, %d lost", percentileName(s.Question.SLO), s.Question.Room.Redundancy)
+}
+
+// slowedName is the latency that a promise must bear where computing takes longer than was learnt.
+func (s Standing) slowedName() string {
+	name := percentileName(s.Question.SLO)
+	if s.Question.Room.Redundancy > 0 {
+		name = s.lostName()
+	}
+	return fmt.Sprintf("%s, CPU %s slower", name, percentText(slowBy(s.Question.Calibration.Pace())-1))
+}
+
+func (s Slowed) words() string {
+	switch {
+	case s.Times == 0:
+		return "" // it cannot answer all even at the pace that was learnt
+	case s.Full:
+		return "too much comes"
+	}
+	return span(s.Tail)
 }
 
 func unless(silent bool, text string) string {

@@ -22,7 +22,7 @@ func candidate(at Setting, p99 time.Duration, used float64, chance float64) Cand
 	return Candidate{
 		Setting: at, Month: month, Unit: UnitCost(month * 1000 / 657_000), Chance: chance, Meets: chance >= 0.95,
 		Prediction: Prediction{P50: around(p99 / 2), P99: around(p99), Tail: around(p99), Cores: used, Busy: used / 3, MeanBatch: 3.1, Memory: 276 << 20, Lost: 0.0004},
-		Degraded:   around(p99 * 5 / 4),
+		Degraded:   around(p99 * 5 / 4), Slowed: Slowed{Times: 1.09, Tail: p99 * 3 / 2, Full: chance < 0.5},
 	}
 }
 
