@@ -26,6 +26,7 @@ type tuner struct {
 	servers  map[string]*server // by model
 	survey   survey             // all that was measured
 	usual    []pace             // of the server's core, in the calibration of the newest repeat
+	busy     []float64          // share of its limit that each combination was expected to use
 	before   knowledge          // before the sweep
 	latest   knowledge          // after the last look
 	visions  [][]vision         // of each repeat of the sweep, by combination

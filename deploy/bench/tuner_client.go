@@ -129,8 +129,7 @@ func (c *client) send() {
 		return
 	}
 	punctual()
-	g := gaps{time.Duration(float64(time.Second) / c.Rate), c.Burst, rand.New(rand.NewPCG(c.Seed, 2))}
-	for at, turn := time.Now().Add(g.next()), 0; at.Before(c.to); at, turn = at.Add(g.next()), turn+1 {
+	for turn, at := range c.times() {
 		nap(at)
 		c.answered.Add(1)
 		w, err := c.wire()
@@ -142,6 +141,18 @@ func (c *client) send() {
 	}
 	defer time.AfterFunc(c.Timeout, c.close).Stop()
 	c.answered.Wait()
+}
+
+// times are when requests are sent: before the window, to warm up, and in it.
+func (c *client) times() (all []time.Time) {
+	g := gaps{time.Duration(float64(time.Second) / c.Rate), c.Burst, rand.New(rand.NewPCG(c.Seed, 2))}
+	for _, after := range g.within(c.Warm) {
+		all = append(all, c.from.Add(after-c.Warm))
+	}
+	for _, after := range g.within(c.Window) {
+		all = append(all, c.from.Add(after))
+	}
+	return all
 }
 
 // punctual makes the sender's thread its own, wakes it to the microsecond, where threads usually may sleep 50 us

@@ -13,6 +13,25 @@ type gaps struct {
 	rand  *rand.Rand
 }
 
+// within are the times of so many requests in a span as its rate says, to the nearest whole number: that more or less comes in a
+// short span is chance, which would make another load of it. The span begins and ends in the middle of a gap.
+//
+//	4 a second, even, in 1 s: after 125, 375, 625 and 875 ms
+func (g gaps) within(span time.Duration) []time.Duration {
+	n := int(math.Round(float64(span) / float64(g.mean)))
+	between, sum := make([]float64, n), 0.0
+	for i := range between {
+		between[i] = float64(g.next())
+		sum += between[i]
+	}
+	times, at := make([]time.Duration, n), 0.0
+	for i, gap := range between {
+		at += gap
+		times[i] = time.Duration((at - between[0]/2) * float64(span) / sum)
+	}
+	return times
+}
+
 // next is the gap before the next request. Gaps have a gamma distribution of shape 1/burst², which at a
 // burst of 1 is the exponential one.
 func (g gaps) next() time.Duration {

@@ -152,6 +152,9 @@ func (t *tuner) measure() error {
 		if err != nil {
 			return err
 		}
+		if repeat == 0 {
+			t.busy = t.expected(looks)
+		}
 		windows := make([]seen, len(t.combinations()))
 		for _, c := range turned(t.combinations(), 7*repeat) {
 			if windows[c.index], err = t.combine(c, repeat); err != nil {
@@ -206,13 +209,37 @@ func (t *tuner) finish() {
 	}
 }
 
+// expected is the share of its limit that each combination will use by the first look, 1 where more comes than it can do.
+func (t *tuner) expected(looks []lesson) []float64 {
+	first := t.survey
+	first.Rounds = []round{{Looks: looks}}
+	known, share := first.known(1), make([]float64, len(t.combinations()))
+	for _, c := range t.combinations() {
+		does := capacity.Predict(known.of(c.of, 1), c.load(), c.place.setting(), c.promise())
+		if share[c.index] = does.Cores / c.Cores; does.Full {
+			share[c.index] = 1
+		}
+	}
+	return share
+}
+
+// span is the length of a combination's windows: twice the usual where queues will be long, which come to rest slowly, so
+// that a p99 is more a matter of chance. Where more comes than can be done none will.
+func (t *tuner) span(c combination) time.Duration {
+	const long = 0.6
+	if share := t.busy[c.index]; share > long && share < 1 {
+		return 2 * c.Window
+	}
+	return c.Window
+}
+
 // combine runs one window of a combination.
 func (t *tuner) combine(c combination, repeat int) (seen, error) {
 	s := t.servers[c.Model]
 	if err := t.change(s, c.place); err != nil {
 		return seen{}, err
 	}
-	o := order{JSON: c.JSON, Rate: c.Rate, Burst: c.Burst, SLO: c.SLO, Seed: uint64(repeat + 1), Window: c.Window}
+	o := order{JSON: c.JSON, Rate: c.Rate, Burst: c.Burst, SLO: c.SLO, Seed: uint64(repeat + 1), Window: t.span(c)}
 	saw, err := t.observe(s, o, c.String(), false)
 	if err != nil {
 		return saw, err

@@ -42,6 +42,23 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// TestGapsWithin: as many requests as the rate says, in order and within the span, whatever chance says; even ones by hand.
+func TestGapsWithin(t *testing.T) {
+	even := gaps{250 * time.Millisecond, 0, nil}.within(time.Second)
+	if want := []time.Duration{125e6, 375e6, 625e6, 875e6}; !slices.Equal(even, want) {
+		t.Errorf("%v, want %v", even, want)
+	}
+	for _, burst := range []float64{0.5, 1, 2} {
+		got := gaps{time.Millisecond, burst, rand.New(rand.NewPCG(1, 2))}.within(2 * time.Second)
+		if len(got) != 2000 || !slices.IsSorted(got) || got[0] < 0 || got[1999] >= 2*time.Second {
+			t.Errorf("burst %g: %d times, from %s to %s", burst, len(got), got[0], got[len(got)-1])
+		}
+	}
+	if got := (gaps{time.Second, 1, rand.New(rand.NewPCG(1, 2))}).within(time.Millisecond); len(got) != 0 {
+		t.Errorf("%v in a thousandth of a gap", got)
+	}
+}
+
 func TestWaitMD1(t *testing.T) {
 	// Half busy, service 1 s: 0.5(e^x - 1) = x at x = 1.25643, as e^1.25643 = 3.51286 = 1 + 2x. The factor is
 	// 0.5/(0.5*3.51286 - 1) = 0.66103, and ln(66.103)/1.25643 = 3.3363 s.
