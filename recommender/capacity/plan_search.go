@@ -17,8 +17,8 @@ const (
 	searchHot   = 0.5  // of that where pods are held to what they use, near to which latency rises steeply
 	searchMonth = 0.03 // of its cores
 	searchFar   = 4.0  // the distance at which half of a correction of latency is believed, by its logarithm
-	// What may be simulated in all: for the cheapest, with its neighbours, and with the frontier.
-	searchBest, searchNear, searchAll = 40, 54, 70
+	// What may be simulated in all, most settings twice: for the cheapest, with its neighbours, and with the frontier.
+	searchBest, searchNear, searchAll = 60, 80, 105
 )
 
 // planSearch looks through the settings of a room.
