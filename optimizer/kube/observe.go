@@ -19,11 +19,26 @@ func (c *Cluster) Observe(ctx context.Context) (fleet.Snapshot, error) {
 		return fleet.Snapshot{}, fmt.Errorf("observe the cluster: %w", err)
 	}
 	nodes := c.nodes.all()
-	s := fleet.Snapshot{At: time.Now().UTC(), Workloads: c.workloads(nodes), Bounds: c.bounds()}
+	all, owners := c.owned()
+	s := fleet.Snapshot{At: time.Now().UTC(), Workloads: c.workloads(all, owners, nodes), Bounds: c.bounds()}
+	others := c.others(owners)
 	for _, n := range nodes {
-		s.Nodes = append(s.Nodes, n.seen)
+		seen := n.seen
+		seen.Others = others[n.Name]
+		s.Nodes = append(s.Nodes, seen)
 	}
 	return s, nil
+}
+
+// others is what pods that no owner has take of each node.
+func (c *Cluster) others(owners ownership) map[string]fleet.Resources {
+	sum := map[string]fleet.Resources{}
+	for _, p := range c.pods.all() {
+		if _, ok := owners.of(p); !ok && !p.finished && p.seen.Node != "" {
+			sum[p.seen.Node] = sum[p.seen.Node].Add(p.charge)
+		}
+	}
+	return sum
 }
 
 // owned is the workloads outside kube-system, and what leads from pods to them.
@@ -42,8 +57,7 @@ func (c *Cluster) owned() ([]*workload, ownership) {
 }
 
 // workloads joins each workload with its pods, their nodes and its autoscalers.
-func (c *Cluster) workloads(nodes []*node) []fleet.Workload {
-	all, owners := c.owned()
+func (c *Cluster) workloads(all []*workload, owners ownership, nodes []*node) []fleet.Workload {
 	pods := map[types.UID][]fleet.Pod{}
 	for _, p := range c.pods.all() {
 		if w, ok := owners.of(p); ok && p.live {

@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -148,6 +149,38 @@ func TestOwnership(t *testing.T) {
 		if !slices.IsSortedFunc(s.Workloads, func(a, b fleet.Workload) int { return a.Ref.Compare(b.Ref) }) {
 			t.Error("workloads are not sorted")
 		}
+	})
+}
+
+// TestOthers: of a node's pods those count as others that no observed workload has and that still hold their room: a
+// DaemonSet's, a bare one, and one of a Deployment in kube-system, which is not observed.
+func TestOthers(t *testing.T) {
+	yes := true
+	pod := func(ns, name, node, kind, uid, cpu string, phase corev1.PodPhase) runtime.Object {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, UID: types.UID(name)}}
+		if kind != "" {
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: "m", UID: types.UID(uid), Controller: &yes}}
+		}
+		asks := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse("1Gi")}
+		p.Spec = corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "c", Resources: corev1.ResourceRequirements{Requests: asks}}}}
+		p.Status.Phase = phase
+		return p
+	}
+	set := func(ns, name string) runtime.Object {
+		return &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, UID: types.UID(ns + name)}}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := observe(t, set("a", "known"), set("kube-system", "dns"),
+			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n2"}},
+			pod("a", "known-0", "n1", "StatefulSet", "aknown", "500m", corev1.PodRunning),
+			pod("a", "agent", "n1", "DaemonSet", "agents", "100m", corev1.PodRunning),
+			pod("a", "bare", "n1", "", "", "200m", corev1.PodPending),
+			pod("kube-system", "dns-0", "n1", "StatefulSet", "kube-systemdns", "50m", corev1.PodRunning),
+			pod("a", "job", "n1", "Job", "job", "4", corev1.PodSucceeded),
+			pod("a", "waits", "", "Job", "job", "8", corev1.PodPending),
+		)
+		same(t, "n1", s.Nodes[0].Others, fleet.Resources{MilliCPU: 350, Memory: 3 << 30})
+		same(t, "n2", s.Nodes[1].Others, fleet.Resources{})
 	})
 }
 

@@ -5,8 +5,7 @@ import (
 )
 
 // free is what is free for the server's pods on each node that takes new ones, with what they hold there
-// already, and the millicores of the largest. Pods that no known workload owns are not seen, so that it is
-// rather too much: a pod that finds no place is not ready in time, and the step is taken back.
+// already, and the millicores of the largest.
 func (j *job) free() (nodes []fleet.Resources, cores int64) {
 	held, ours := map[string]fleet.Resources{}, map[string]bool{}
 	for _, p := range j.pods {
@@ -21,6 +20,7 @@ func (j *job) free() (nodes []fleet.Resources, cores int64) {
 		}
 	}
 	for _, n := range j.snapshot.Nodes {
+		held[n.Name] = held[n.Name].Add(n.Others)
 		cores = max(cores, n.Allocatable.MilliCPU)
 		if !ours[n.Name] && (!n.Ready || n.Unschedulable || forbids(n)) {
 			continue
