@@ -27,8 +27,8 @@ type tuner struct {
 	survey   survey             // all that was measured
 	usual    []pace             // of the server's core, in the calibration of the newest repeat
 	busy     []float64          // share of its limit that each combination was expected to use
-	before   knowledge          // before the sweep
-	latest   knowledge          // after the last look
+	looks    []knowledge        // by each look alone
+	latest   knowledge          // by all looks
 	visions  [][]vision         // of each repeat of the sweep, by combination
 	outcomes []outcome          // of the sweep, once it was run
 	windows  string             // file for what was measured; empty: none

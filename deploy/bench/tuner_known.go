@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/recommender/capacity"
 )
 
@@ -16,25 +17,35 @@ type knowledge struct {
 	records  []capacity.Calibration // of each scenario: how the looks' own windows were predicted, for their pace
 }
 
-// known is what the first looks say, as many of them, and of the windows before the last of these the core's pace alone.
-func (s survey) known(looks int) knowledge {
-	k := knowledge{s.usual(looks), make([][]capacity.Service, len(s.Sweep)), make([]capacity.Calibration, len(s.Sweep))}
-	for _, r := range s.Rounds[:looks] {
+// known is what the looks from one on say, to before another, and of all windows before the last of these the core's pace alone.
+func (s survey) known(from, to int) knowledge {
+	k := knowledge{s.usual(to), make([][]capacity.Service, len(s.Sweep)), make([]capacity.Calibration, len(s.Sweep))}
+	for _, r := range s.Rounds[from:to] {
 		for i, of := range s.Sweep {
 			one := s.service(of, r.Looks[i], k.usual)
 			k.services[i] = append(k.services[i], one)
 			for j, p := range s.Places {
 				w, load := r.Looks[i].Windows[j], p.of(of)
 				slow := k.usual.slowness(w.Air.During)
-				said := capacity.Predict(onCore(one.Slower(slow)), load.load(), p.setting(), of.promise())
+				paced := onCore(one.Slower(slow))
+				said := capacity.Predict(paced, load.load(), p.setting(), of.promise())
+				if said.Full {
+					continue // its latency is a matter of how long the window is
+				}
 				k.records[i] = k.records[i].Add(capacity.Pair{
 					Setting: p.setting(), Rate: load.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * w.P99),
 					Cores: [2]float64{said.Cores / slow, w.CPU / w.Seconds}, // nobody knows before a window how slow it will be
+					Steep: steep(said, paced, load.load(), p.setting()),
 				})
 			}
 		}
 	}
 	return k
+}
+
+// steep is by how many percent a predicted p99 rises where computing takes 1 % longer.
+func steep(said capacity.Prediction, s capacity.Service, l capacity.Load, at capacity.Setting) float64 {
+	return capacity.SlowedBy(1.05, s, l, at, fleet.SLO{Percentile: 0.99}).Steep(said.P99.Value)
 }
 
 // usual is the core's usual pace by so many looks and the windows before the last of them.

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"math"
-	"os"
 	"slices"
-	"text/tabwriter"
 
 	"trimtab.dev/trimtab/optimizer/cost"
 	"trimtab.dev/trimtab/recommender/capacity"
@@ -28,12 +24,13 @@ type found struct {
 // searched is a scenario with what each search found.
 type searched struct {
 	scenario
-	points           []outcome
-	best, plan, hill found
-	free             capacity.Candidate // what the plan would take if it were not bound to the grid
+	points     []outcome
+	best, hill found
+	plans      []found            // from each look
+	free       capacity.Candidate // what the plan from the first look would take if it were not bound to the grid
 }
 
-// optimum compares what the plan chooses, from what was known before the sweep, with the best of the sweep.
+// optimum compares what the plan chooses, from one look before any window of the sweep that is its own, with the best of the sweep.
 func (t *tuner) optimum() error {
 	if err := t.run(); err != nil {
 		return err
@@ -49,22 +46,29 @@ func (t *tuner) searches(outcomes []outcome) (all []searched) {
 	for i, s := range t.sweep {
 		one := searched{scenario: s, points: outcomes[i*n : (i+1)*n]}
 		one.best = found{cheapest(one.points, s), n}
-		one.plan, one.free = t.planned(i)
+		for _, k := range t.looks {
+			one.plans = append(one.plans, t.planned(i, k))
+		}
+		one.free = t.free(i)
 		one.hill = climb(grid(), func(at int) (float64, bool) { return one.points[at].rank(s) })
 		all = append(all, one)
 	}
 	return all
 }
 
-// overs are the costs over the best, %, at most brokenCost, of what the plan and hill climbing chose where anything keeps
+// overs are the costs over the best, %, at most brokenCost, of what the plans and hill climbing chose where anything keeps
 // its SLO.
-func overs(all []searched) (plan, hill []float64) {
+func overs(all []searched) (plans, hill []float64) {
 	for _, s := range all {
-		if s.best.at >= 0 {
-			plan, hill = append(plan, min(100*s.over(s.plan), brokenCost)), append(hill, min(100*s.over(s.hill), brokenCost))
+		if s.best.at < 0 {
+			continue
 		}
+		for _, p := range s.plans {
+			plans = append(plans, min(100*s.over(p), brokenCost))
+		}
+		hill = append(hill, min(100*s.over(s.hill), brokenCost))
 	}
-	return plan, hill
+	return plans, hill
 }
 
 // month is what a point costs at the core's usual pace, in dollars.
@@ -103,10 +107,10 @@ func cheapest(points []outcome, s scenario) int {
 	return best
 }
 
-// question is what the plan is asked of a scenario before the sweep, for a server with such a limit.
-func (t *tuner) question(i int, cores float64) capacity.Question {
+// question is what the plan is asked of a scenario by what is known, for a server with such a limit.
+func (t *tuner) question(i int, k knowledge, cores float64) capacity.Question {
 	at := place{Batch: largest, Cores: cores}.setting()
-	known := t.before.of(i, 1)
+	known := k.of(i, 1)
 	at.Memory = known.Memory
 	var room capacity.Room
 	for _, p := range grid() {
@@ -117,7 +121,7 @@ func (t *tuner) question(i int, cores float64) capacity.Question {
 	room.Replicas, room.CPU, room.Cores = [2]int{1, 1}, [2]int64{10, at.CPU}, at.CPU
 	return capacity.Question{
 		Now: at, Service: known, Load: t.sweep[i].load(), SLO: t.sweep[i].promise(), Room: room,
-		Calibration: t.before.records[i],
+		Calibration: k.records[i],
 		Price:       capacity.Price{Core: money(coreMonth), GiB: money(gibMonth)},
 	}
 }
@@ -128,20 +132,23 @@ func money(dollars float64) cost.Money {
 
 // planned is the plan's choice among the points of the grid: of those that it thinks keep the promise with
 // the usual probability, the one that it thinks uses the fewest cores; where there are none, the likeliest.
-// Free is the choice of the plan if it may take any delay.
-func (t *tuner) planned(i int) (found, capacity.Candidate) {
+func (t *tuner) planned(i int, k knowledge) found {
 	var seen []capacity.Candidate
 	for _, p := range grid() {
-		seen = append(seen, capacity.Try(t.question(i, p.Cores), p.setting()))
+		seen = append(seen, capacity.Try(t.question(i, k, p.Cores), p.setting()))
 	}
-	var free capacity.Candidate
-	for k, cores := range []float64{0.5, 1} {
-		one := capacity.Best(t.question(i, cores)).Best
-		if k == 0 || better(one.Prediction.Cores, one.Meets, free.Prediction.Cores, free.Meets) {
+	return found{at: chosen(seen)}
+}
+
+// free is what the plan from the first look takes if it may take any delay.
+func (t *tuner) free(i int) (free capacity.Candidate) {
+	for n, cores := range []float64{0.5, 1} {
+		one := capacity.Best(t.question(i, t.looks[0], cores)).Best
+		if n == 0 || better(one.Prediction.Cores, one.Meets, free.Prediction.Cores, free.Meets) {
 			free = one
 		}
 	}
-	return found{at: chosen(seen)}, free
+	return free
 }
 
 // chosen is the candidate that a plan takes, by the plan's own rule: among those whose cores differ by no more than a
@@ -241,87 +248,3 @@ func (s searched) over(f found) float64 {
 	}
 	return s.points[f.at].month()/s.points[s.best.at].month() - 1
 }
-
-func printSearched(all []searched) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "scenario\tSLO\tsearch\tchoice\tp99 ms\tcores\t$ a month\tover the best\tby repeats\t\n")
-	for _, s := range all {
-		for _, row := range []struct {
-			name string
-			found
-		}{{"whole sweep", s.best}, {"joint plan", s.plan}, {"hill climbing", s.hill}} {
-			if row.at < 0 {
-				fmt.Fprintf(w, "%s\t%s\t%s\tnothing keeps the SLO\t\t\t\t\t\t\n", s.scenario, s.SLO, row.name)
-				continue
-			}
-			o := s.points[row.at]
-			low, high := s.apart(row.found)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.2f\t%.3f\t%.2f\t%.1f %%\t%.1f to %.1f %%\t\n", s.scenario, s.SLO, row.name, o.place, 1e3*o.P99, o.Used, o.month(),
-				100*s.over(row.found), 100*low, 100*high)
-		}
-		fmt.Fprintf(w, "%s\t%s\tplan, any delay\tbatch %d, %s, %g cores\t%.2f said\t%.3f said\t\tnot run\t\t\n", s.scenario, s.SLO,
-			s.free.Setting.Batch, s.free.Setting.Delay, float64(s.free.Setting.CPU)/1000, 1e3*s.free.Prediction.P99.Value.Seconds(), s.free.Prediction.Cores)
-	}
-	w.Flush()
-}
-
-// optimumFigures records what the choices cost over the optimum, ours beside hill climbing's.
-func (t *tuner) optimumFigures(all, asRun []searched) error {
-	ours, hill := overs(all)
-	if len(ours) == 0 {
-		return errors.New("nothing keeps its SLO in any scenario: there is no optimum to compare with")
-	}
-	raw, rawHill := overs(asRun)
-	median := func(all []float64) float64 { m, _ := summary(all); return m }
-	worst := func(all []float64) float64 { _, w := summary(all); return w }
-	of := fmt.Sprintf("of %d scenarios", len(ours))
-	return errors.Join(
-		t.beside("cost_over_optimum_pct", median(ours), "% over the sweep's best, median "+of, climbing, median(hill)),
-		t.beside("cost_over_optimum_worst_pct", worst(ours), "%, worst "+of, climbing, worst(hill)),
-		t.beside("cost_over_optimum_as_run_pct", median(raw), "% over the sweep's best, both at whatever pace the core had; median "+of, climbing, median(rawHill)),
-		t.toldFigures(all, of), t.shareFigure(all))
-}
-
-// climbing is what the plan is compared with.
-const climbing = "hill climbing as in Model Analyzer"
-
-// toldFigures records what the repeats tell of the plans' costs, and how many of them broke their SLO.
-func (t *tuner) toldFigures(all []searched, of string) error {
-	broken, told := 0, 0.0
-	var anew []float64
-	for _, s := range all {
-		if s.best.at < 0 {
-			continue
-		}
-		breaks := math.IsInf(s.over(s.plan), 1)
-		if breaks {
-			broken++
-		}
-		if low, _ := s.apart(s.plan); low > 0 || breaks {
-			told = max(told, 100*s.over(s.plan))
-		}
-		anew = append(anew, min(100*s.anew(s.plan), brokenCost))
-	}
-	median, worst := summary(anew)
-	return errors.Join(
-		t.tuned("cost_over_optimum_told_pct", min(told, brokenCost), "%, worst of the scenarios in which the repeats tell the plan's choice from the sweep's best: the 90 % interval of its cost over that is above 0; "+of),
-		t.tuned("cost_over_found_pct", median, "% over the best of a sweep of all repeats but one, both in that one; median "+of),
-		t.tuned("cost_over_found_worst_pct", worst, "%, worst "+of),
-		t.tuned("plan_broken_slo", float64(broken), "scenarios in which the plan's choice was measured over the SLO though another keeps it, "+of))
-}
-
-// shareFigure records how many of the sweep's windows a choice took: of ours the first look's, each once; hill climbing
-// chose by all repeats of each point that it went to.
-func (t *tuner) shareFigure(all []searched) error {
-	var climbed []float64
-	for _, s := range all {
-		climbed = append(climbed, 100*float64(s.hill.measured)/float64(len(s.points)))
-	}
-	hill, _ := summary(climbed)
-	windows := 1 + len(t.survey.Classes) + len(t.survey.Places)*len(t.sweep) // without load; of light load; of each scenario's
-	sweep := len(t.survey.Rounds) * len(t.outcomes)
-	return t.beside("measurements_share_pct", 100*float64(windows)/float64(sweep), fmt.Sprintf("%% of the sweep's %d windows", sweep), climbing, hill)
-}
-
-// brokenCost stands for the cost of a broken promise, which is infinite: ten times the best, in a form that JSON can carry.
-const brokenCost = 900 // % over the best

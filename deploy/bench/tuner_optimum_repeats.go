@@ -30,6 +30,24 @@ func (s searched) anew(f found) float64 {
 	return sum / n
 }
 
+// overSure is how much more a choice costs, as a share, than the cheapest point of which every window kept the promise, which
+// may be more than the best costs; infinite where over is. False: there is no such point.
+func (s searched) overSure(f found) (float64, bool) {
+	best := -1
+	for i, p := range s.points {
+		if p.keeps(s.scenario) && slices.Max(p.P99s) <= s.SLO.Seconds() && (best < 0 || p.month() < s.points[best].month()) {
+			best = i
+		}
+	}
+	switch over := s.over(f); {
+	case best < 0:
+		return 0, false
+	case math.IsInf(over, 1):
+		return over, true
+	}
+	return s.points[f.at].month()/s.points[best].month() - 1, true
+}
+
 // without is the outcome by all repeats but one; by all where there is no other.
 func (o outcome) without(repeat int) outcome {
 	if len(o.Uses) < 2 {

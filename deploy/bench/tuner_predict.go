@@ -31,12 +31,13 @@ func (t *tuner) foresee(k knowledge, windows []seen) []vision {
 	for _, c := range t.combinations() {
 		known, load, at := k.of(c.of, 1), c.load(), c.place.setting()
 		ours := capacity.Predict(known, load, at, c.promise())
-		paced := capacity.Predict(k.of(c.of, k.usual.slowness(windows[c.index].Air.During)), load, at, c.promise())
+		its := k.of(c.of, k.usual.slowness(windows[c.index].Air.During))
+		paced := capacity.Predict(its, load, at, c.promise())
 		visions[c.index] = vision{
 			Ours:      ours,
-			P99:       k.records[c.of].Correct(ours.P99.Value),
+			P99:       k.records[c.of].Correct(ours.P99.Value, steep(ours, known, load, at)),
 			Paced:     paced,
-			PacedP99:  k.records[c.of].Correct(paced.P99.Value),
+			PacedP99:  k.records[c.of].Correct(paced.P99.Value, 0),
 			Alone:     t.alone(c),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),

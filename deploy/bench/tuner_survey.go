@@ -30,10 +30,8 @@ type round struct {
 func (t *tuner) judge() {
 	rounds := t.survey.Rounds
 	for i, r := range rounds {
-		t.latest = t.survey.known(i + 1)
-		if i == 0 {
-			t.before = t.latest
-		}
+		t.latest = t.survey.known(0, i+1)
+		t.looks = append(t.looks, t.survey.known(i, i+1))
 		t.visions = append(t.visions, t.foresee(t.latest, r.Windows))
 	}
 	t.outcomes = t.outcomesAt(t.latest.usual)

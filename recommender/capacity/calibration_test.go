@@ -24,11 +24,11 @@ func learnt(logs ...float64) (c Calibration) {
 
 func TestCalibrationOfNothing(t *testing.T) {
 	var c Calibration
-	if got := c.Correct(10 * time.Millisecond); got.Value != 10*time.Millisecond || got.Low != 8_483_178 || got.High != 11_788_036 {
-		t.Errorf("10 ms are %+v, want 10 ms times e^±0.1645", got) // 8.483178 and 11.788036 ms
+	if got := c.Correct(10*time.Millisecond, 0); got.Value != 10*time.Millisecond || got.Low != 9_060_145 || got.High != 11_037_351 {
+		t.Errorf("10 ms are %+v, want 10 ms times e^±0.0987", got) // 9.060145 and 11.037351 ms
 	}
-	// ln(1.178/1)/0.1 = 1.638: 0.949. At the prediction itself: a half.
-	for most, want := range map[time.Duration]float64{11_780_000: 0.9493, 10_000_000: 0.5, 0: 0, -5: 0} {
+	// ln(1.103/1)/0.06 = 1.634: 0.949. At the prediction itself: a half.
+	for most, want := range map[time.Duration]float64{11_030_000: 0.9489, 10_000_000: 0.5, 0: 0, -5: 0} {
 		if got := c.Chance(10*time.Millisecond, most); math.Abs(got-want) > 1e-3 {
 			t.Errorf("the chance of at most %s is %v, want %v", most, got, want)
 		}
@@ -63,24 +63,59 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestCalibrationByHand. One pair of 0.3: the variance about it is (0 + 4*0.01)/(0 + 4) = 0.01, and four times that as it
-// is from one pair; a bias usually has 0.01, so that a fifth is believed, 0.06. The width is sqrt((0.24² + 4*0.01)/4) =
-// 0.1562. Two of 0.3 have weights of 0.917 and 1, which count as 1.9963 pairs: (0 + 2*0.01)/(1.917*(1 - 1/1.9963) + 2) =
-// 0.006764; times 1.5009² and of the mean, 0.007634; 0.3*0.01/0.017634 = 0.1701. 0.3 and -0.1 have a mean of 0.0913 and
-// a chance of 0.0369, more than its square.
+// TestCalibrationByHand. One pair of 0.3: the variance about it is (0 + 4*0.0036)/(0 + 4) = 0.0036, and four times that as it
+// is from one pair, 0.0144; a bias usually has 0.01, so that 0.3*0.01/0.0244 = 0.1230 is believed. The width is
+// sqrt((0.177² + 4*0.0036)/4) = 0.1069. Two of 0.3 have weights of 0.917 and 1, which count as 1.9963 pairs:
+// (0 + 2*0.0036)/(1.917*(1 - 1/1.9963) + 2) = 0.002435; times 1.5009² and of the mean, 0.002748; 0.3*0.01/0.012748 =
+// 0.2353. 0.3 and -0.1 have a mean of 0.0913 and a chance of 0.0320, more than its square.
 func TestCalibrationByHand(t *testing.T) {
 	for _, tt := range []struct {
 		logs        []float64
 		bias, width float64
 	}{
-		{[]float64{0.3}, 0.06, 0.1562},
-		{[]float64{0.3, 0.3}, 0.1701, 0.1330},
-		{[]float64{0.3, -0.1}, 0, 0.1951},
-		{[]float64{-0.1, 0.3}, 0, 0.2008},
-		{[]float64{0.1}, 0, 0.1118}, // no more than chance makes of nothing
+		{[]float64{0.3}, 0.1230, 0.1069},
+		{[]float64{0.3, 0.3}, 0.2353, 0.0717},
+		{[]float64{0.3, -0.1}, 0, 0.1837},
+		{[]float64{-0.1, 0.3}, 0, 0.1897},
+		{[]float64{0.1}, 0, 0.0781}, // no more than chance makes of nothing
 	} {
 		if c := learnt(tt.logs...); math.Abs(c.Bias-tt.bias) > 1e-4 || math.Abs(c.Width-tt.width) > 1e-4 {
 			t.Errorf("%v: bias %.4f, width %.4f; want %.4f and %.4f", tt.logs, c.Bias, c.Width, tt.bias, tt.width)
+		}
+	}
+}
+
+// TestSteepCounts: of a ratio that the pace explains, less is believed and it widens less. 0.3 where the latency was as steep
+// as 0.06/0.05 = 1.2 counts as 0.3/sqrt(2); the interval of a prediction that is as steep holds the pace as well.
+func TestSteepCounts(t *testing.T) {
+	p := cameTrue(0.3)
+	p.Steep = 1.2
+	c, as := (Calibration{}).Add(p), learnt(0.3/math.Sqrt2)
+	if math.Abs(c.Bias-as.Bias) > 1e-6 || math.Abs(c.Width-as.Width) > 1e-6 {
+		t.Errorf("bias %.4f, width %.4f; want %.4f and %.4f", c.Bias, c.Width, as.Bias, as.Width)
+	}
+	// hypot(0.06, 1.2*0.05) = 0.0849; 1.645 of that is 0.1396, and e^0.1396 = 1.1498.
+	if got := (Calibration{}).Correct(10*time.Millisecond, 1.2); math.Abs(float64(got.High)-11_498_000) > 1000 {
+		t.Errorf("up to %s, want 11.498 ms", got.High)
+	}
+}
+
+// TestSteep: 10 ms that are 12.1 ms where computing takes 1.1 times as long are ln(1.21)/ln(1.1) = 2 as steep.
+func TestSteep(t *testing.T) {
+	for _, tt := range []struct {
+		s    Slowed
+		want float64
+	}{
+		{Slowed{Times: 1.1, Tail: 12_100 * time.Microsecond}, 2},
+		{Slowed{Times: 1.1, Tail: 10 * time.Millisecond}, 0}, // waiting alone
+		{Slowed{Times: 1.1, Tail: 9 * time.Millisecond}, 0},  // chance
+		{Slowed{Times: 1.1, Tail: time.Minute}, 10},
+		{Slowed{Times: 1.1, Full: true}, 10},
+		{Slowed{Times: 1, Tail: 12 * time.Millisecond}, 0},
+		{Slowed{}, 0},
+	} {
+		if got := tt.s.Steep(10 * time.Millisecond); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%+v: %g, want %g", tt.s, got, tt.want)
 		}
 	}
 }
@@ -162,7 +197,7 @@ func coverage(noise, outliers float64) (early, late float64) {
 				log += 0.7
 			}
 			p, in := cameTrue(log), 0.0
-			if e := c.Correct(p.Predicted); e.Low <= p.Realised && p.Realised <= e.High {
+			if e := c.Correct(p.Predicted, 0); e.Low <= p.Realised && p.Realised <= e.High {
 				in = 1
 			}
 			if i < first {
@@ -191,7 +226,7 @@ func TestCalibrationIsOrdered(t *testing.T) {
 			c = next
 		}
 		d := time.Duration(1 + r.Int64N(1e10))
-		e := c.Correct(d)
+		e := c.Correct(d, r.Float64())
 		if !(0 <= e.Low && e.Low <= e.Value && e.Value <= e.High) {
 			t.Errorf("seed %d: %s is %+v", seed, d, e)
 		}
@@ -207,7 +242,7 @@ func TestCalibrationIsOrdered(t *testing.T) {
 // TestWidened: what is shown as sure holds what the windows left open, and is never narrower than the prediction.
 func TestWidened(t *testing.T) {
 	e := Estimate{Value: 10 * ms, Low: 9 * ms, High: 11 * ms}
-	if got := (Calibration{}).widened(e); got != e {
+	if got := (Calibration{}).widened(e, 0); got != e {
 		t.Errorf("nothing was learnt, and it is %v", got)
 	}
 	// Five windows between 1.05 and 21 times the prediction: a bias of 1 or more, shrunk, and a width of about a half.
@@ -215,12 +250,12 @@ func TestWidened(t *testing.T) {
 	for _, by := range []time.Duration{105, 400, 2100, 460, 1260} {
 		wild = wild.Add(Pair{Predicted: 10 * ms, Realised: by * ms / 10})
 	}
-	if got := wild.widened(e); got.Value != e.Value || got.Low > e.Low || got.High < 2*e.Value || got.High != wild.Correct(e.Value).High {
+	if got := wild.widened(e, 0); got.Value != e.Value || got.Low > e.Low || got.High < 2*e.Value || got.High != wild.Correct(e.Value, 0).High {
 		t.Errorf("windows between 1.05 and 21 times give %v", got)
 	}
 	// One window that came as predicted says less than the curve's own error does.
 	same := Calibration{}.Add(Pair{Predicted: 10 * ms, Realised: 10 * ms})
-	if got := same.widened(Estimate{Value: 10 * ms, Low: ms, High: 100 * ms}); got.Low != ms || got.High != 100*ms {
+	if got := same.widened(Estimate{Value: 10 * ms, Low: ms, High: 100 * ms}, 0); got.Low != ms || got.High != 100*ms {
 		t.Errorf("the prediction's own interval was narrowed to %v", got)
 	}
 }

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/cost"
@@ -53,6 +54,25 @@ type Slowed struct {
 	Times float64       `json:"times"` // as long as learnt
 	Tail  time.Duration `json:"tail"`
 	Full  bool          `json:"full,omitempty"` // more comes then than can be answered
+}
+
+// Steep is by how many percent a latency rises when computing takes 1 % longer, where it is usual at the pace that was
+// learnt: below 1 where it is mostly waiting for others, far above where a pod is nearly full.
+func (s Slowed) Steep(usual time.Duration) float64 {
+	const most = 10
+	switch {
+	case s.Full:
+		return most
+	case !(s.Times > 1) || usual <= 0 || s.Tail <= usual:
+		return 0
+	}
+	return min(most, math.Log(float64(s.Tail)/float64(usual))/math.Log(s.Times))
+}
+
+// SlowedBy is what becomes of a setting's tail latency where computing takes so many times as long.
+func SlowedBy(times float64, s Service, l Load, at Setting, slo fleet.SLO) Slowed {
+	then := Predict(s.Slower(times), l, at, slo)
+	return Slowed{times, then.Tail.Value, then.Full}
 }
 
 // Plan is the answer: what is, what would be best, and what else there is.

@@ -97,18 +97,23 @@ type fact struct {
 }
 
 func (s Standing) facts() []fact {
-	percentile, widened := percentileName(s.Question.SLO), s.Question.Calibration.widened
+	percentile := percentileName(s.Question.SLO)
+	widened := func(c Candidate, e Estimate) Estimate {
+		return s.Question.Calibration.widened(e, c.Slowed.Steep(c.slowest()))
+	}
 	p99 := func(c Candidate) Estimate { return c.Prediction.P99 }
 	if percentile == "p99" {
-		p99 = func(c Candidate) Estimate { return widened(c.Prediction.P99) }
+		p99 = func(c Candidate) Estimate { return widened(c, c.Prediction.P99) }
 	}
 	return append(settingFacts(), []fact{
 		{"p50", func(c Candidate) string { return latency(c, c.Prediction.P50) }},
 		{"p99", func(c Candidate) string { return latency(c, p99(c)) }},
 		{s.lostName(), func(c Candidate) string {
-			return unless(s.Question.Room.Redundancy == 0, latency(c, widened(c.Degraded)))
+			return unless(s.Question.Room.Redundancy == 0, latency(c, widened(c, c.Degraded)))
 		}},
-		{percentile, func(c Candidate) string { return unless(percentile == "p99", latency(c, widened(c.Prediction.Tail))) }},
+		{percentile, func(c Candidate) string {
+			return unless(percentile == "p99", latency(c, widened(c, c.Prediction.Tail)))
+		}},
 		{s.slowedName(), func(c Candidate) string { return c.Slowed.words() }},
 		{"sure of the SLO", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, chanceText(c.Chance)) }},
 		{"late or refused", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, share(c.Prediction.Lost)) }},

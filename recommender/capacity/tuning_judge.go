@@ -127,9 +127,12 @@ func (s State) learned(e Evidence, o advice) State {
 	if p.Full || p.Tail.Value <= 0 {
 		return s
 	}
+	const slower = 1.05
+	then := o.predict(known.Slower(slower), e.load(), s.Setting, s.Goal.SLO)
 	s.Calibration = s.Calibration.Add(Pair{
 		At: e.At, Setting: s.Setting, Rate: m.Rate, Predicted: p.Tail.Value, Realised: m.Latency.nearest(p.Tail.Value),
 		Cores: [2]float64{p.Cores, perSecond(e.Window.CPUSeconds, e.Window.Elapsed)},
+		Steep: Slowed{slower, then.Tail.Value, then.Full}.Steep(p.Tail.Value),
 	})
 	s.Calibration.Pairs = last(slices.Clone(s.Calibration.Pairs), keptPairs)
 	return s
