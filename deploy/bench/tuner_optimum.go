@@ -77,8 +77,9 @@ func (o outcome) month() float64 { return o.costing(o.Used) }
 // costing is what the point costs a month if it uses so many cores.
 func (o outcome) costing(cores float64) float64 { return cores*coreMonth + o.Memory/(1<<30)*gibMonth }
 
-// keeps tells whether a point keeps the promise as measured.
-func (o outcome) keeps(s scenario) bool { return o.followed() && o.P99 <= s.SLO.Seconds() }
+// keeps tells whether a point keeps the promise as measured. Whether a queue is at rest does not matter: one that grows
+// through a window does not keep it.
+func (o outcome) keeps(s scenario) bool { return o.Bad < mostBad && o.P99 <= s.SLO.Seconds() }
 
 // rank orders points for a search: by cost where the promise is kept, else by latency, and then false.
 func (o outcome) rank(s scenario) (float64, bool) {

@@ -106,9 +106,6 @@ func TestAnew(t *testing.T) {
 	steady, choice, lucky := one(0.1, 0.11, 0.1), one(0.09, 0.13, 0.12), one(0.05, 0.14, 0.14)
 	late := one(0.05, 0.05, 0.05)
 	late.P99s = []float64{1, 1, 1}
-	// As cheap as late, and at the whole of its core in the first two repeats: only without one of them it follows, as it seems.
-	full := one(0.05, 0.05, 0.05)
-	full.Runs = []float64{0.99, 0.99, 0.5}
 	for _, tt := range []struct {
 		points []outcome
 		at     int
@@ -118,13 +115,31 @@ func TestAnew(t *testing.T) {
 		{[]outcome{steady, choice, late}, 1, (9./10 + 13./11 + 12./10 - 3) / 3}, // steady is the best of every two
 		// The last two of lucky are the dearest; with its first it is the best of two, which it is not in the third.
 		{[]outcome{steady, choice, lucky, late}, 1, (9./10 + 13./14 + 12./14 - 3) / 3},
-		// Without the first or the second repeat full's median is 0.745 of the core, and it is the cheapest; without the third it does not follow.
-		{[]outcome{steady, choice, full}, 1, (9./5 + 13./5 + 12./10 - 3) / 3},
 	} {
 		s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, points: tt.points}
 		if got := s.anew(found{at: tt.at}); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%d of %d: %g, want %g", tt.at, len(tt.points), got, tt.want)
 		}
+	}
+}
+
+// TestOverSure: the cheapest point kept its promise by its median only; beside the cheapest that kept it in every window a choice
+// may cost less.
+func TestOverSure(t *testing.T) {
+	one := func(used float64, p99s ...float64) outcome {
+		return outcome{place: place{Cores: 1}, P99: p99s[1], P99s: p99s, Used: used}
+	}
+	s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, best: found{at: 0}, points: []outcome{
+		one(0.1, 5e-3, 9e-3, 11e-3), one(0.2, 5e-3, 6e-3, 7e-3), one(0.3, 1e-3, 1e-3, 1e-3), one(0.05, 5e-3, 12e-3, 13e-3),
+	}}
+	for at, want := range []float64{-0.5, 0, 0.5, math.Inf(1)} {
+		if got, ok := s.overSure(found{at: at}); !ok || math.Abs(got-want) > 1e-9 && got != want {
+			t.Errorf("%d: %g, want %g", at, got, want)
+		}
+	}
+	s.points = s.points[:1]
+	if _, ok := s.overSure(found{at: 0}); ok {
+		t.Error("nothing kept it in every window, and something is compared with")
 	}
 }
 

@@ -137,7 +137,9 @@ func (t *tuner) errorsOf() []judged {
 
 // followed tells that the server kept up with what came: a queue that grows through the whole window has no
 // p99 of its own, but one of the window's length.
-func (o outcome) followed() bool { return o.Bad < 0.01 && o.P99 < 1 && o.AsRun < o.restful()*o.Cores }
+func (o outcome) followed() bool {
+	return o.Bad < mostBad && o.P99 < 1 && o.AsRun < o.restful()*o.Cores
+}
 
 // restful is the share of its limit that a server may use to be compared. A queue comes to rest within some 1/(1-share)²
 // times what it waits for: where a quota bounds it, that is the kernel's period, so that a window of 2.5 s shows a server
@@ -150,6 +152,7 @@ func (o outcome) restful() float64 {
 }
 
 const (
+	mostBad     = 0.01 // share of requests without an answer
 	mostUsed    = 0.95
 	quotaPeriod = 0.1 // seconds, the kernel's own
 )

@@ -68,7 +68,7 @@ func (c Calibration) widened(e Estimate, steep float64) Estimate {
 }
 
 // Chance is the probability that the latency that was predicted as d turns out at most most, where computing takes as long
-// as the prediction says. Where nothing was learnt, the width is 6 %, and the chance of staying below 1.1 d is 0.95.
+// as the prediction says. Where nothing was learnt, the width is 9 %, and the chance of staying below 1.16 d is 0.95.
 func (c Calibration) Chance(d, most time.Duration) float64 {
 	switch {
 	case most <= 0:
@@ -82,13 +82,14 @@ func (c Calibration) Chance(d, most time.Duration) float64 {
 
 // uncertain is the standard deviation of the next ratio: the width, and what is not known of the bias. With n pairs
 // that count it is wider by sqrt(1 + 1/n), and, since a width from few is itself uncertain, by 1 + 1/n (as Student's
-// t is wider than the normal distribution).
+// t is wider than the normal distribution), but by no more than a half, which it is where nothing was seen.
 func (c Calibration) uncertain() float64 {
-	if len(c.Pairs) == 0 {
-		return orPriorWidth(c.Width)
+	wider := 1.5
+	if len(c.Pairs) > 0 {
+		n := ratiosOf(c.Pairs, 0).count()
+		wider = min(wider, math.Sqrt(1+1/n)*(1+1/n))
 	}
-	n := ratiosOf(c.Pairs, 0).count()
-	return orPriorWidth(c.Width) * min(1.5, math.Sqrt(1+1/n)*(1+1/n))
+	return orPriorWidth(c.Width) * wider
 }
 
 // Pace is the standard deviation of how many times as long as learnt computing takes, by its logarithm: by the cores that

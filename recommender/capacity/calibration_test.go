@@ -24,11 +24,11 @@ func learnt(logs ...float64) (c Calibration) {
 
 func TestCalibrationOfNothing(t *testing.T) {
 	var c Calibration
-	if got := c.Correct(10*time.Millisecond, 0); got.Value != 10*time.Millisecond || got.Low != 9_060_145 || got.High != 11_037_351 {
-		t.Errorf("10 ms are %+v, want 10 ms times e^±0.0987", got) // 9.060145 and 11.037351 ms
+	if got := c.Correct(10*time.Millisecond, 0); got.Value != 10*time.Millisecond || got.Low != 8_623_880 || got.High != 11_595_709 {
+		t.Errorf("10 ms are %+v, want 10 ms times e^±0.14805", got) // 8.623880 and 11.595709 ms
 	}
-	// ln(1.103/1)/0.06 = 1.634: 0.949. At the prediction itself: a half.
-	for most, want := range map[time.Duration]float64{11_030_000: 0.9489, 10_000_000: 0.5, 0: 0, -5: 0} {
+	// ln(1.16/1)/0.09 = 1.649: 0.950. At the prediction itself: a half.
+	for most, want := range map[time.Duration]float64{11_600_000: 0.9504, 10_000_000: 0.5, 0: 0, -5: 0} {
 		if got := c.Chance(10*time.Millisecond, most); math.Abs(got-want) > 1e-3 {
 			t.Errorf("the chance of at most %s is %v, want %v", most, got, want)
 		}
@@ -94,9 +94,9 @@ func TestSteepCounts(t *testing.T) {
 	if math.Abs(c.Bias-as.Bias) > 1e-6 || math.Abs(c.Width-as.Width) > 1e-6 {
 		t.Errorf("bias %.4f, width %.4f; want %.4f and %.4f", c.Bias, c.Width, as.Bias, as.Width)
 	}
-	// hypot(0.06, 1.2*0.05) = 0.0849; 1.645 of that is 0.1396, and e^0.1396 = 1.1498.
-	if got := (Calibration{}).Correct(10*time.Millisecond, 1.2); math.Abs(float64(got.High)-11_498_000) > 1000 {
-		t.Errorf("up to %s, want 11.498 ms", got.High)
+	// hypot(0.09, 1.2*0.05) = 0.10817; 1.645 of that is 0.17793, and e^0.17793 = 1.19474.
+	if got := (Calibration{}).Correct(10*time.Millisecond, 1.2); math.Abs(float64(got.High)-11_947_400) > 1000 {
+		t.Errorf("up to %s, want 11.9474 ms", got.High)
 	}
 }
 
