@@ -27,7 +27,7 @@ type tuner struct {
 	survey   survey             // all that was measured
 	usual    []pace             // of the server's core, in the calibration of the newest repeat
 	busy     []float64          // share of its limit that each combination was expected to use
-	looks    []knowledge        // by each look alone
+	looks    []knowledge        // by each look alone; of earlier windows the core's pace
 	latest   knowledge          // by all looks
 	visions  [][]vision         // of each repeat of the sweep, by combination
 	outcomes []outcome          // of the sweep, once it was run

@@ -24,6 +24,7 @@ func (g gaps) within(span time.Duration) []time.Duration {
 		between[i] = float64(g.next())
 		sum += between[i]
 	}
+	sum = max(sum, 1) // of gaps below a nanosecond
 	times, at := make([]time.Duration, n), 0.0
 	for i, gap := range between {
 		at += gap

@@ -14,7 +14,7 @@ import (
 type knowledge struct {
 	usual    standard
 	services [][]capacity.Service   // of each scenario, by each look at it, on a core of the usual pace
-	records  []capacity.Calibration // of each scenario: how the looks' own windows were predicted, for their pace
+	records  []capacity.Calibration // of each scenario: how the looks' own windows were predicted, at the usual pace
 }
 
 // known is what the looks from one on say, to before another, and of all windows before the last of these the core's pace alone.
@@ -26,16 +26,14 @@ func (s survey) known(from, to int) knowledge {
 			k.services[i] = append(k.services[i], one)
 			for j, p := range s.Places {
 				w, load := r.Looks[i].Windows[j], p.of(of)
-				slow := k.usual.slowness(w.Air.During)
-				paced := onCore(one.Slower(slow))
-				said := capacity.Predict(paced, load.load(), p.setting(), of.promise())
+				said := capacity.Predict(onCore(one), load.load(), p.setting(), of.promise())
 				if said.Full {
 					continue // its latency is a matter of how long the window is
 				}
 				k.records[i] = k.records[i].Add(capacity.Pair{
 					Setting: p.setting(), Rate: load.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * w.P99),
-					Cores: [2]float64{said.Cores / slow, w.CPU / w.Seconds}, // nobody knows before a window how slow it will be
-					Steep: steep(said, paced, load.load(), p.setting()),
+					Cores: [2]float64{said.Cores, w.CPU / w.Seconds},
+					Steep: steep(said, onCore(one), load.load(), p.setting()),
 				})
 			}
 		}

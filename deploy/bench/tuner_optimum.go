@@ -30,7 +30,7 @@ type searched struct {
 	free       capacity.Candidate // what the plan from the first look would take if it were not bound to the grid
 }
 
-// optimum compares what the plan chooses, from one look before any window of the sweep that is its own, with the best of the sweep.
+// optimum compares what the plan chooses, from one look and the core's pace in earlier windows, with the best of the sweep.
 func (t *tuner) optimum() error {
 	if err := t.run(); err != nil {
 		return err
@@ -77,8 +77,7 @@ func (o outcome) month() float64 { return o.costing(o.Used) }
 // costing is what the point costs a month if it uses so many cores.
 func (o outcome) costing(cores float64) float64 { return cores*coreMonth + o.Memory/(1<<30)*gibMonth }
 
-// keeps tells whether a point keeps the promise as measured. Whether a queue is at rest does not matter: one that grows
-// through a window does not keep it.
+// keeps tells whether a point keeps the promise as measured, whether or not its queue has come to rest in the window.
 func (o outcome) keeps(s scenario) bool { return o.Bad < mostBad && o.P99 <= s.SLO.Seconds() }
 
 // rank orders points for a search: by cost where the promise is kept, else by latency, and then false.

@@ -60,7 +60,7 @@ func (t *tuner) optimumFigures(all, asRun []searched) error {
 	raw, rawHill := overs(asRun)
 	median := func(all []float64) float64 { m, _ := summary(all); return m }
 	worst := func(all []float64) float64 { _, w := summary(all); return w }
-	of := fmt.Sprintf("of %d plans, one from each look at each of %d scenarios", len(ours), len(hill))
+	of := fmt.Sprintf("of %d plans, one from each look at each of %d scenarios, of which each was searched once by hill climbing", len(ours), len(hill))
 	return errors.Join(
 		t.beside("cost_over_optimum_pct", median(ours), "% over the sweep's best, median "+of, climbing, median(hill)),
 		t.beside("cost_over_optimum_worst_pct", worst(ours), "%, worst "+of, climbing, worst(hill)),
@@ -94,12 +94,15 @@ func (t *tuner) toldFigures(all []searched, of string) error {
 		}
 	}
 	median, worst := summary(anew)
-	beside, _ := summary(sure)
-	return errors.Join(
+	var err error
+	if len(sure) > 0 {
+		beside, _ := summary(sure)
+		err = t.tuned("cost_over_sure_pct", beside, fmt.Sprintf("%% over the cheapest that kept the SLO in every window, as a plan promises to in 95 of 100; it may be below 0; median of %d plans", len(sure)))
+	}
+	return errors.Join(err,
 		t.tuned("cost_over_optimum_told_pct", min(told, brokenCost), "%, worst where the repeats tell the plan's choice from the sweep's best: the 90 % interval of its cost over that is above 0; "+of),
 		t.tuned("cost_over_found_pct", median, "% over the best of a sweep of all repeats but one, both in that one; median "+of),
 		t.tuned("cost_over_found_worst_pct", worst, "%, worst "+of),
-		t.tuned("cost_over_sure_pct", beside, fmt.Sprintf("%% over the cheapest that kept the SLO in every window, as a plan promises to in 95 of 100; median of %d plans", len(sure))),
 		t.tuned("plan_broken_slo", float64(broken), "choices that were measured over the SLO though another keeps it, "+of))
 }
 

@@ -57,7 +57,7 @@ func (o outcome) without(repeat int) outcome {
 		m, _ := summary(slices.Delete(slices.Clone(all), repeat, repeat+1))
 		return m
 	}
-	o.P99, o.Used, o.AsRun = but(o.P99s), but(o.Uses), but(o.Runs)
+	o.P99, o.Used = but(o.P99s), but(o.Uses)
 	return o
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +143,36 @@ func TestOverSure(t *testing.T) {
 	s.points = s.points[:1]
 	if _, ok := s.overSure(found{at: 0}); ok {
 		t.Error("nothing kept it in every window, and something is compared with")
+	}
+}
+
+// TestRows: looks from which a plan chooses alike share a line, and where no setting kept its SLO in every window, the
+// figures are told without what would be compared with one.
+func TestRows(t *testing.T) {
+	s := scenario{SLO: 10 * time.Millisecond, Window: time.Second}
+	one := outcome{place: place{Cores: 1}, P99: 5e-3, P99s: []float64{5e-3, 11e-3}, Used: 0.1, Uses: []float64{0.1, 0.1}, Runs: []float64{0.1, 0.1}}
+	all := searched{scenario: s, points: []outcome{one, one}, plans: []found{{at: 1}, {at: 0}, {at: 1}}}
+	var names []string
+	for _, r := range all.rows() {
+		names = append(names, r.name)
+	}
+	if want := []string{"whole sweep", "plan, look 2", "plan, look 1, 3", "hill climbing"}; !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "figures"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	b := &tuner{trial: &trial{bench: bench{file: file}}}
+	b.survey.Rounds = make([]round, 2)
+	b.outcomes = all.points
+	if err := b.optimumFigures([]searched{all}, []searched{all}); err != nil {
+		t.Error(err)
+	}
+	text, _ := os.ReadFile(file.Name())
+	if !strings.Contains(string(text), "plan_broken_slo") || strings.Contains(string(text), "over_sure") {
+		t.Errorf("%s", text)
 	}
 }
 

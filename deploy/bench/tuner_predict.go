@@ -182,7 +182,7 @@ func (t *tuner) predictionFigures(all []judged) error {
 			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
 			t.beside("cores_error_pct", 100*share(ours.cores, 0.5), "median, at the core's usual pace, "+unit, rival.name, 100*share(rival.cores, 0.5)))
 	}
-	covered, of := t.covered()
+	covered, of, wide := t.covered()
 	return errors.Join(append(faults,
 		t.tuned("uncalibrated_p99_median_error_pct", 100*share(raw.p99, 0.5), unit),
 		t.tuned("uncalibrated_p99_p90_error_pct", 100*share(raw.p99, 0.9), unit),
@@ -193,23 +193,26 @@ func (t *tuner) predictionFigures(all []judged) error {
 		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
 		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
 		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),
+		t.tuned("interval_pct", 100*wide, "% of the prediction to either side of it on average, median of these intervals"),
 		t.tuned("combinations", float64(len(t.outcomes)), fmt.Sprintf("really run, of them %d that the server followed", len(ours.p99))))...)
 }
 
 // share is the value that share p of all do not exceed.
 func share(all []float64, p float64) float64 { return quantile(slices.Sorted(slices.Values(all)), p) }
 
-// covered counts the measured p99 that are inside their interval.
-func (t *tuner) covered() (inside, of int) {
+// covered counts the measured p99 that are inside their interval, of which half the width is told, as a share, in the middle.
+func (t *tuner) covered() (inside, of int, wide float64) {
+	var widths []float64
 	for i, o := range t.outcomes {
 		if e := t.foreseen(i).P99; o.followed() {
 			of++
+			widths = append(widths, (e.High-e.Low).Seconds()/2/e.Value.Seconds())
 			if o.P99 >= e.Low.Seconds() && o.P99 <= e.High.Seconds() {
 				inside++
 			}
 		}
 	}
-	return inside, of
+	return inside, of, share(widths, 0.5)
 }
 
 func printErrors(all []judged) {

@@ -95,6 +95,7 @@ type outcome struct {
 	MeanBatch  float64   `json:"mean_batch"`          // rows
 	PerBatch   float64   `json:"model_cpu_s"`         // CPU of the model for each batch
 	PerRequest float64   `json:"beside_cpu_s"`        // CPU beside the model for each request
+	Seconds    float64   `json:"seconds"`             // of a window
 	Late       float64   `json:"late_s"`              // p99 of how late the client sent
 	Bad        float64   `json:"bad_share"`           // of requests, without an answer
 	P99s       []float64 `json:"window_p99s_s"`       // of each window
@@ -288,6 +289,7 @@ func outcomeOf(c combination, windows []seen, usual standard) outcome {
 		PerBatch:   of(func(s seen) float64 { return usual.even(s).Compute / max(1, s.Batches) }),
 		PerRequest: of(func(s seen) float64 { s = usual.even(s); return (s.CPU - s.Compute) / max(1, s.Rows) }),
 		MeanBatch:  of(func(s seen) float64 { return s.Rows / max(1, s.Batches) }),
+		Seconds:    of(func(s seen) float64 { return s.Seconds }),
 		Late:       of(func(s seen) float64 { return s.Late }),
 		Bad:        of(func(s seen) float64 { return float64(s.Bad) / float64(max(1, s.Requests)) }),
 	}

@@ -18,7 +18,7 @@ type Node struct {
 	Capacity      Capacity  `json:"capacity,omitempty"`   // empty: no known label says
 	GPUProduct    string    `json:"gpuProduct,omitempty"` // nvidia.com/gpu.product: "NVIDIA-A100-SXM4-80GB"; empty: no label says
 	Allocatable   Resources `json:"allocatable"`
-	Others        Resources `json:"others,omitzero"`  // requested there by pods of no workload of the snapshot: a DaemonSet's, a Job's, kube-system's, bare ones
+	Others        Resources `json:"others,omitzero"`  // requested there by pods of no workload of the snapshot: of DaemonSets, Jobs, kube-system, bare or on their way out
 	Taints        []Taint   `json:"taints,omitempty"` // sorted by key
 	Ready         bool      `json:"ready"`
 	Unschedulable bool      `json:"unschedulable,omitempty"` // cordoned: it takes no new pods

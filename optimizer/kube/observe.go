@@ -30,11 +30,11 @@ func (c *Cluster) Observe(ctx context.Context) (fleet.Snapshot, error) {
 	return s, nil
 }
 
-// others is what pods that no owner has take of each node.
+// others is what pods that no owner has take of each node, and those that are on their way out.
 func (c *Cluster) others(owners ownership) map[string]fleet.Resources {
 	sum := map[string]fleet.Resources{}
 	for _, p := range c.pods.all() {
-		if _, ok := owners.of(p); !ok && !p.finished && p.seen.Node != "" {
+		if _, ok := owners.of(p); !(ok && p.live) && !p.finished && p.seen.Node != "" {
 			sum[p.seen.Node] = sum[p.seen.Node].Add(p.charge)
 		}
 	}

@@ -153,7 +153,7 @@ func TestOwnership(t *testing.T) {
 }
 
 // TestOthers: of a node's pods those count as others that no observed workload has and that still hold their room: a
-// DaemonSet's, a bare one, and one of a Deployment in kube-system, which is not observed.
+// DaemonSet's, a bare one, one of a Deployment in kube-system, which is not observed, and one on its way out.
 func TestOthers(t *testing.T) {
 	yes := true
 	pod := func(ns, name, node, kind, uid, cpu string, phase corev1.PodPhase) runtime.Object {
@@ -169,8 +169,10 @@ func TestOthers(t *testing.T) {
 	set := func(ns, name string) runtime.Object {
 		return &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, UID: types.UID(ns + name)}}
 	}
+	leaving := pod("a", "known-1", "n1", "StatefulSet", "aknown", "500m", corev1.PodRunning).(*corev1.Pod)
+	leaving.DeletionTimestamp, leaving.Finalizers = &metav1.Time{Time: time.Unix(1, 0)}, []string{"test/hold"}
 	synctest.Test(t, func(t *testing.T) {
-		s := observe(t, set("a", "known"), set("kube-system", "dns"),
+		s := observe(t, leaving, set("a", "known"), set("kube-system", "dns"),
 			&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n2"}},
 			pod("a", "known-0", "n1", "StatefulSet", "aknown", "500m", corev1.PodRunning),
 			pod("a", "agent", "n1", "DaemonSet", "agents", "100m", corev1.PodRunning),
@@ -179,7 +181,7 @@ func TestOthers(t *testing.T) {
 			pod("a", "job", "n1", "Job", "job", "4", corev1.PodSucceeded),
 			pod("a", "waits", "", "Job", "job", "8", corev1.PodPending),
 		)
-		same(t, "n1", s.Nodes[0].Others, fleet.Resources{MilliCPU: 350, Memory: 3 << 30})
+		same(t, "n1", s.Nodes[0].Others, fleet.Resources{MilliCPU: 850, Memory: 4 << 30})
 		same(t, "n2", s.Nodes[1].Others, fleet.Resources{})
 	})
 }

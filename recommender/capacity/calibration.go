@@ -31,6 +31,7 @@ const (
 	priorWidth    = 0.06 // of what nothing is known of, beside what the pace of computing does
 	priorBias     = 0.10 // usual size of a bias
 	leastWidth    = 0.01
+	paceCores     = 0.05
 	priorPace     = 0.05  // of how much longer or shorter than learnt computing takes
 	sureBelow     = 1.645 // a normal number is between this and its negative with a probability of 90 %
 )
@@ -49,13 +50,13 @@ func (c Calibration) Add(p Pair) Calibration {
 }
 
 // Correct gives a predicted latency, which is as steep as Slowed.Steep says, its bias and its 90 % interval. With a bias of
-// 0.1, a width of 0.05 from many pairs, and no steepness, 10 ms are 11.05 ms, between 10.2 and 12.0 ms.
+// 0.1, a width of 0.05 from many pairs, and no steepness, 10 ms are 11.05 ms, between 10.2 and 12.0 ms. A latency that is
+// steep is so towards a slower pace; with a quicker one it falls as computing does at most.
 func (c Calibration) Correct(d time.Duration, steep float64) Estimate {
-	width := math.Hypot(c.uncertain(), steep*c.Pace())
-	by := func(widths float64) time.Duration {
-		return lasting(max(0, d.Seconds()) * math.Exp(c.Bias+widths*width))
+	by := func(widths, steep float64) time.Duration {
+		return lasting(max(0, d.Seconds()) * math.Exp(c.Bias+widths*math.Hypot(c.uncertain(), steep*c.Pace())))
 	}
-	return Estimate{Value: by(0), Low: by(-sureBelow), High: by(sureBelow)}
+	return Estimate{Value: by(0, 0), Low: by(-sureBelow, min(steep, 1)), High: by(sureBelow, steep)}
 }
 
 // widened is a predicted latency with an interval that also holds what the pairs leave open.
@@ -94,14 +95,15 @@ func (c Calibration) uncertain() float64 {
 
 // Pace is the standard deviation of how many times as long as learnt computing takes, by its logarithm: by the cores that
 // were predicted and used, beside four pairs with the width of no knowledge. What is always off counts as what comes and
-// goes. One pair counts as three such widths at most: the first was predicted before the server was seen at work.
+// goes. One pair counts as three such widths at most: the first was predicted before the server was seen at work. Pairs of
+// less than paceCores say nothing: what they use is mostly probes and scrapes.
 //
 //	no pair: 0.05    one that used 8 % more: sqrt((4 × 0.05² + 0.077²)/5) = 0.056
 func (c Calibration) Pace() float64 {
 	const before, most = 4, 3 * priorPace
 	sum, n := before*priorPace*priorPace, float64(before)
 	for i, p := range c.Pairs {
-		if p.Cores[0] > 0 && p.Cores[1] > 0 {
+		if p.Cores[0] >= paceCores && p.Cores[1] > 0 {
 			weight := math.Exp2(-float64(len(c.Pairs)-1-i) / pairsHalfLife)
 			log := min(max(math.Log(p.Cores[1]/p.Cores[0]), -most), most)
 			sum, n = sum+weight*log*log, n+weight

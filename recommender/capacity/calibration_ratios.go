@@ -7,7 +7,11 @@ import (
 )
 
 // ratio is ln(realised/predicted) of a pair, and what it counts.
-type ratio struct{ log, weight float64 }
+type ratio struct {
+	log    float64
+	recent float64 // what it counts by its age
+	weight float64 // what it counts in a mean: less where the pace of computing explains a part of it
+}
 
 type ratios []ratio
 
@@ -18,14 +22,15 @@ const fewRatios = 8
 // from the others counts as the farthest that is not: four times the usual distance from the median. Of few none is
 // far from the others: where two of four agree, the other two may be right.
 //
-// Where a latency was steep, the pace of computing explains a part of its ratio, and only as much of it counts as is not
-// explained: with a width of no knowledge of 0.06, a pace that is off by 0.05 and a latency as steep as 1.2, 1/sqrt(2).
+// Where a latency was steep, the pace of computing makes it vary, too, and it counts by as much less as that makes of its
+// variance: with a width of no knowledge of 0.06, a pace that is off by 0.05 and a latency as steep as 1.2, a half.
 func ratiosOf(pairs []Pair, pace float64) ratios {
 	all := make(ratios, len(pairs))
 	for i, p := range pairs {
 		age := float64(len(pairs) - 1 - i)
 		log := math.Log(float64(p.Realised) / float64(p.Predicted))
-		all[i] = ratio{min(max(log, -1), 1) / math.Hypot(1, p.Steep*pace/priorWidth), math.Exp2(-age / pairsHalfLife)}
+		recent, by := math.Exp2(-age/pairsHalfLife), p.Steep*pace/priorWidth
+		all[i] = ratio{min(max(log, -1), 1), recent, recent / (1 + by*by)}
 	}
 	if len(all) < fewRatios {
 		return all
@@ -60,6 +65,15 @@ func (all ratios) total() float64 {
 	return sum
 }
 
+// recent is the sum of what they count by their age.
+func (all ratios) recent() float64 {
+	sum := 0.0
+	for _, r := range all {
+		sum += r.recent
+	}
+	return sum
+}
+
 // count is how many pairs of equal weight would say as much.
 func (all ratios) count() float64 {
 	squares := 0.0
@@ -85,7 +99,7 @@ func (all ratios) bias() float64 {
 	}
 	mean := sum / all.total()
 	width := all.width(mean) * (1 + 1/all.count()) // a width from few is itself uncertain
-	chance := width * width / all.count()
+	chance := width * width / all.count() * all.recent() / all.total()
 	own := min(priorBias*priorBias, max(0, mean*mean-chance))
 	return mean * own / (own + chance)
 }
@@ -99,6 +113,6 @@ func (all ratios) width(bias float64) float64 {
 		sum += r.weight * (r.log - bias) * (r.log - bias)
 	}
 	before := 4 / float64(len(all))
-	free := all.total() * (1 - 1/all.count()) // one is spent on the mean
+	free := all.recent() * (1 - 1/all.count()) // one is spent on the mean
 	return max(leastWidth, math.Sqrt((sum+before*width2)/(free+before)))
 }

@@ -85,18 +85,33 @@ func TestCalibrationByHand(t *testing.T) {
 	}
 }
 
-// TestSteepCounts: of a ratio that the pace explains, less is believed and it widens less. 0.3 where the latency was as steep
-// as 0.06/0.05 = 1.2 counts as 0.3/sqrt(2); the interval of a prediction that is as steep holds the pace as well.
+// TestSteepCounts: what the pace explains is believed less and widens less. 0.3 where the latency was as steep as 0.06/0.05 =
+// 1.2 has twice the variance, so that of the mean is 2*0.0144: 0.3*0.01/0.0388 = 0.0773 is believed; the width is
+// sqrt(((0.3 - 0.0773)²/2 + 4*0.0036)/4) = 0.0990. Windows that agree are believed however steep they are, and a flat one
+// among steep ones counts most. The interval of a prediction that is as steep holds the pace as well, where it is longer.
 func TestSteepCounts(t *testing.T) {
-	p := cameTrue(0.3)
-	p.Steep = 1.2
-	c, as := (Calibration{}).Add(p), learnt(0.3/math.Sqrt2)
-	if math.Abs(c.Bias-as.Bias) > 1e-6 || math.Abs(c.Width-as.Width) > 1e-6 {
-		t.Errorf("bias %.4f, width %.4f; want %.4f and %.4f", c.Bias, c.Width, as.Bias, as.Width)
+	steep := func(log, by float64) Pair {
+		p := cameTrue(log)
+		p.Steep = by
+		return p
+	}
+	if c := (Calibration{}).Add(steep(0.3, 1.2)); math.Abs(c.Bias-0.0773) > 1e-4 || math.Abs(c.Width-0.0990) > 1e-4 {
+		t.Errorf("bias %.4f, width %.4f; want 0.0773 and 0.0990", c.Bias, c.Width)
+	}
+	var agree Calibration
+	for range 16 {
+		agree = agree.Add(steep(0.3, 5))
+	}
+	if agree.Bias < 0.15 || agree.Bias > 0.3 {
+		t.Errorf("16 windows of 0.3: bias %.4f", agree.Bias)
+	}
+	if c := agree.Add(cameTrue(0)); c.Bias > agree.Bias/2 {
+		t.Errorf("one flat window came as predicted, and the bias goes from %.4f to %.4f", agree.Bias, c.Bias)
 	}
 	// hypot(0.09, 1.2*0.05) = 0.10817; 1.645 of that is 0.17793, and e^0.17793 = 1.19474.
-	if got := (Calibration{}).Correct(10*time.Millisecond, 1.2); math.Abs(float64(got.High)-11_947_400) > 1000 {
-		t.Errorf("up to %s, want 11.9474 ms", got.High)
+	// Where it is shorter it is as steep as 1 at most: hypot(0.09, 0.05)*1.645 = 0.16936, and e^-0.16936 = 0.84420.
+	if got := (Calibration{}).Correct(10*time.Millisecond, 1.2); math.Abs(float64(got.High)-11_947_400) > 1000 || math.Abs(float64(got.Low)-8_442_000) > 1000 {
+		t.Errorf("%s to %s, want 8.442 to 11.947 ms", got.Low, got.High)
 	}
 }
 
@@ -116,6 +131,18 @@ func TestSteep(t *testing.T) {
 	} {
 		if got := tt.s.Steep(10 * time.Millisecond); math.Abs(got-tt.want) > 1e-9 {
 			t.Errorf("%+v: %g, want %g", tt.s, got, tt.want)
+		}
+	}
+}
+
+func TestSlowedInWords(t *testing.T) {
+	for want, s := range map[string]Slowed{
+		"":                            {},
+		"12 ms (9 % slower)":          {Times: 1.09, Tail: 12 * time.Millisecond},
+		"too much comes (9 % slower)": {Times: 1.09, Tail: time.Second, Full: true},
+	} {
+		if got := s.words(); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

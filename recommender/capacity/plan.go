@@ -71,9 +71,11 @@ func (s Slowed) Steep(usual time.Duration) float64 {
 
 // SlowedBy is what becomes of a setting's tail latency where computing takes so many times as long.
 func SlowedBy(times float64, s Service, l Load, at Setting, slo fleet.SLO) Slowed {
-	then := Predict(s.Slower(times), l, at, slo)
-	return Slowed{times, then.Tail.Value, then.Full}
+	return slowed(times, Predict(s.Slower(times), l, at, slo))
 }
+
+// slowed is Slowed by a prediction.
+func slowed(times float64, then Prediction) Slowed { return Slowed{times, then.Tail.Value, then.Full} }
 
 // Plan is the answer: what is, what would be best, and what else there is.
 type Plan struct {

@@ -81,10 +81,8 @@ func slowBy(pace float64) float64 { return math.Exp(paceAway * pace) }
 
 // slowed is what becomes of a setting where computing takes longer.
 func (p *planner) slowed(at Setting) Slowed {
-	out := Slowed{Times: slowBy(p.pace)}
-	then := p.paced(at, out.Times)
-	out.Tail, out.Full = then.Tail.Value, then.Full
-	return out
+	times := slowBy(p.pace)
+	return slowed(times, p.paced(at, times))
 }
 
 // borne is what a promise must bear: the tail latency at the pace that was learnt, and at a slower one.

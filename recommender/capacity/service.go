@@ -25,6 +25,7 @@ func (s Service) Slower(times float64) Service {
 	for _, c := range []*curve.Curve{&s.Curve, &s.Published} {
 		c.Wall, c.CPU = c.Wall.Times(times), c.CPU.Times(times)
 	}
+	s.PerBatch = s.perBatch()
 	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.Reach, &s.Idle} {
 		*x *= times
 	}

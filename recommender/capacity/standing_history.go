@@ -18,7 +18,7 @@ func (s Standing) history(p *page) {
 	if len(c.Pairs) == 0 {
 		return
 	}
-	p.heading("PREDICTED -> REALISED, %s: %s counts as %s predicted, give or take %s; cores %s",
+	p.heading("PREDICTED -> REALISED, %s; %s counts as %s predicted, ± %s, and CPU ± %s",
 		fleet.Count(len(c.Pairs), "window"), percentileName(s.Question.SLO), beyond(math.Expm1(c.Bias)), share(c.Width), share(c.Pace()))
 	rows := []tableRow{{cells: []string{"", "batch", "delay", "replicas", "cpu", "rate", percentileName(s.Question.SLO), "", "cores", ""}}}
 	for _, pair := range c.Pairs[max(0, len(c.Pairs)-shownPairs):] {

@@ -99,7 +99,11 @@ type fact struct {
 func (s Standing) facts() []fact {
 	percentile := percentileName(s.Question.SLO)
 	widened := func(c Candidate, e Estimate) Estimate {
-		return s.Question.Calibration.widened(e, c.Slowed.Steep(c.slowest()))
+		steep := c.Slowed.Steep(c.slowest())
+		if e != c.Degraded {
+			steep = min(steep, 1) // it is known of the setting with replicas lost
+		}
+		return s.Question.Calibration.widened(e, steep)
 	}
 	p99 := func(c Candidate) Estimate { return c.Prediction.P99 }
 	if percentile == "p99" {
@@ -149,17 +153,18 @@ func (s Standing) slowedName() string {
 	if s.Question.Room.Redundancy > 0 {
 		name = s.lostName()
 	}
-	return fmt.Sprintf("%s, CPU %s slower", name, percentText(slowBy(s.Question.Calibration.Pace())-1))
+	return name + ", slower CPU"
 }
 
 func (s Slowed) words() string {
+	what := span(s.Tail)
 	switch {
 	case s.Times == 0:
 		return "" // it cannot answer all even at the pace that was learnt
 	case s.Full:
-		return "too much comes"
+		what = "too much comes"
 	}
-	return span(s.Tail)
+	return fmt.Sprintf("%s (%s slower)", what, percentText(s.Times-1))
 }
 
 func unless(silent bool, text string) string {

@@ -132,7 +132,7 @@ func (s State) learned(e Evidence, o advice) State {
 	s.Calibration = s.Calibration.Add(Pair{
 		At: e.At, Setting: s.Setting, Rate: m.Rate, Predicted: p.Tail.Value, Realised: m.Latency.nearest(p.Tail.Value),
 		Cores: [2]float64{p.Cores, perSecond(e.Window.CPUSeconds, e.Window.Elapsed)},
-		Steep: Slowed{slower, then.Tail.Value, then.Full}.Steep(p.Tail.Value),
+		Steep: slowed(slower, then).Steep(p.Tail.Value),
 	})
 	s.Calibration.Pairs = last(slices.Clone(s.Calibration.Pairs), keptPairs)
 	return s

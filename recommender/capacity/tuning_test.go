@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -246,11 +247,12 @@ func TestScaled(t *testing.T) {
 func TestSmall(t *testing.T) {
 	long := strings.Repeat("x", 120)
 	s, _ := plant{rate: 123.456, slow: 1}.run(Begin(goal(), noon), noon, 5)
-	c := Candidate{Setting: start, Prediction: Prediction{P50: Estimate{1234567, 1234567, 1234567}, P99: Estimate{1234567, 1234567, 1234567}, Tail: Estimate{1234567, 1234567, 1234567}, Cores: 0.123456789, Busy: 0.123456789, MeanBatch: 12.3456789, Memory: 1 << 30, Goodput: 123.456789, Lost: 0.0123456789}, Month: 123456789, Unit: 123456}
+	c := Candidate{Setting: start, Prediction: Prediction{P50: Estimate{1234567, 1234567, 1234567}, P99: Estimate{1234567, 1234567, 1234567}, Tail: Estimate{1234567, 1234567, 1234567}, Cores: 0.123456789, Busy: 0.123456789, MeanBatch: 12.3456789, Memory: 1 << 30, Goodput: 123.456789, Lost: 0.0123456789}, Month: 123456789, Unit: 123456,
+		Degraded: Estimate{1234567, 1234567, 1234567}, Slowed: Slowed{1.0905077326652577, 1234567, true}}
 	for range 200 {
 		s.Plan.Alternatives, s.Plan.Frontier, s.Plan.Why = append(s.Plan.Alternatives, c), append(s.Plan.Frontier, c), append(s.Plan.Why, long)
 		s.Past, s.Refuted = append(s.Past, s.Past[0]), append(s.Refuted, Refuted{start, noon, true})
-		s.Calibration = s.Calibration.Add(Pair{At: noon, Setting: start, Rate: 123.456789, Predicted: 12345678, Realised: 12345678, Cores: [2]float64{0.123456789, 0.123456789}})
+		s.Calibration = s.Calibration.Add(Pair{At: noon, Setting: start, Rate: 123.456789, Predicted: 12345678, Realised: 12345678, Cores: [2]float64{0.123456789, 0.123456789}, Steep: 1.23456789})
 		s.Calibration.Pairs = last(s.Calibration.Pairs, keptPairs)
 		s.Question.Room.Nodes = append(s.Question.Room.Nodes, fleet.Resources{MilliCPU: 1})
 	}
@@ -266,6 +268,25 @@ func TestSmall(t *testing.T) {
 	var back State
 	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, s) {
 		t.Errorf("came back as %+v, %v", back, err)
+	}
+}
+
+// TestLearnedIsSteep: what a window teaches says how steep its latency was: 11.025 ms where computing takes 1.05 times as long, of
+// 10 ms, are twice as steep.
+func TestLearnedIsSteep(t *testing.T) {
+	o := plant{}.advice()
+	o.predict = func(s Service, _ Load, _ Setting, _ fleet.SLO) Prediction {
+		tail := 10 * ms
+		if s.Path > 1.01*pathUsual {
+			tail = 11_025 * time.Microsecond
+		}
+		return Prediction{Tail: Estimate{Value: tail}, Cores: 0.5}
+	}
+	e := seen(noon, plant{rate: 100, slow: 1}.window(start))
+	e.Curve = dense
+	pairs := State{Setting: start, Goal: goal()}.learned(e, o).Calibration.Pairs
+	if len(pairs) != 1 || math.Abs(pairs[0].Steep-2) > 1e-6 {
+		t.Errorf("%+v", pairs)
 	}
 }
 
