@@ -31,7 +31,7 @@ const (
 	priorWidth    = 0.06 // of what nothing is known of, beside what the pace of computing does
 	priorBias     = 0.10 // usual size of a bias
 	leastWidth    = 0.01
-	paceCores     = 0.05 // of all pods: pairs of less tell nothing of the pace
+	paceCores     = 0.05  // of all pods: pairs of less tell nothing of the pace
 	priorPace     = 0.05  // of how much longer or shorter than learnt computing takes
 	sureBelow     = 1.645 // a normal number is between this and its negative with a probability of 90 %
 )
