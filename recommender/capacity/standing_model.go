@@ -43,8 +43,11 @@ func (s Service) words() []string {
 
 // lineWords is a line for people: "700 us + 85 us a row".
 func lineWords(l curve.Line) string {
-	if l.Form == curve.Hinge {
+	switch l.Form {
+	case curve.Hinge:
 		return fmt.Sprintf("%s, or %s a row where that is more", shortTime(l.Fixed), shortTime(l.PerRow))
+	case curve.Doubling:
+		return fmt.Sprintf("%s, and %s more for each doubling of its rows", shortTime(l.Fixed), shortTime(l.PerRow))
 	}
 	return fmt.Sprintf("%s + %s a row", shortTime(l.Fixed), shortTime(l.PerRow))
 }

@@ -115,6 +115,7 @@ func TestStandingHeadline(t *testing.T) {
 		{change(func(s *Standing) { s.Plan.Now.Why, s.Plan.Why = "it is slow", []string{"as it is slow"} }), "  - as it is slow", "what is in force: it"},
 		{change(func(s *Standing) { s.Question.Service.MaxBatch = 1 }), "its batch axis is fixed", "in batches of"},
 		{change(func(s *Standing) { s.Question.Service.Curve.Wall.Form = curve.Hinge }), "700 us, or 85 us a row where that is more (hinge)", "700 us + "},
+		{change(func(s *Standing) { s.Question.Service.Curve.Wall.Form = curve.Doubling }), "700 us, and 85 us more for each doubling of its rows (doubling)", "700 us + "},
 		{change(func(s *Standing) { s.Question.SLO.Percentile = 0.999 }), "  p99.9", ""},
 	} {
 		if text := tt.s.Text(nil); !strings.Contains(text, tt.want) || tt.never != "" && strings.Contains(strings.ReplaceAll(text, tt.want, ""), tt.never) {

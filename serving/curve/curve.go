@@ -6,39 +6,36 @@ package curve
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"time"
 )
 
 // Form is the shape of a line.
 type Form uint8
 
-// The forms. The zero value is Linear.
+// The forms. The zero value is Linear. Fitters make the first two: who reads a curve may be older than who publishes it.
 const (
-	Linear Form = iota // Fixed + PerRow*rows: the fixed part is paid first, as when weights do not fit a cache
-	Hinge              // max(Fixed, PerRow*rows): the fixed part hides the first rows, as when weights stream while rows are computed
+	Linear   Form = iota // Fixed + PerRow*rows: the fixed part is paid first, as when weights do not fit a cache
+	Hinge                // max(Fixed, PerRow*rows): the fixed part hides the first rows, as when weights stream while rows are computed
+	Doubling             // Fixed + PerRow*log2(rows), where PerRow is at most Fixed: rows share more the more they are, as in a cold cache
 )
 
-// String is the form's name, "linear" or "hinge".
-func (f Form) String() string {
-	if f == Hinge {
-		return "hinge"
-	}
-	return "linear"
-}
+var forms = [...]string{Linear: "linear", Hinge: "hinge", Doubling: "doubling"}
+
+// String is the form's name: "linear", "hinge" or "doubling".
+func (f Form) String() string { return forms[min(int(f), len(forms)-1)] }
 
 // MarshalText writes the form's name.
 func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // UnmarshalText reads a form's name.
 func (f *Form) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "linear":
-		*f = Linear
-	case "hinge":
-		*f = Hinge
-	default:
-		return fmt.Errorf("curve form %q; linear or hinge", text)
+	i := slices.Index(forms[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("curve form %q; linear, hinge or doubling", text)
 	}
+	*f = Form(i)
 	return nil
 }
 
@@ -49,15 +46,18 @@ type Line struct {
 	PerRow float64 `json:"per_row_seconds"`
 }
 
-// At is the seconds of a batch of rows rows. For 700 us + 85 us*b and for max(50 us, 12 us*b):
+// At is the seconds of a batch of rows rows. For 700 us + 85 us*b, for max(50 us, 12 us*b) and for 170 us + 120 us*log2(b):
 //
-//	rows  linear   hinge
-//	1      785 us   50 us
-//	4     1040 us   50 us
-//	10    1550 us  120 us
+//	rows  linear   hinge   doubling
+//	1      785 us   50 us  170 us
+//	4     1040 us   50 us  410 us
+//	10    1550 us  120 us  569 us
 func (l Line) At(rows float64) float64 {
-	if l.Form == Hinge {
+	switch l.Form {
+	case Hinge:
 		return max(l.Fixed, l.PerRow*rows)
+	case Doubling:
+		return l.Fixed + l.PerRow*math.Log2(max(1, rows))
 	}
 	return l.Fixed + l.PerRow*rows
 }
@@ -73,14 +73,20 @@ func (l Line) Within(seconds float64, limit int) int {
 	if l.At(float64(limit)) <= seconds {
 		return limit
 	}
-	if l.Form == Linear {
-		seconds -= l.Fixed
-	} else if seconds < l.Fixed {
+	if l.Form != Linear && seconds < l.Fixed {
 		return 0
 	}
 	// PerRow is above 0 here, or At(limit) would be Fixed. The small part is for rounding: 10 rows of
 	// 0.1 s are 10 rows in 1 s.
-	return min(limit, max(0, int(seconds/l.PerRow*(1+1e-12))))
+	const more = 1 + 1e-12
+	rows := seconds / l.PerRow
+	switch l.Form {
+	case Linear:
+		rows = (seconds - l.Fixed) / l.PerRow
+	case Doubling:
+		rows = math.Exp2((seconds - l.Fixed) / l.PerRow)
+	}
+	return min(limit, max(0, int(rows*more)))
 }
 
 // Curve is the fit at one moment. The zero Curve is no curve. As JSON it has only numbers in seconds.

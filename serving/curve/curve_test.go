@@ -14,6 +14,7 @@ var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func largeMLP() Line { return Line{Fixed: 0.70e-3, PerRow: 0.085e-3} }
 func midMLP() Line   { return Line{Form: Hinge, Fixed: 50e-6, PerRow: 12.1e-6} }
 func convLike() Line { return Line{Fixed: 5e-6, PerRow: 18e-6} }
+func coldMLP() Line  { return Line{Form: Doubling, Fixed: 170e-6, PerRow: 120e-6} }
 
 func near(got, want, share float64) bool { return math.Abs(got-want) <= share*math.Abs(want) }
 
@@ -24,6 +25,7 @@ func TestLine(t *testing.T) {
 		want float64 // microseconds
 	}{
 		{largeMLP(), 1, 785}, {largeMLP(), 10, 1550}, {midMLP(), 1, 50}, {midMLP(), 4, 50}, {midMLP(), 10, 121}, {Line{}, 9, 0},
+		{coldMLP(), 1, 170}, {coldMLP(), 4, 410}, {coldMLP(), 64, 890}, {coldMLP(), 0.5, 170}, // not less than one row takes
 	}
 	for _, tt := range tests {
 		if got := tt.line.At(tt.rows) * 1e6; !near(got, tt.want, 1e-9) {
@@ -34,7 +36,7 @@ func TestLine(t *testing.T) {
 
 // TestTimes: batches after each other take the sum, whatever their form.
 func TestTimes(t *testing.T) {
-	for _, l := range []Line{largeMLP(), midMLP()} {
+	for _, l := range []Line{largeMLP(), midMLP(), coldMLP()} {
 		for _, rows := range []float64{1, 4, 10} {
 			if got, want := l.Times(3).At(rows), 3*l.At(rows); !near(got, want, 1e-12) {
 				t.Errorf("three of %+v at %v rows: %v, want %v", l, rows, got, want)
@@ -59,6 +61,10 @@ func TestWithin(t *testing.T) {
 		{Line{Fixed: 1}, 1, 64, 64},  // rows cost nothing
 		{Line{}, 0, 64, 64},          // nothing costs anything
 		{Line{PerRow: 0.1}, 1, 64, 10},
+		{coldMLP(), 530e-6, 64, 8},  // 170 + 3*120
+		{coldMLP(), 529e-6, 64, 7},  // 2^(359/120) = 7.95
+		{coldMLP(), 169e-6, 64, 0},  // less than a row takes
+		{coldMLP(), 891e-6, 64, 64}, // more than all take
 	}
 	for _, tt := range tests {
 		if got := tt.line.Within(tt.seconds, tt.limit); got != tt.want {
@@ -68,7 +74,7 @@ func TestWithin(t *testing.T) {
 }
 
 func TestWithinIsAtBackwards(t *testing.T) {
-	for _, l := range []Line{largeMLP(), midMLP(), convLike(), {PerRow: 0.1}, {PerRow: 1. / 3}} {
+	for _, l := range []Line{largeMLP(), midMLP(), convLike(), coldMLP(), {PerRow: 0.1}, {PerRow: 1. / 3}} {
 		for n := range 2000 {
 			if got := l.Within(l.At(float64(n)), 5000); got != n && l.At(float64(got)) != l.At(float64(n)) {
 				t.Errorf("%+v: %d rows in the time of %d", l, got, n)
@@ -92,9 +98,9 @@ func TestGain(t *testing.T) {
 }
 
 // TestEnough against trying every size, and against numbers worked out by hand: large in Enough's comment;
-// mid: 12.1 + 30/b <= 1.05*(12.1 + 30/64) from 28; conv: 18 + 35/b <= 1.05*(18 + 35/64) from 24.
+// mid: 12.1 + 30/b <= 1.05*(12.1 + 30/64) from 28; conv: 18 + 35/b <= 1.05*(18 + 35/64) from 24; cold: (200 + 120*log2(b))/b <= 1.05*920/64 = 15.09 from 61, which takes 14.95.
 func TestEnough(t *testing.T) {
-	for line, want := range map[Line]int{largeMLP(): 45, midMLP(): 28, convLike(): 24, {PerRow: 1}: 1, {}: 20, {Fixed: 1}: 61} {
+	for line, want := range map[Line]int{largeMLP(): 45, midMLP(): 28, convLike(): 24, coldMLP(): 61, {PerRow: 1}: 1, {}: 20, {Fixed: 1}: 61} {
 		if got := (Curve{CPU: line}).Enough(64, 30e-6, 0.05); got != want && line != (Line{}) {
 			t.Errorf("%+v: %d rows are enough, want %d", line, got, want)
 		}
