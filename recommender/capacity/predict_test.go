@@ -216,7 +216,7 @@ func anything(r *rand.Rand) (Service, Load, Setting, fleet.SLO) {
 		}
 		return scale * math.Exp(2*r.NormFloat64())
 	}
-	line := curve.Line{Form: curve.Form(r.IntN(2)), Fixed: x(1e-3), PerRow: x(1e-4)}
+	line := curve.Line{Form: curve.Form(r.IntN(3)), Fixed: x(1e-3), PerRow: x(1e-4)}
 	s := Service{
 		Curve: curve.Curve{Wall: line, CPU: line, Samples: r.IntN(20), Error: x(0.05)},
 		Path:  x(1e-4), Reach: x(1e-4), Idle: x(0.01), Memory: int64(r.IntN(1e9)) - 1e8, MaxBatch: r.IntN(3), Processors: r.IntN(4) - 1,

@@ -1,6 +1,10 @@
 package capacity
 
-import "trimtab.dev/trimtab/serving/curve"
+import (
+	"math"
+
+	"trimtab.dev/trimtab/serving/curve"
+)
 
 // Batches is what the batches of a window were and used together.
 type Batches struct {
@@ -22,6 +26,10 @@ func (b Batches) mean() (rows, cpu float64) { return b.Rows / b.Count, b.CPU / b
 //	100 us + 10 us  1, 220 us; 11, 420 us   200 us + 20 us
 //	100 us + 10 us  1, 220 us               200 us + 20 us: both are twice what is published
 //	100 us + 10 us  1, 220 us; 11, 200 us   210 us: larger batches take no less
+//	100 us + 10 us  1, 170; 4, 410; 8, 530  170 us, and 120 us for each doubling
+//
+// Rows share more the more they are where each batch begins with cold caches: then the line goes by doublings. Beyond the
+// sizes of the windows it says too little, where a straight one says too much.
 func Under(c curve.Curve, windows []Batches) curve.Curve {
 	var cpu, wall batchCosts
 	for _, w := range windows {
@@ -41,20 +49,37 @@ type batchCost struct{ rows, seconds float64 }
 
 type batchCosts []batchCost
 
-// line is the line nearest to the points by relative error, neither of whose parts is below 0. Sizes that hardly
-// differ only scale the line that is known.
+// line is the line nearest to the points, straight or by doublings, whichever is clearly nearer. Sizes that hardly differ
+// only scale the line that is known.
 func (all batchCosts) line(known curve.Line) curve.Line {
-	const apart = 1.3 // the largest size over the smallest
-	least, most := all[0].rows, all[0].rows
-	var n, x, xx, y, xy, ratios float64 // sums over 1/seconds²
+	const (
+		apart  = 1.3  // the largest size over the smallest
+		firmer = 0.7  // doublings must leave this share of the error
+		noise  = 1e-4 // squared relative error that is nothing: 1 %
+	)
+	least, most, ratio := all[0].rows, all[0].rows, 0.0
 	for _, p := range all {
 		least, most = min(least, p.rows), max(most, p.rows)
-		w := 1 / (p.seconds * p.seconds)
-		n, x, xx, y, xy = n+w, x+w*p.rows, xx+w*p.rows*p.rows, y+w*p.seconds, xy+w*p.rows*p.seconds
-		ratios += p.seconds / known.At(p.rows) / float64(len(all))
+		ratio += p.seconds / known.At(p.rows) / float64(len(all))
 	}
 	if most < apart*least {
-		return curve.Line{Form: known.Form, Fixed: known.Fixed * ratios, PerRow: known.PerRow * ratios}
+		return known.Times(ratio)
+	}
+	straight, bent := all.through(func(rows float64) float64 { return rows }), all.through(math.Log2)
+	bent.Form = curve.Doubling
+	if bent.PerRow <= bent.Fixed && all.misfit(bent)+noise < firmer*(all.misfit(straight)+noise) {
+		return bent
+	}
+	return straight
+}
+
+// through is the line over a function of the rows that is nearest to the points by relative error, neither of whose parts is
+// below 0.
+func (all batchCosts) through(of func(rows float64) float64) curve.Line {
+	var n, x, xx, y, xy float64 // sums over 1/seconds²
+	for _, p := range all {
+		at, w := of(p.rows), 1/(p.seconds*p.seconds)
+		n, x, xx, y, xy = n+w, x+w*at, xx+w*at*at, y+w*p.seconds, xy+w*at*p.seconds
 	}
 	fixed, perRow := (xx*y-x*xy)/(n*xx-x*x), (n*xy-x*y)/(n*xx-x*x)
 	switch {
@@ -64,4 +89,14 @@ func (all batchCosts) line(known curve.Line) curve.Line {
 		return curve.Line{PerRow: xy / xx}
 	}
 	return curve.Line{Fixed: fixed, PerRow: perRow}
+}
+
+// misfit is the mean of the squared relative errors of a line.
+func (all batchCosts) misfit(l curve.Line) float64 {
+	sum := 0.0
+	for _, p := range all {
+		off := l.At(p.rows)/p.seconds - 1
+		sum += off * off
+	}
+	return sum / float64(len(all))
 }

@@ -27,6 +27,9 @@ func TestUnder(t *testing.T) {
 		{"larger ones take no less", []Batches{one, batches(20, 11, 200)}, line(209.05, 0)},
 		// Through 0: (1*20/20² + 11*420/420²)/(1/20² + 121/420²) = (0.05 + 0.02619)/(0.0025 + 0.000686) = 23.91.
 		{"nothing is not below nothing", []Batches{batches(9, 1, 20), eleven}, line(0, 23.91)},
+		// 170 + 120*log2(rows) at 1, 4 and 8; a straight line is 12 % off at one of them.
+		{"doublings", []Batches{batches(9, 1, 170), batches(9, 4, 410), batches(9, 8, 530)}, curve.Line{Form: curve.Doubling, Fixed: 170e-6, PerRow: 120e-6}},
+		{"nearly straight", []Batches{one, batches(9, 6, 322), eleven}, line(200.22, 20.08)},
 	} {
 		c := curve.Curve{CPU: line(100, 10), Wall: line(100, 10), Samples: 9, Largest: 64}
 		got := Under(c, tt.windows)
