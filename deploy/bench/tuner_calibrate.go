@@ -139,7 +139,7 @@ func (t *tuner) look(repeat int) (all []lesson, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t.say("  %s: %s", s, aboutService(t.survey.service(s, one, standard{})))
+		t.say("  %s: %s", s, aboutService(t.survey.service(s, []lesson{one}, standard{})))
 		all = append(all, one)
 	}
 	return all, nil
@@ -194,19 +194,23 @@ func (t *tuner) calibrate(s scenario, repeat int) (one lesson, err error) {
 	return one, err
 }
 
-// service is what a look at a scenario says of its server, on a core of the usual pace.
-func (s survey) service(of scenario, one lesson, usual standard) capacity.Service {
+// service is what looks at a scenario say together of its server, on a core of the usual pace. What the server publishes,
+// and holds, is as in the last of them.
+func (s survey) service(of scenario, looks []lesson, usual standard) capacity.Service {
 	c := s.Classes[of.Model]
 	var batches []capacity.Batches
 	var windows []seen
-	for _, w := range one.Windows {
-		w = usual.even(w)
-		windows = append(windows, w)
-		batches = append(batches, capacity.Batches{Count: w.Batches, Rows: w.Rows, CPU: w.Compute})
+	for _, l := range looks {
+		for _, w := range l.Windows {
+			w = usual.even(w)
+			windows = append(windows, w)
+			batches = append(batches, capacity.Batches{Count: w.Batches, Rows: w.Rows, CPU: w.Compute})
+		}
 	}
-	published := capacity.Service{Curve: one.Curve}.Slower(1 / usual.slowness(one.pace())).Curve
+	last := looks[len(looks)-1]
+	published := capacity.Service{Curve: last.Curve}.Slower(1 / usual.slowness(last.pace())).Curve
 	known := c.Profile
-	known.Curve, known.Published, known.Memory = capacity.Under(published, batches), published, int64(one.Memory)
+	known.Curve, known.Published, known.Memory = capacity.Under(published, batches), published, int64(last.Memory)
 	return calibrated(known, usual.even(s.Rest), usual.even(c.Light), windows)
 }
 
@@ -255,7 +259,11 @@ func besideOf(load []seen, idle float64) (path, batch float64) {
 }
 
 func lineText(l curve.Line) string {
-	return fmt.Sprintf("%s %.1f us, %.2f us a row", l.Form, 1e6*l.Fixed, 1e6*l.PerRow)
+	per := "row"
+	if l.Form == curve.Doubling {
+		per = "doubling of rows"
+	}
+	return fmt.Sprintf("%.1f us and %.2f us a %s", 1e6*l.Fixed, 1e6*l.PerRow, per)
 }
 
 // change gives a server its settings and its limit while it sleeps and waits until it says that they are in force.

@@ -41,6 +41,26 @@ func TestCalibrated(t *testing.T) {
 	}
 }
 
+// TestService: the windows of all looks make one curve, 220 us of one row and 420 us of eleven: 200 us and 20 us a row. What
+// the server published and held is the last look's.
+func TestService(t *testing.T) {
+	look := func(rows, us, published, memory float64) lesson {
+		line := curve.Line{Fixed: published * 1e-6}
+		return lesson{
+			Windows: []seen{{Batches: 100, Rows: 100 * rows, Compute: 100 * us * 1e-6, CPU: 0.1, Seconds: 1}},
+			Curve:   curve.Curve{CPU: line, Wall: line, Samples: 1}, Memory: memory,
+		}
+	}
+	s := survey{Rest: seen{Seconds: 1}, Classes: map[string]class{"mlp": {}}}
+	got := s.service(scenario{Model: "mlp"}, []lesson{look(1, 220, 300, 7), look(11, 420, 400, 8)}, standard{})
+	if l := got.Curve.CPU; math.Abs(l.At(1)-220e-6)+math.Abs(l.At(6)-320e-6)+math.Abs(l.At(11)-420e-6) > 1e-12 {
+		t.Errorf("%+v", l)
+	}
+	if math.Abs(got.Published.CPU.At(1)-400e-6) > 1e-12 || got.Memory != 8 {
+		t.Errorf("published %+v, %d bytes", got.Published.CPU, got.Memory)
+	}
+}
+
 // TestStandard: usual is the geometric mean, and believed what both computations say.
 func TestStandard(t *testing.T) {
 	for _, tt := range []struct {
@@ -119,16 +139,5 @@ func TestSetting(t *testing.T) {
 	}
 	if at := (place{8, time.Millisecond, 1}).setting(); at.Limit != 0 || at.CPU != 1000 {
 		t.Errorf("%+v", at)
-	}
-}
-
-// TestLearnt: the curve in the middle of three, and the medians of the rest.
-func TestLearnt(t *testing.T) {
-	one := func(fixed, path, p99 float64) capacity.Service {
-		return capacity.Service{Path: path, Curve: curve.Curve{Wall: curve.Line{Fixed: fixed}, Spread: curve.Spread{P50: 1, P99: p99}}}
-	}
-	got := learnt([]capacity.Service{one(1, 9, 2), one(5, 1, 4), one(2, 3, 3)})
-	if got.Curve.Wall.Fixed != 2 || got.Path != 3 || got.Curve.Spread.P99 != 3 {
-		t.Errorf("%+v", got)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -13,32 +12,42 @@ import (
 // knowledge is what is known of a sweep's servers before the windows of a repeat.
 type knowledge struct {
 	usual    standard
-	services [][]capacity.Service   // of each scenario, by each look at it, on a core of the usual pace
+	services []capacity.Service     // of each scenario, on a core of the usual pace
 	records  []capacity.Calibration // of each scenario: how the looks' own windows were predicted, at the usual pace
 }
 
-// known is what the looks from one on say, to before another, and of all windows before the last of these the core's pace alone.
+// known is what the looks from one on say together, to before another, and of all windows before the last of these the
+// core's pace alone.
 func (s survey) known(from, to int) knowledge {
-	k := knowledge{s.usual(to), make([][]capacity.Service, len(s.Sweep)), make([]capacity.Calibration, len(s.Sweep))}
-	for _, r := range s.Rounds[from:to] {
-		for i, of := range s.Sweep {
-			one := s.service(of, r.Looks[i], k.usual)
-			k.services[i] = append(k.services[i], one)
-			for j, p := range s.Places {
-				w, load := r.Looks[i].Windows[j], p.of(of)
-				said := capacity.Predict(onCore(one), load.load(), p.setting(), of.promise())
-				if said.Full {
-					continue // its latency is a matter of how long the window is
-				}
-				k.records[i] = k.records[i].Add(capacity.Pair{
-					Setting: p.setting(), Rate: load.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * w.P99),
-					Cores: [2]float64{said.Cores, w.CPU / w.Seconds},
-					Steep: steep(said, onCore(one), load.load(), p.setting()),
-				})
-			}
+	k := knowledge{s.usual(to), make([]capacity.Service, len(s.Sweep)), make([]capacity.Calibration, len(s.Sweep))}
+	for i, of := range s.Sweep {
+		var looks []lesson
+		for _, r := range s.Rounds[from:to] {
+			looks = append(looks, r.Looks[i])
+		}
+		k.services[i] = s.service(of, looks, k.usual)
+		for _, l := range looks {
+			k.records[i] = s.recorded(k.records[i], k.of(i, 1), of, l)
 		}
 	}
 	return k
+}
+
+// recorded is a record with how a look's windows were predicted.
+func (s survey) recorded(record capacity.Calibration, known capacity.Service, of scenario, look lesson) capacity.Calibration {
+	for j, p := range s.Places {
+		w, load, at := look.Windows[j], p.of(of), p.setting()
+		said := capacity.Predict(known, load.load(), at, of.promise())
+		if said.Full {
+			continue // its latency is a matter of how long the window is
+		}
+		record = record.Add(capacity.Pair{
+			Setting: at, Rate: load.Rate, Predicted: said.P99.Value, Realised: time.Duration(1e9 * w.P99),
+			Cores: [2]float64{said.Cores, w.CPU / w.Seconds},
+			Steep: steep(said, known, load.load(), at),
+		})
+	}
+	return record
 }
 
 // steep is by how many percent a predicted p99 rises where computing takes 1 % longer.
@@ -65,48 +74,7 @@ func (s survey) usual(looks int) standard {
 
 // of is what is known of a scenario, on a core so many times as slow as usual.
 func (k knowledge) of(scenario int, slow float64) capacity.Service {
-	return onCore(learnt(k.services[scenario]).Slower(slow))
-}
-
-// learnt is what all calibrations until now say together: the curve of the one whose curve is in the middle, and the
-// medians of all other numbers.
-func learnt(all []capacity.Service) capacity.Service {
-	s := all[middleCurve(all)]
-	median := func(of func(capacity.Service) float64) float64 {
-		var x []float64
-		for _, one := range all {
-			x = append(x, of(one))
-		}
-		m, _ := summary(x)
-		return m
-	}
-	s.Published = all[len(all)-1].Published // by the server that runs now
-	s.Path = median(func(s capacity.Service) float64 { return s.Path })
-	s.PerBatch = median(func(s capacity.Service) float64 { return s.PerBatch })
-	s.Reach = median(func(s capacity.Service) float64 { return s.Reach })
-	s.Curve.Error = median(func(s capacity.Service) float64 { return s.Curve.Error })
-	s.Curve.Spread.P10 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P10 })
-	s.Curve.Spread.P50 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P50 })
-	s.Curve.Spread.P90 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P90 })
-	s.Curve.Spread.P99 = median(func(s capacity.Service) float64 { return s.Curve.Spread.P99 })
-	return s
-}
-
-// middleCurve is the place of the service whose wall curve is nearest to all others', the newest of equals.
-func middleCurve(all []capacity.Service) int {
-	best, least := 0, math.Inf(1)
-	for i := range all {
-		sum := 0.0
-		for j := range all {
-			for _, rows := range []float64{1, 2, 4, 8, 16} {
-				sum += math.Abs(math.Log(all[i].Curve.Wall.At(rows) / all[j].Curve.Wall.At(rows)))
-			}
-		}
-		if sum <= least {
-			best, least = i, sum
-		}
-	}
-	return best
+	return onCore(k.services[scenario].Slower(slow))
 }
 
 // onCore is a service on a core of its own: no more than one of its threads runs at once.
