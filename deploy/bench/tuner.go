@@ -86,7 +86,7 @@ func tune(b bench) error {
 		return err
 	}
 	defer os.RemoveAll(t.dir)
-	defer t.stopAll()
+	defer t.finish()
 	if t.quick {
 		t.repeats = 1
 	}
@@ -211,8 +211,9 @@ func (t *tuner) beside(name string, value float64, unit, rival string, theirs fl
 	return t.write(line{Name: "tune." + name, Value: rounded(value), Unit: unit, Rival: rival, RivalValue: new(rounded(theirs)), Command: tunerCommand})
 }
 
-// live runs the arms on a cluster.
+// live runs the arms on a cluster, beside no server of another step.
 func (t *tuner) live() error {
+	t.finish()
 	lines, err := liveTuner(liveOptions{root: t.root, traces: t.traces, minutes: t.minutes, only: t.arms, quick: t.quick, command: tunerCommand, say: t.say})
 	for _, l := range lines {
 		err = errors.Join(err, t.write(l))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math"
 	"slices"
 
@@ -27,6 +28,7 @@ type searched struct {
 	points     []outcome
 	best, hill found
 	plans      []found            // from each look
+	again      map[int]outcome    // of the points that were chosen, what they did when they ran again
 	free       capacity.Candidate // what the plan from the first look would take if it were not bound to the grid
 }
 
@@ -35,16 +37,17 @@ func (t *tuner) optimum() error {
 	if err := t.run(); err != nil {
 		return err
 	}
-	all := t.searches(t.outcomes)
+	err := t.again()
+	all := t.searches(t.latest.usual)
 	printSearched(all)
-	return t.optimumFigures(all, t.searches(t.outcomesAt(standard{})))
+	return errors.Join(err, t.optimumFigures(all, t.searches(standard{})))
 }
 
-// searches are what each way finds in every scenario.
-func (t *tuner) searches(outcomes []outcome) (all []searched) {
-	n := len(grid())
+// searches are what each way finds in every scenario, where costs are those on a core of such a pace.
+func (t *tuner) searches(usual standard) (all []searched) {
+	n, outcomes := len(grid()), t.outcomesAt(usual)
 	for i, s := range t.sweep {
-		one := searched{scenario: s, points: outcomes[i*n : (i+1)*n]}
+		one := searched{scenario: s, points: outcomes[i*n : (i+1)*n], again: t.ranAgain(i, usual)}
 		one.best = found{cheapest(one.points, s), n}
 		for _, k := range t.looks {
 			one.plans = append(one.plans, t.planned(i, k))

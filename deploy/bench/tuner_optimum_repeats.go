@@ -5,31 +5,6 @@ import (
 	"slices"
 )
 
-// anew is how much more than the best a choice costs, as a share, where the best is not chosen by the windows that it is
-// judged by. The least of twenty settings that cost about the same is the one whose windows happened to be cheap, which the
-// next windows of it are not. So each repeat is left out in turn: the others say which setting is the best, and both are
-// compared in the one left out. It is the mean of these, infinite where over is.
-func (s searched) anew(f found) float64 {
-	if math.IsInf(s.over(f), 1) || s.best.at < 0 {
-		return s.over(f)
-	}
-	sum, n := 0.0, 0.0
-	for k := range s.points[f.at].Uses {
-		var others []outcome
-		for _, p := range s.points {
-			others = append(others, p.without(k))
-		}
-		if best := cheapest(others, s.scenario); best >= 0 {
-			sum += s.points[f.at].costing(s.points[f.at].Uses[k])/s.points[best].costing(s.points[best].Uses[k]) - 1
-			n++
-		}
-	}
-	if n == 0 {
-		return math.Inf(1) // kept by all repeats together, and by nothing in any lot of them
-	}
-	return sum / n
-}
-
 // overSure is how much more a choice costs, as a share, than the cheapest point of which every window kept the promise, which
 // may be more than the best costs; infinite where over is. False: there is no such point.
 func (s searched) overSure(f found) (float64, bool) {
@@ -46,19 +21,6 @@ func (s searched) overSure(f found) (float64, bool) {
 		return over, true
 	}
 	return s.points[f.at].month()/s.points[best].month() - 1, true
-}
-
-// without is the outcome by all repeats but one; by all where there is no other.
-func (o outcome) without(repeat int) outcome {
-	if len(o.Uses) < 2 {
-		return o
-	}
-	but := func(all []float64) float64 {
-		m, _ := summary(slices.Delete(slices.Clone(all), repeat, repeat+1))
-		return m
-	}
-	o.P99, o.Used = but(o.P99s), but(o.Uses)
-	return o
 }
 
 // apart is the interval, of 90 %, in which a choice's cost over the best is by the repeats, each of which ran both:

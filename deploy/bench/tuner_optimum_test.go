@@ -101,28 +101,44 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// TestAnew: the best of each two of three repeats is compared with in the third one.
-func TestAnew(t *testing.T) {
-	one := func(uses ...float64) outcome {
-		return outcome{place: place{Cores: 1}, P99: 1e-3, P99s: []float64{1e-3, 1e-3, 1e-3}, Uses: uses, Runs: uses}
+// TestOverAgain: the middle of the turns' ratios to the best, which the sweep chose, and not what would be the best now.
+func TestOverAgain(t *testing.T) {
+	one := func(p99 float64, uses ...float64) outcome {
+		return outcome{place: place{Cores: 1}, P99: p99, Uses: uses}
 	}
-	steady, choice, lucky := one(0.1, 0.11, 0.1), one(0.09, 0.13, 0.12), one(0.05, 0.14, 0.14)
-	late := one(0.05, 0.05, 0.05)
-	late.P99s = []float64{1, 1, 1}
+	s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, best: found{at: 2}, again: map[int]outcome{
+		2: one(5e-3, 0.2, 0.4, 0.5), 5: one(5e-3, 0.22, 0.38, 0.6), 7: one(5e-3, 0.1, 0.2, 0.3), 9: one(11e-3, 0.1, 0.1, 0.1),
+	}}
 	for _, tt := range []struct {
-		points []outcome
-		at     int
-		want   float64
+		at   int
+		want float64
+		ok   bool
 	}{
-		{[]outcome{steady, choice, late}, 0, 0},
-		{[]outcome{steady, choice, late}, 1, (9./10 + 13./11 + 12./10 - 3) / 3}, // steady is the best of every two
-		// The last two of lucky are the dearest; with its first it is the best of two, which it is not in the third.
-		{[]outcome{steady, choice, lucky, late}, 1, (9./10 + 13./14 + 12./14 - 3) / 3},
+		{2, 0, true}, {5, 0.1, true}, {7, -0.5, true}, {9, math.Inf(1), true}, // ratios of 5: 1.1, 0.95 and 1.2; of 7: 0.5, 0.5 and 0.6
+		{3, 0, false}, // did not run
 	} {
-		s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, points: tt.points}
-		if got := s.anew(found{at: tt.at}); math.Abs(got-tt.want) > 1e-9 {
-			t.Errorf("%d of %d: %g, want %g", tt.at, len(tt.points), got, tt.want)
+		if got, ok := s.overAgain(found{at: tt.at}); ok != tt.ok || !(math.Abs(got-tt.want) < 1e-9) && got != tt.want {
+			t.Errorf("%d: %g, %v", tt.at, got, ok)
 		}
+	}
+	s.best.at = 9
+	if _, ok := s.overAgain(found{at: 5}); ok {
+		t.Error("it is compared with a best that breaks its SLO")
+	}
+}
+
+// TestChoices: what several searches chose runs once, and nothing where no setting keeps the SLO.
+func TestChoices(t *testing.T) {
+	s, hopeless := scenario{Model: "a"}, scenario{Model: "b"}
+	b := &tuner{sweep: []scenario{hopeless, s}}
+	chosen := b.choices([]searched{
+		{scenario: hopeless, best: found{at: -1}, plans: []found{{at: 3}}},
+		{scenario: s, best: found{at: 4}, plans: []found{{at: 6}, {at: 4}, {at: 6}}, hill: found{at: 5}},
+	})
+	n := len(grid())
+	want := []combination{{s, grid()[4], 1, n + 4}, {s, grid()[6], 1, n + 6}, {s, grid()[5], 1, n + 5}}
+	if !slices.Equal(chosen, want) {
+		t.Errorf("%v, want %v", chosen, want)
 	}
 }
 

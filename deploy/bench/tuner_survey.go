@@ -17,6 +17,7 @@ type survey struct {
 	Rest    seen             `json:"rest"`    // a server without load
 	Classes map[string]class `json:"classes"` // by model
 	Rounds  []round          `json:"rounds"`  // the repeats
+	Again   map[int][]seen   `json:"again"`   // by combination: windows of what was chosen, run in turns after the repeats
 	Air     air              `json:"air"`
 }
 
@@ -90,6 +91,13 @@ func (s survey) whole(name string) error {
 		if len(r.Looks) != len(s.Sweep) || len(r.Windows) != len(s.Sweep)*len(s.Grid) {
 			return fmt.Errorf("%s: repeat %d has %d looks and %d windows of %d loads and %d settings", name, i+1, len(r.Looks), len(r.Windows), len(s.Sweep), len(s.Grid))
 		}
+	}
+	n := -1
+	for index, windows := range s.Again {
+		if index < 0 || index >= len(s.Sweep)*len(s.Grid) || n >= 0 && len(windows) != n {
+			return fmt.Errorf("%s: combination %d ran %d times again: there is none of that number, or it is not as often as others", name, index, len(windows))
+		}
+		n = len(windows)
 	}
 	return nil
 }

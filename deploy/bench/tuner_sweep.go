@@ -143,7 +143,6 @@ func (t *tuner) run() (err error) {
 // measure runs every combination, in turns, repeats times. Each repeat begins with the windows that the tuner learns
 // from.
 func (t *tuner) measure() error {
-	defer t.finish()
 	if err := t.prepare(); err != nil {
 		return err
 	}
@@ -197,10 +196,12 @@ func (t *tuner) prepare() error {
 	return nil
 }
 
-// finish stops the servers and takes the control groups away.
+// finish stops the servers and takes the control groups away, if there are any.
 func (t *tuner) finish() {
 	t.stopAll()
-	for _, g := range t.groups {
+	made := t.groups
+	t.groups = [2]group{}
+	for _, g := range made {
 		if g == "" {
 			continue
 		}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// again runs what the searches chose once more, in turns. The least of twenty settings that cost about the same is the one
+// whose windows happened to be cheap, which its next windows are not: only these tell what the sweep's best costs.
+func (t *tuner) again() error {
+	if t.from != "" {
+		return nil // it ran again when it was measured
+	}
+	chosen := t.choices(t.searches(t.latest.usual))
+	if len(chosen) == 0 {
+		return nil
+	}
+	rounds := 2 * t.repeats
+	t.say("what was chosen, %d combinations, runs again in %d turns", len(chosen), rounds)
+	t.survey.Again = map[int][]seen{}
+	for i := range rounds {
+		for _, c := range turned(chosen, i) {
+			w, err := t.combine(c, t.repeats+i)
+			if err != nil {
+				return err
+			}
+			t.survey.Again[c.index] = append(t.survey.Again[c.index], w)
+		}
+	}
+	return t.keep()
+}
+
+// choices are the combinations that searches chose where anything keeps the SLO, each once. Those of a scenario are
+// neighbours, so that what is compared runs at about the same time.
+func (t *tuner) choices(all []searched) (chosen []combination) {
+	n := len(grid())
+	for i, s := range all {
+		if s.best.at < 0 {
+			continue
+		}
+		met := map[int]bool{}
+		for _, row := range s.rows() {
+			if row.at >= 0 && !met[row.at] {
+				met[row.at] = true
+				chosen = append(chosen, combination{s.scenario, grid()[row.at], i, i*n + row.at})
+			}
+		}
+	}
+	return chosen
+}
+
+// ranAgain is what the points of a scenario did when they ran again, by their places.
+func (t *tuner) ranAgain(scenario int, usual standard) map[int]outcome {
+	all, n := map[int]outcome{}, len(grid())
+	for at, p := range grid() {
+		if index := scenario*n + at; len(t.survey.Again[index]) > 0 {
+			all[at] = outcomeOf(combination{t.sweep[scenario], p, scenario, index}, t.survey.Again[index], usual)
+		}
+	}
+	return all
+}
+
+// overAgain is how much more than the sweep's best a choice costs, as a share, where both ran again: the middle of the turns'
+// ratios. Infinite where the choice does not keep the promise; false where neither it nor the best did run, or the best does
+// not keep it, so that there is nothing to compare with.
+func (s searched) overAgain(f found) (float64, bool) {
+	mine, ran := s.again[f.at]
+	best, its := s.again[s.best.at]
+	switch {
+	case !ran || !its || !best.keeps(s.scenario):
+		return 0, false
+	case !mine.keeps(s.scenario):
+		return math.Inf(1), true
+	}
+	var ratios []float64
+	for k, used := range mine.Uses {
+		ratios = append(ratios, mine.costing(used)/best.costing(best.Uses[k])-1)
+	}
+	over, _ := summary(ratios)
+	return over, true
+}
+
+// againFigures records what the choices cost over the sweep's best where both ran again.
+func (t *tuner) againFigures(all []searched) error {
+	var ours, hill []float64
+	broken, lost := 0, 0
+	for _, s := range all {
+		for _, p := range s.plans {
+			if o, ran := s.again[p.at]; ran && !o.keeps(s.scenario) {
+				broken++
+			}
+			if over, ok := s.overAgain(p); ok {
+				ours = append(ours, min(100*over, brokenCost))
+			}
+		}
+		if over, ok := s.overAgain(s.hill); ok {
+			hill = append(hill, min(100*over, brokenCost))
+		} else if len(s.again) > 0 {
+			lost++
+		}
+	}
+	if len(ours) == 0 || len(hill) == 0 {
+		t.say("what was chosen did not run again, or no best kept its SLO then")
+		return nil
+	}
+	median, worst := summary(ours)
+	its, itsWorst := summary(hill)
+	of := fmt.Sprintf("of %d plans where the best kept its SLO again, which that of %d scenarios did not", len(ours), lost)
+	return errors.Join(
+		t.beside("cost_over_optimum_again_pct", median, "% over the sweep's best, both run again in turns; median "+of, climbing, its),
+		t.beside("cost_over_optimum_again_worst_pct", worst, "%, worst "+of, climbing, itsWorst),
+		t.tuned("plan_broken_slo_again", float64(broken), "plans whose choice was over the SLO when it ran again"))
+}
