@@ -259,11 +259,7 @@ func besideOf(load []seen, idle float64) (path, batch float64) {
 }
 
 func lineText(l curve.Line) string {
-	per := "row"
-	if l.Form == curve.Doubling {
-		per = "doubling of rows"
-	}
-	return fmt.Sprintf("%.1f us and %.2f us a %s", 1e6*l.Fixed, 1e6*l.PerRow, per)
+	return fmt.Sprintf("%s %.1f us, %.2f us a row", l.Form, 1e6*l.Fixed, 1e6*l.PerRow)
 }
 
 // change gives a server its settings and its limit while it sleeps and waits until it says that they are in force.

@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// again runs what the searches chose once more, in turns. The least of twenty settings that cost about the same is the one
+// again runs what the searches chose once more, in turns. The cheapest of 21 settings that cost about the same is the one
 // whose windows happened to be cheap, which its next windows are not: only these tell what the sweep's best costs.
 func (t *tuner) again() error {
 	if t.from != "" {
@@ -18,21 +18,23 @@ func (t *tuner) again() error {
 	}
 	rounds := 2 * t.repeats
 	t.say("what was chosen, %d combinations, runs again in %d turns", len(chosen), rounds)
-	t.survey.Again = map[int][]seen{}
+	all := map[int][]seen{}
 	for i := range rounds {
 		for _, c := range turned(chosen, i) {
 			w, err := t.combine(c, t.repeats+i)
 			if err != nil {
 				return err
 			}
-			t.survey.Again[c.index] = append(t.survey.Again[c.index], w)
+			all[c.index] = append(all[c.index], w)
 		}
 	}
+	t.survey.Again = all
+	t.say("%d windows with these, %d discarded and %d disturbed ones kept", t.survey.Air.Windows, t.survey.Air.again(), t.survey.Air.Kept)
 	return t.keep()
 }
 
-// choices are the combinations that searches chose where anything keeps the SLO, each once. Those of a scenario are
-// neighbours, so that what is compared runs at about the same time.
+// choices are the combinations that searches chose where anything keeps the SLO, each once, one scenario after the
+// other, so that what is compared runs at about the same time.
 func (t *tuner) choices(all []searched) (chosen []combination) {
 	n := len(grid())
 	for i, s := range all {
@@ -62,7 +64,7 @@ func (t *tuner) ranAgain(scenario int, usual standard) map[int]outcome {
 }
 
 // overAgain is how much more than the sweep's best a choice costs, as a share, where both ran again: the middle of the turns'
-// ratios. Infinite where the choice does not keep the promise; false where neither it nor the best did run, or the best does
+// ratios. Infinite where the choice does not keep the promise; false where it or the best did not run, or the best does
 // not keep it, so that there is nothing to compare with.
 func (s searched) overAgain(f found) (float64, bool) {
 	mine, ran := s.again[f.at]
@@ -81,23 +83,29 @@ func (s searched) overAgain(f found) (float64, bool) {
 	return over, true
 }
 
-// againFigures records what the choices cost over the sweep's best where both ran again.
+// againFigures records what the choices cost over the sweep's best where both ran again. A file that was judged by another
+// model may lack some of them.
 func (t *tuner) againFigures(all []searched) error {
 	var ours, hill []float64
-	broken, lost := 0, 0
+	broken, missing, lost := 0, 0, 0
 	for _, s := range all {
+		if best, ran := s.again[s.best.at]; ran && !best.keeps(s.scenario) {
+			lost++
+		}
 		for _, p := range s.plans {
-			if o, ran := s.again[p.at]; ran && !o.keeps(s.scenario) {
-				broken++
-			}
-			if over, ok := s.overAgain(p); ok {
+			o, ran := s.again[p.at]
+			switch over, ok := s.overAgain(p); {
+			case ok:
 				ours = append(ours, min(100*over, brokenCost))
+			case !ran && s.best.at >= 0:
+				missing++
+			}
+			if ran && !o.keeps(s.scenario) {
+				broken++
 			}
 		}
 		if over, ok := s.overAgain(s.hill); ok {
 			hill = append(hill, min(100*over, brokenCost))
-		} else if len(s.again) > 0 {
-			lost++
 		}
 	}
 	if len(ours) == 0 || len(hill) == 0 {
@@ -106,7 +114,7 @@ func (t *tuner) againFigures(all []searched) error {
 	}
 	median, worst := summary(ours)
 	its, itsWorst := summary(hill)
-	of := fmt.Sprintf("of %d plans where the best kept its SLO again, which that of %d scenarios did not", len(ours), lost)
+	of := fmt.Sprintf("of %d plans; %d are of %d scenarios whose best broke its SLO then, %d did not run again", len(ours), lost*len(t.survey.Rounds), lost, missing)
 	return errors.Join(
 		t.beside("cost_over_optimum_again_pct", median, "% over the sweep's best, both run again in turns; median "+of, climbing, its),
 		t.beside("cost_over_optimum_again_worst_pct", worst, "%, worst "+of, climbing, itsWorst),

@@ -19,7 +19,8 @@ type vision struct {
 	P99       capacity.Estimate   `json:"p99"`   // of ours, corrected by how the calibration's own windows were predicted
 	Paced     capacity.Prediction `json:"paced"` // as ours, for the pace that the core had in the window
 	PacedP99  capacity.Estimate   `json:"pacedP99"`
-	Alone     capacity.Prediction `json:"alone"` // by the self-profile alone, without a window
+	Published capacity.Prediction `json:"published"` // as ours, by the curve that the server published, as the daemon
+	Alone     capacity.Prediction `json:"alone"`     // by the self-profile alone, without a window
 	MD1       rivalAnswer         `json:"-"`
 	MeanValue rivalAnswer         `json:"-"`
 }
@@ -33,11 +34,14 @@ func (t *tuner) foresee(k knowledge, windows []seen) []vision {
 		ours := capacity.Predict(known, load, at, c.promise())
 		its := k.of(c.of, k.usual.slowness(windows[c.index].Air.During))
 		paced := capacity.Predict(its, load, at, c.promise())
+		plain := known
+		plain.Curve = known.Published
 		visions[c.index] = vision{
 			Ours:      ours,
 			P99:       k.records[c.of].Correct(ours.P99.Value, steep(ours, known, load, at)),
 			Paced:     paced,
 			PacedP99:  k.records[c.of].Correct(paced.P99.Value, 0),
+			Published: capacity.Predict(plain, load, at, c.promise()),
 			Alone:     t.alone(c),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
@@ -116,6 +120,7 @@ func (t *tuner) errorsOf() []judged {
 		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }, evenly},
 		{"capacity model, for each window's pace", func(v vision) rivalAnswer { return corrected(v.Paced, v.PacedP99) }, asRun},
 		{"capacity model, cores as run", vision.answer, asRun},
+		{"by the published curve, as the daemon", func(v vision) rivalAnswer { return answer(v.Published) }, evenly},
 		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }, asRun},
 		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }, evenly},
 		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }, evenly},
@@ -174,9 +179,9 @@ func (t *tuner) prediction() error {
 
 func (t *tuner) predictionFigures(all []judged) error {
 	var faults []error
-	ours, raw, paced, asRun, alone := all[0], all[1], all[2], all[3], all[4]
+	ours, raw, paced, asRun, published, alone := all[0], all[1], all[2], all[3], all[4], all[5]
 	unit := fmt.Sprintf("%% of the measured, %d combinations", len(ours.p99))
-	for _, rival := range all[5:7] {
+	for _, rival := range all[6:8] {
 		faults = append(faults,
 			t.beside("p99_median_error_pct", 100*share(ours.p99, 0.5), unit, rival.name, 100*share(rival.p99, 0.5)),
 			t.beside("p99_p90_error_pct", 100*share(ours.p99, 0.9), unit, rival.name, 100*share(rival.p99, 0.9)),
@@ -189,7 +194,10 @@ func (t *tuner) predictionFigures(all []judged) error {
 		t.tuned("paced_p99_median_error_pct", 100*share(paced.p99, 0.5), "for the pace that the core had in each window; "+unit),
 		t.tuned("paced_p99_p90_error_pct", 100*share(paced.p99, 0.9), unit),
 		t.tuned("paced_cores_error_pct", 100*share(paced.cores, 0.5), "median, for the pace that the core had in each window; "+unit),
-		t.beside("cores_as_run_error_pct", 100*share(asRun.cores, 0.5), "median, of the cores at whatever pace the core had, "+unit, "M/D/1", 100*share(all[7].cores, 0.5)),
+		t.beside("cores_as_run_error_pct", 100*share(asRun.cores, 0.5), "median, of the cores at whatever pace the core had, "+unit, "M/D/1", 100*share(all[8].cores, 0.5)),
+		t.tuned("published_p99_median_error_pct", 100*share(published.p99, 0.5), "by the curve that the server published in the last look, as the daemon predicts; "+unit),
+		t.tuned("published_p99_p90_error_pct", 100*share(published.p99, 0.9), unit),
+		t.tuned("published_cores_error_pct", 100*share(published.cores, 0.5), "median, "+unit),
 		t.tuned("profile_only_p99_median_error_pct", 100*share(alone.p99, 0.5), unit),
 		t.tuned("profile_only_cores_error_pct", 100*share(alone.cores, 0.5), "median, "+unit),
 		t.tuned("coverage_pct", 100*float64(covered)/float64(of), fmt.Sprintf("%% of %d measured p99 inside the 90 %% interval", of)),

@@ -97,7 +97,9 @@ func (s survey) whole(name string) error {
 		if index < 0 || index >= len(s.Sweep)*len(s.Grid) || n >= 0 && len(windows) != n {
 			return fmt.Errorf("%s: combination %d ran %d times again: there is none of that number, or it is not as often as others", name, index, len(windows))
 		}
-		n = len(windows)
+		if n = len(windows); !pacesTold(windows) {
+			return fmt.Errorf("%s: combination %d ran again in windows that do not tell the core's pace", name, index)
+		}
 	}
 	return nil
 }
@@ -111,5 +113,9 @@ func (s survey) paced(r round) bool {
 	for _, c := range s.Classes {
 		all = append(all, c.Light)
 	}
+	return pacesTold(all)
+}
+
+func pacesTold(all []seen) bool {
 	return !slices.ContainsFunc(pacesOf(all), func(p pace) bool { return !(p.Model > 0 && p.Text > 0) })
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,8 @@ func madeSurvey(slow ...float64) survey {
 func TestSurveyIsKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "windows.json")
 	wrote := &tuner{trial: &trial{}, survey: madeSurvey(1, 2), windows: file}
+	some := wrote.survey.Rounds[0].Windows[:2]
+	wrote.survey.Again = map[int][]seen{3: some, 4: some}
 	if err := wrote.keep(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +56,17 @@ func TestSurveyIsKept(t *testing.T) {
 	if err := read.resume(); err != nil || !reflect.DeepEqual(read.survey, wrote.survey) || len(read.sweep) != 1 || read.repeats != 2 {
 		t.Errorf("%+v, %v", read.survey, err)
 	}
+	blind := slices.Clone(some)
+	blind[1].Air.During = pace{}
+	for name, again := range map[string]map[int][]seen{
+		"ran again in windows that do not tell": {3: some, 4: blind}, "it is not as often as others": {3: some, 4: some[:1]}, "there is none of that number": {len(grid()): some},
+	} {
+		wrote.survey.Again = again
+		if err := errors.Join(wrote.keep(), (&tuner{trial: &trial{}, from: file}).resume()); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wrote.survey.Again = nil
 	paced := wrote.survey.Rounds[1].Windows[2].Air.During
 	wrote.survey.Rounds[1].Windows[2].Air.During = pace{}
 	if err := wrote.keep(); err != nil {

@@ -134,6 +134,7 @@ func (t *tuner) run() (err error) {
 		err = t.measure()
 	}
 	if err != nil {
+		t.finish()
 		return err
 	}
 	t.judge()

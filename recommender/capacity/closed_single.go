@@ -131,7 +131,7 @@ const dear = 50
 
 // atOnce reports whether the batcher waits for nobody, with some distance from where it begins to.
 func (p pod) atOnce() bool {
-	wall := p.service.Curve.Wall
+	wall := p.service.published().Wall
 	saves := 2*wall.At(1) - wall.At(2) + p.overhead
 	return p.delay == 0 || saves*dear*p.stream.rate < 0.6
 }

@@ -93,6 +93,11 @@ func sound(c curve.Curve) error {
 			return fmt.Errorf("its curve has %v seconds in it", v)
 		}
 	}
+	for _, l := range []curve.Line{c.Wall, c.CPU} {
+		if l.Form == curve.Doubling && l.PerRow > l.Fixed {
+			return fmt.Errorf("its curve has batches of two that take more than twice as long as one row")
+		}
+	}
 	switch {
 	case c.Known() && !(c.Wall.At(1) > 0):
 		return fmt.Errorf("its curve says that a row takes no time")

@@ -43,6 +43,7 @@ func TestCheck(t *testing.T) {
 		{"more time than there was", func(e *Evidence) { e.Window.Busy = 70 }, "batches took 70 s of 60 s that there were"},
 		{"which two instances have", func(e *Evidence) { e.Window.Busy, e.Instances = 70, 2 }, ""},
 		{"batches use more than the process", func(e *Evidence) { e.Window.Compute = 5 }, "batches took 5.0 CPU seconds, the whole process 2.0"},
+		{"doublings of more than there is", func(e *Evidence) { e.Curve.CPU.Form, e.Curve.CPU.PerRow = curve.Doubling, 0.0011 }, "its curve has batches of two that take more than twice as long as one row"},
 		{"a curve that is far too dear", func(e *Evidence) { e.Curve = straight(0.02, 0.0005) }, "by its curve its batches took 5.5 CPU seconds, by its counters 0.8 of 2.0"},
 		{"a curve that is far too cheap", func(e *Evidence) { e.Curve = straight(0.0001, 0); e.Window.Compute = 1.5 }, "by its curve its batches took 0.0 CPU seconds"},
 		{"a curve of NaN", func(e *Evidence) { e.Curve.CPU.Fixed = math.NaN() }, "its curve has NaN seconds in it"},

@@ -6,10 +6,10 @@ import (
 	"trimtab.dev/trimtab/serving/curve"
 )
 
-// Service is what answering costs on a server: in batches, by the server's own curve, and beside them. It
+// Service is what answering costs on a server: in batches, by a curve, and beside them. It
 // is known from the self-profile before the first request, and better after traffic.
 type Service struct {
-	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as the server published it
+	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as the server published it or Under makes it
 	Published  curve.Curve `json:"published,omitzero"`   // by which the server itself decides, where Curve is another one
 	Path       float64     `json:"path"`                 // CPU seconds of one request beside the model: reading, writing, scheduling
 	PerBatch   float64     `json:"perBatch,omitempty"`   // CPU seconds of one batch beside the model and Path; 0: not known, as PerBatch says
@@ -30,6 +30,14 @@ func (s Service) Slower(times float64) Service {
 		*x *= times
 	}
 	return s
+}
+
+// published is the curve by which the server itself decides.
+func (s Service) published() curve.Curve {
+	if s.Published.Known() {
+		return s.Published
+	}
+	return s.Curve
 }
 
 // Load is what comes to a server, all its replicas together, in a busy minute.

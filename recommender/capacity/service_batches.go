@@ -31,7 +31,7 @@ func (b Batches) mean() (rows, cpu float64) { return b.Rows / b.Count, b.CPU / b
 // Rows share more the more they are where each batch begins with cold caches: then the line goes by doublings. Beyond the
 // sizes of the windows it says too little, where a straight one says too much.
 func Under(c curve.Curve, windows []Batches) curve.Curve {
-	var cpu, wall batchCosts
+	var cpu, wall batchCosts // at the same sizes
 	for _, w := range windows {
 		if rows, seconds := w.mean(); rows > 0 && seconds > 0 && c.CPU.At(rows) > 0 {
 			cpu = append(cpu, batchCost{rows, seconds})
@@ -39,7 +39,8 @@ func Under(c curve.Curve, windows []Batches) curve.Curve {
 		}
 	}
 	if len(cpu) > 0 {
-		c.CPU, c.Wall = cpu.line(c.CPU), wall.line(c.Wall)
+		form := cpu.form()
+		c.CPU, c.Wall = cpu.line(c.CPU, form), wall.line(c.Wall, form)
 	}
 	return c
 }
@@ -49,14 +50,22 @@ type batchCost struct{ rows, seconds float64 }
 
 type batchCosts []batchCost
 
-// line is the line nearest to the points, straight or by doublings, whichever is clearly nearer. Sizes that hardly differ
-// only scale the line that is known.
-func (all batchCosts) line(known curve.Line) curve.Line {
+// form is how the points lie: straight, or clearly nearer to a line by doublings.
+func (all batchCosts) form() curve.Form {
 	const (
-		apart  = 1.3  // the largest size over the smallest
-		firmer = 0.7  // doublings must leave this share of the error
-		noise  = 1e-4 // squared relative error that is nothing: 1 %
+		clearly = 0.7  // doublings must leave this share of the error
+		noise   = 1e-4 // squared relative error that is nothing: 1 %
 	)
+	bent := all.through(curve.Doubling)
+	if bent.PerRow <= bent.Fixed && all.misfit(bent)+noise < clearly*(all.misfit(all.through(curve.Linear))+noise) {
+		return curve.Doubling
+	}
+	return curve.Linear
+}
+
+// line is the line of a form nearest to the points. Sizes that hardly differ only scale the line that is known.
+func (all batchCosts) line(known curve.Line, form curve.Form) curve.Line {
+	const apart = 1.3 // the largest size over the smallest
 	least, most, ratio := all[0].rows, all[0].rows, 0.0
 	for _, p := range all {
 		least, most = min(least, p.rows), max(most, p.rows)
@@ -65,20 +74,18 @@ func (all batchCosts) line(known curve.Line) curve.Line {
 	if most < apart*least {
 		return known.Times(ratio)
 	}
-	straight, bent := all.through(func(rows float64) float64 { return rows }), all.through(math.Log2)
-	bent.Form = curve.Doubling
-	if bent.PerRow <= bent.Fixed && all.misfit(bent)+noise < firmer*(all.misfit(straight)+noise) {
-		return bent
-	}
-	return straight
+	return all.through(form)
 }
 
-// through is the line over a function of the rows that is nearest to the points by relative error, neither of whose parts is
+// through is the line, straight or by doublings, that is nearest to the points by relative error, neither of whose parts is
 // below 0.
-func (all batchCosts) through(of func(rows float64) float64) curve.Line {
+func (all batchCosts) through(form curve.Form) curve.Line {
 	var n, x, xx, y, xy float64 // sums over 1/seconds²
 	for _, p := range all {
-		at, w := of(p.rows), 1/(p.seconds*p.seconds)
+		at, w := p.rows, 1/(p.seconds*p.seconds)
+		if form == curve.Doubling {
+			at = math.Log2(p.rows)
+		}
 		n, x, xx, y, xy = n+w, x+w*at, xx+w*at*at, y+w*p.seconds, xy+w*at*p.seconds
 	}
 	fixed, perRow := (xx*y-x*xy)/(n*xx-x*x), (n*xy-x*y)/(n*xx-x*x)
@@ -88,7 +95,7 @@ func (all batchCosts) through(of func(rows float64) float64) curve.Line {
 	case fixed < 0:
 		return curve.Line{PerRow: xy / xx}
 	}
-	return curve.Line{Fixed: fixed, PerRow: perRow}
+	return curve.Line{Form: form, Fixed: fixed, PerRow: perRow}
 }
 
 // misfit is the mean of the squared relative errors of a line.

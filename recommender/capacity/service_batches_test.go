@@ -33,6 +33,9 @@ func TestUnder(t *testing.T) {
 	} {
 		c := curve.Curve{CPU: line(100, 10), Wall: line(100, 10), Samples: 9, Largest: 64}
 		got := Under(c, tt.windows)
+		if got.CPU.Form != tt.want.Form || got.Wall.Form != tt.want.Form {
+			t.Errorf("%s: %s and %s", tt.name, got.CPU.Form, got.Wall.Form)
+		}
 		for _, rows := range []float64{1, 5, 11, 64} {
 			if math.Abs(got.CPU.At(rows)/tt.want.At(rows)-1) > 1e-3 || math.Abs(got.Wall.At(rows)/tt.want.At(rows)-1) > 1e-3 {
 				t.Errorf("%s: %+v, want %+v", tt.name, got.CPU, tt.want)

@@ -24,7 +24,7 @@ const (
 var forms = [...]string{Linear: "linear", Hinge: "hinge", Doubling: "doubling"}
 
 // String is the form's name: "linear", "hinge" or "doubling".
-func (f Form) String() string { return forms[min(int(f), len(forms)-1)] }
+func (f Form) String() string { return forms[f] }
 
 // MarshalText writes the form's name.
 func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
