@@ -14,8 +14,8 @@ import (
 	"trimtab.dev/trimtab/policies"
 )
 
-// onDeleteAnnotation is on every object of a server that is to serve on when its document goes: by then the
-// document cannot be asked. Without it the objects go too.
+// onDeleteAnnotation is on every object of a server that is to serve on when its document goes, for a daemon that never saw
+// the document. One that did goes by its last words: while a server is paused nothing is written on its objects.
 const onDeleteAnnotation = "trimtab.dev/on-delete"
 
 // notes are our own annotations of a server's objects.
@@ -47,6 +47,9 @@ func (p *pass) gone(ctx context.Context, at types.NamespacedName) (gone, error) 
 		}
 		g.found[k.name] = l
 		g.keep = g.keep || l.meta.GetAnnotations()[onDeleteAnnotation] == string(policies.OnDeleteKeep)
+	}
+	if wish, known := p.wishes[at]; known {
+		g.keep = wish == policies.OnDeleteKeep
 	}
 	return g, nil
 }

@@ -54,6 +54,40 @@ func TestKeptAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestLastWish: what a document last said is done without it, though nothing could be written while it was paused, or the
+// other way round; a daemon that never saw it goes by the annotations.
+func TestLastWish(t *testing.T) {
+	for name, tt := range map[string]struct {
+		first, last policies.OnDelete
+		restart     bool
+		stays       bool
+	}{
+		"keep, said while it was paused":               {policies.OnDeleteDelete, policies.OnDeleteKeep, false, true},
+		"delete, said while it was paused":             {policies.OnDeleteKeep, policies.OnDeleteDelete, false, false},
+		"keep, as it was written":                      {policies.OnDeleteKeep, policies.OnDeleteKeep, true, true},
+		"delete, as nothing was written":               {policies.OnDeleteDelete, policies.OnDeleteDelete, true, false},
+		"keep, said while it was paused and forgotten": {policies.OnDeleteDelete, policies.OnDeleteKeep, true, false},
+	} {
+		s := quotes()
+		s.OnDelete = tt.first
+		r := newRig(t, s)
+		r.keep()
+		r.set.Servers[0].Paused, r.set.Servers[0].OnDelete = true, tt.last
+		if _, written := r.keep(); len(written) > 0 {
+			t.Errorf("%s: paused, and written %q", name, written)
+		}
+		if tt.restart {
+			r.restart()
+		}
+		r.set.Servers = nil
+		r.abandon()
+		rows, _ := r.keep()
+		if deleted := row(t, rows, kindDeployment).State == optimizer.Deleted; deleted == tt.stays {
+			t.Errorf("%s: %+v", name, rows)
+		}
+	}
+}
+
 // TestKeptThenAdopted: a document that comes back takes the server over again, where it says so.
 func TestKeptThenAdopted(t *testing.T) {
 	s := quotes()

@@ -32,6 +32,8 @@ type Keeper struct {
 	url     func(ip string) string // of a pod's metrics
 	// unasked is since when no document asks for a server that is there.
 	unasked map[types.NamespacedName]time.Time
+	// wishes are what documents last said is to become of their servers without them.
+	wishes  map[types.NamespacedName]policies.OnDelete
 	tuning  *tuning
 	repairs map[string]repair // by the row of an object
 	glances map[string]look   // by namespace and name
@@ -43,7 +45,7 @@ func New(client kubernetes.Interface, ledger optimizer.Ledger, prices cost.Price
 	return &Keeper{
 		client: client, kinds: kinds(client), ledger: ledger, prices: prices, log: log,
 		scraper: newClient(), url: metricsURL,
-		tuning: newTuning(), repairs: map[string]repair{}, glances: map[string]look{},
+		tuning: newTuning(), repairs: map[string]repair{}, glances: map[string]look{}, wishes: map[types.NamespacedName]policies.OnDelete{},
 	}
 }
 
@@ -79,6 +81,7 @@ func (k *Keeper) Keep(ctx context.Context, set policies.Set, seen fleet.Snapshot
 	errs := []error{p.reopen(ctx)}
 	var out []optimizer.Kept
 	for _, s := range set.Servers {
+		k.wishes[types.NamespacedName{Namespace: s.Namespace, Name: s.Name}] = s.OnDelete
 		out = append(out, p.server(ctx, s)...)
 	}
 	k.tuning.keepOnly(set.Servers)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -55,6 +56,9 @@ const deletionGrace = 2 * time.Minute
 
 // unclaimed gives the servers that no document has asked for during the grace.
 func (p *pass) unclaimed(found []types.NamespacedName, set policies.Set) []types.NamespacedName {
+	maps.DeleteFunc(p.wishes, func(at types.NamespacedName, _ policies.OnDelete) bool {
+		return !claimed(at, set) && !slices.Contains(found, at)
+	})
 	since := map[types.NamespacedName]time.Time{}
 	var out []types.NamespacedName
 	for _, at := range found {
