@@ -155,10 +155,36 @@ func (e Evidence) checkCPU() error {
 // that began before, which cannot be less.
 func (e Evidence) checkArrivals() error {
 	came := e.Arrivals.Rate * time.Minute.Seconds()
-	if e.Window.Elapsed < time.Minute || came <= 1.5*float64(e.Window.Came)+fewest {
+	if e.Window.Elapsed < time.Minute || e.Arrivals.Rate <= e.mostArrivals() {
 		return nil
 	}
 	return fmt.Errorf("%.0f requests came in the last minute by its gauge, %d in %s by its counters", came, e.Window.Came, whole(e.Window.Elapsed))
+}
+
+// mostArrivals is the most requests a second of the last minute that agree with what was counted in the window; one that
+// is shorter stands for the whole minute.
+//
+//	window  came   a second at most
+//	60 s    1,000  28: half as many more, and 200
+//	2 min   1,000  28: all may have come in the last minute
+//	20 s    100    11: as if 300 had come in the minute
+func (e Evidence) mostArrivals() float64 {
+	came := float64(max(e.Window.Came, e.Window.Requests()))
+	if short := e.Window.Elapsed.Seconds(); 0 < short && short < time.Minute.Seconds() {
+		came *= time.Minute.Seconds() / short
+	}
+	return (1.5*came + fewest) / time.Minute.Seconds()
+}
+
+// borne is e with no more arrivals than what was counted bears out: a gauge that says too much would be planned for, and
+// remembered by the hour of the week.
+func (e Evidence) borne() Evidence {
+	most := e.mostArrivals()
+	if e.Arrivals.Rate > most {
+		e.Arrivals.Peak = scaled(e.Arrivals.Peak, most, e.Arrivals.Rate)
+		e.Arrivals.Rate = most
+	}
+	return e
 }
 
 // measure is what the window shows.

@@ -63,6 +63,58 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestBorne: a gauge is believed as far as what was counted bears it out, also in windows that are too short or too empty to
+// call it a lie. By hand: half as many more as came, and 200 in a minute.
+func TestBorne(t *testing.T) {
+	for _, tt := range []struct {
+		elapsed time.Duration
+		came    int64
+		said    float64
+		want    float64
+	}{
+		{time.Minute, 1000, 20, 20},
+		{time.Minute, 1000, 40, 1700.0 / 60},
+		{2 * time.Minute, 1000, 40, 1700.0 / 60},
+		{20 * time.Second, 100, 40, 650.0 / 60}, // as if 300 had come in the minute
+		{20 * time.Second, 0, 40, 200.0 / 60},
+		{0, 0, 40, 200.0 / 60},
+	} {
+		e := honest()
+		e.Window.Elapsed, e.Window.Came, e.Window.Latency.Counts = tt.elapsed, tt.came, []int64{tt.came, 0, 0, 0, 0}
+		e.Arrivals.Rate, e.Arrivals.Peak = tt.said, 2*tt.said
+		if got := e.borne().Arrivals; math.Abs(got.Rate-tt.want) > 1e-9 || math.Abs(got.Peak-2*tt.want) > 1e-9 {
+			t.Errorf("%d in %s, said %g: %g and %g, want %g", tt.came, tt.elapsed, tt.said, got.Rate, got.Peak, tt.want)
+		}
+		s := Begin(goal(), noon)
+		if got := s.Noted(e).Calendar.Now; e.Check(200) == nil && math.Abs(got-rounded(tt.want)) > 1e-9 {
+			t.Errorf("%d in %s, said %g: %g is remembered", tt.came, tt.elapsed, tt.said, got)
+		}
+	}
+	e := honest()
+	e.Window = of(300, 5*ms, 4, start)
+	e.Arrivals.Rate = 5000
+	if next, _ := Begin(goal(), noon).Judged(e); next.Question.Load.Rate > 30 {
+		t.Errorf("15 a second come, and %g are planned for", next.Question.Load.Rate)
+	}
+}
+
+// TestMemory: a pod holds what it was ever seen to hold in the windows that are remembered.
+func TestMemory(t *testing.T) {
+	var s State
+	for _, mib := range []int64{64, 96, 70} {
+		e := honest()
+		e.Window.Replicas, e.Window.Memory = 2, 2*mib<<20
+		b, ok := e.beside()
+		if !ok {
+			t.Fatal("not counted")
+		}
+		s.Beside = noted(s.Beside, b)
+	}
+	if got := s.service(honest()).Memory; got != 96<<20 {
+		t.Errorf("%d MiB, want 96", got>>20)
+	}
+}
+
 // TestLies: nothing is concluded from numbers that do not agree, and a step is taken back.
 func TestLies(t *testing.T) {
 	e := honest()

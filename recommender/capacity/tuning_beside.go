@@ -10,6 +10,7 @@ type Beside struct {
 	Rate    float64 `json:"rate"`              // requests a second that came to it
 	Batches float64 `json:"batches,omitempty"` // batches a second that it computed; 0: their usual share is not in Cores
 	Cores   float64 `json:"cores"`             // used by it, without what its batches took in the model
+	Memory  int64   `json:"memory,omitempty"`  // bytes that it held, the most of what was seen; 0: not known
 }
 
 // What is believed of a server before it has shown how its CPU beside the model goes with its requests and batches: the
@@ -32,7 +33,7 @@ func (e Evidence) beside() (Beside, bool) {
 	}
 	return Beside{
 		Rate: w.Rate() / pods, Batches: perSecond(float64(w.Batches), w.Elapsed) / pods,
-		Cores: perSecond(max(0, w.CPUSeconds-w.Compute), w.Elapsed) / pods,
+		Cores: perSecond(max(0, w.CPUSeconds-w.Compute), w.Elapsed) / pods, Memory: w.Memory / int64(w.Replicas),
 	}, true
 }
 
@@ -129,11 +130,15 @@ func (n normal) solve() (x [3]float64) {
 	return x
 }
 
-// service is what answering costs, by the curve as it is now and what windows have shown.
+// service is what answering costs, by the curve as it is now and what windows have shown. Memory is the most that a pod was
+// seen to hold in any of them: one that is asked for less is killed.
 func (s State) service(e Evidence) Service {
 	out := Service{Curve: e.Curve, MaxBatch: e.MaxBatch, Processors: e.Processors}
 	if e.Window.Replicas > 0 {
 		out.Memory = e.Window.Memory / int64(e.Window.Replicas)
+	}
+	for _, b := range s.Beside {
+		out.Memory = max(out.Memory, b.Memory)
 	}
 	out.Path, out.PerBatch, out.Idle = split(s.Beside)
 	out.PerBatch = max(out.PerBatch, leastPerBatch) // 0 says that it is not known

@@ -10,7 +10,7 @@ import (
 func TestSplit(t *testing.T) {
 	besides := func(all ...float64) (out []Beside) {
 		for x := range slices.Chunk(all, 3) {
-			out = append(out, Beside{x[0], x[1], x[2]})
+			out = append(out, Beside{Rate: x[0], Batches: x[1], Cores: x[2]})
 		}
 		return out
 	}
@@ -45,7 +45,7 @@ func TestSplitIsNeverNegative(t *testing.T) {
 		var all []Beside
 		for range 1 + int(8*r.uniform()) {
 			rate := 1000 * r.uniform()
-			all = append(all, Beside{rate, rate * r.uniform(), 2 * r.uniform() * r.uniform()})
+			all = append(all, Beside{Rate: rate, Batches: rate * r.uniform(), Cores: 2 * r.uniform() * r.uniform()})
 		}
 		if path, batch, idle := split(all); !(path >= 0 && path < 1 && batch >= 0 && batch < 1 && idle >= 0 && idle < 10) {
 			t.Fatalf("%v: %v %v %v", all, path, batch, idle)

@@ -39,7 +39,7 @@ func (s State) judgedBy(e Evidence, o advice) (next State, done bool) {
 	case !s.enough(e.Window):
 		return s.waits(e)
 	}
-	s.Lies = ""
+	s.Lies, e = "", e.borne()
 	s = s.learned(e, o)
 	switch s.Phase {
 	case Observing:

@@ -8,7 +8,7 @@ import (
 
 // Noted is the state with what comes written into its calendar, where that can be believed.
 func (s State) Noted(e Evidence) State {
-	rate, ok := e.Arrivals.Rate, e.Arrivals.Rate > 0
+	rate, ok := e.borne().Arrivals.Rate, e.Arrivals.Rate > 0
 	if !ok && e.Window.Elapsed >= time.Minute {
 		rate, ok = e.Window.Rate(), true
 	}
@@ -58,9 +58,7 @@ func (s State) missed(m Measure, e Evidence, o advice) State {
 		return s
 	}
 	if i := s.undone(e.At); i >= 0 {
-		step := s.Past[i]
-		step.Kept, s.Step, s.Past = false, &step, slices.Delete(slices.Clone(s.Past), i, i+1)
-		return s.takenBack(s.broken(), true, e.At)
+		return s.withdrawn(i, s.broken(), e.At)
 	}
 	if !again {
 		return s

@@ -18,7 +18,7 @@ type Reading struct {
 	Busy       float64   `json:"busy"`     // seconds in which batches were computed, over all instances
 	Compute    float64   `json:"compute"`  // CPU seconds of the batches
 	CPUSeconds float64   `json:"cpuSeconds"`
-	Memory     int64     `json:"memory"` // bytes held at that moment
+	Memory     int64     `json:"memory"` // bytes held at that moment by all pods, were each like the one that holds the most
 }
 
 // Histogram counts latencies in buckets: Counts[i] are above Bounds[i-1] and at most Bounds[i], the
@@ -50,7 +50,7 @@ type Window struct {
 	Busy       float64 // seconds, over all instances
 	Compute    float64 // CPU seconds
 	CPUSeconds float64
-	Memory     int64 // bytes, the mean of both ends
+	Memory     int64 // bytes, the more of both ends
 }
 
 // Since is what happened from an earlier reading on. It is false where the two do not belong together:
@@ -59,7 +59,7 @@ func (r Reading) Since(from Reading) (Window, bool) {
 	w := Window{
 		Elapsed: r.At.Sub(from.At), Replicas: r.Replicas, Answered: r.Answered - from.Answered, Errors: r.Errors - from.Errors, Came: r.Came - from.Came,
 		Rows: r.Rows - from.Rows, Batches: r.Batches - from.Batches, Busy: r.Busy - from.Busy, Compute: r.Compute - from.Compute,
-		CPUSeconds: r.CPUSeconds - from.CPUSeconds, Memory: (r.Memory + from.Memory) / 2,
+		CPUSeconds: r.CPUSeconds - from.CPUSeconds, Memory: max(r.Memory, from.Memory),
 		Latency: Histogram{Bounds: r.Latency.Bounds, Counts: slices.Clone(r.Latency.Counts)},
 	}
 	same := r.Replicas == from.Replicas && slices.Equal(r.Latency.Bounds, from.Latency.Bounds) &&

