@@ -1,14 +1,18 @@
 package managed
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
 // An object whose difference comes back after so many repairs in a row is left for a while: somebody else
@@ -34,13 +38,56 @@ func (j *job) fought(kind string, diff []string) (by string, ok bool) {
 	return writer(j.found[kind].meta.GetManagedFields(), diff), true
 }
 
+// yields tells that a pod was resized again and again to the same in vain: an autoscaler of pods in place, or a script, has
+// another rule for it.
+func (j *job) yields(p pod) bool {
+	last := j.repairs[j.repairOfPod(p)]
+	return last.difference == p.size.words() && last.times >= mostRepairs && j.now.Sub(last.at) < truce
+}
+
+// askAgain resizes a pod and counts that, as its last resize to the same was taken back.
+func (j *job) askAgain(ctx context.Context, p pod, requests, limits fleet.Resources) error {
+	if err := j.ask(ctx, p, requests, limits); err != nil {
+		return err
+	}
+	j.count(j.repairOfPod(p), p.size.words())
+	return nil
+}
+
+// repairOfPod names a pod among the repairs.
+func (j *job) repairOfPod(p pod) string { return j.repairsOfPods() + p.uid }
+
+func (j *job) repairsOfPods() string { return "Pod " + j.key() + "/" }
+
+// forgetPods forgets the repairs of pods that have gone.
+func (j *job) forgetPods() {
+	maps.DeleteFunc(j.repairs, func(key string, _ repair) bool {
+		uid, mine := strings.CutPrefix(key, j.repairsOfPods())
+		return mine && !slices.ContainsFunc(j.pods, func(p pod) bool { return p.uid == uid })
+	})
+}
+
+// resizerOf is who resized a pod last, beside us, as far as the API server knows.
+func resizerOf(fields []metav1.ManagedFieldsEntry) (who string) {
+	var at time.Time
+	for _, f := range fields {
+		if f.Subresource == "resize" && f.Manager != Manager && !wrote(f).Before(at) {
+			who, at = f.Manager, wrote(f)
+		}
+	}
+	return who
+}
+
 // repaired counts a repair that was written. After a truce there is one, not three.
-func (j *job) repaired(kind string, diff []string) {
-	now := repair{differing(diff), 1, j.now}
-	if last := j.repairs[j.repairOf(kind)]; last.difference == now.difference {
+func (j *job) repaired(kind string, diff []string) { j.count(j.repairOf(kind), differing(diff)) }
+
+// count counts a repair of one difference.
+func (j *job) count(of, difference string) {
+	now := repair{difference, 1, j.now}
+	if last := j.repairs[of]; last.difference == difference {
 		now.times = min(last.times+1, mostRepairs)
 	}
-	j.repairs[j.repairOf(kind)] = now
+	j.repairs[of] = now
 }
 
 // repairOf names an object among the repairs.

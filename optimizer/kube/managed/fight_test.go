@@ -6,9 +6,13 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8stesting "k8s.io/client-go/testing"
 
 	"trimtab.dev/trimtab/optimizer"
+	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 // TestFought: the same edit after each of three repairs is left, by name, and tried once more after the
@@ -65,6 +69,63 @@ func TestFoughtSettings(t *testing.T) {
 	}
 	if got := row(t, rows, kindConfigMap); got.State != optimizer.Differs || len(written) > 0 {
 		t.Errorf("%+v, written %q", got, written)
+	}
+}
+
+// TestFoughtResize: a pod whose requests somebody else sets back after each of three resizes is left to them for a while; the
+// step under way ends.
+func TestFoughtResize(t *testing.T) {
+	r := manned(t, onlyRequests())
+	r.toResize()
+	r.flow()
+	resized := 0
+	back := func() {
+		r.carryOut()
+		r.change("quotes-1", func(p *corev1.Pod) {
+			p.Spec.Containers[0].Resources.Requests = quantities(fleet.Resources{MilliCPU: 640, Memory: 64 << 20})
+		})
+		r.client.ClearActions()
+		r.flow()
+		for _, a := range r.client.Actions() {
+			if p, ok := a.(k8stesting.PatchAction); ok && p.GetSubresource() == "resize" && p.GetName() == "quotes-1" {
+				resized++
+			}
+		}
+	}
+	for range 8 {
+		back()
+	}
+	s := r.state()
+	if resized != mostRepairs || s.Phase != capacity.Resting || !strings.Contains(s.Why, "pod quotes-1 was resized back 3 times in a row by somebody else and is left so for 1h0m0s") {
+		t.Errorf("resized %d times; %s, %q", resized, s.Phase, s.Why)
+	}
+	r.now = r.now.Add(truce)
+	back()
+	back()
+	if resized != mostRepairs+1 {
+		t.Errorf("after the truce it was resized %d times more, want once", resized-mostRepairs)
+	}
+	r.carryOut()
+	r.flow() // in peace
+	if len(r.keeper.repairs) != 1 {
+		t.Errorf("repairs %+v", r.keeper.repairs)
+	}
+}
+
+// TestResizerOf: the last who resized a pod, beside us; who made it did not.
+func TestResizerOf(t *testing.T) {
+	entry := func(manager, subresource string, s int) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &metav1.Time{Time: noon.Add(time.Duration(s) * time.Second)}}
+	}
+	made, ours := entry("kube-controller-manager", "", 9), entry(Manager, "resize", 8)
+	for want, others := range map[string][]metav1.ManagedFieldsEntry{
+		"":            nil,
+		"vpa-updater": {entry("vpa-updater", "resize", 5), entry("kubectl", "resize", 4), entry("kubelet", "status", 7)},
+		"kubectl":     {entry("kubectl", "resize", 6), entry("vpa-updater", "resize", 5)},
+	} {
+		if got := resizerOf(append(others, made, ours)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

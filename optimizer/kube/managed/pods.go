@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 // touchAnnotation on a pod makes its kubelet look at it at once, and so at its ConfigMap: otherwise new
@@ -32,6 +33,8 @@ type pod struct {
 	name, ip, node, uid string
 	ready               bool
 	life                string // another one after every restart of its container
+	death               capacity.Death
+	resizer             string // who resized it last, beside us
 	size
 }
 
@@ -59,11 +62,26 @@ func readPod(p *corev1.Pod, container string) pod {
 	}
 	return pod{
 		name: p.Name, ip: p.Status.PodIP, node: p.Spec.NodeName, uid: string(p.UID), life: string(p.UID) + "/" + strconv.Itoa(int(restarts)),
-		size: sizeOf(p, container),
+		size: sizeOf(p, container), death: deathOf(p, container), resizer: resizerOf(p.ManagedFields),
 		ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
 	}
+}
+
+// deathOf is how the model server's process in a pod ended last, if it ever did.
+func deathOf(p *corev1.Pod, container string) capacity.Death {
+	for _, c := range p.Status.ContainerStatuses {
+		end := cmp.Or(c.State.Terminated, c.LastTerminationState.Terminated)
+		if c.Name != container || end == nil {
+			continue
+		}
+		return capacity.Death{
+			At: end.FinishedAt.Time, Born: p.CreationTimestamp.Time, Starved: end.Reason == "OOMKilled",
+			Why: fmt.Sprintf("the server in pod %s ended meanwhile: %s, exit code %d", p.Name, cmp.Or(end.Reason, "Error"), end.ExitCode),
+		}
+	}
+	return capacity.Death{}
 }
 
 // lives names the pods and their containers' lives.
@@ -95,7 +113,7 @@ func (k *Keeper) readAll(ctx context.Context, pods []pod) ([]shown, error) {
 
 // together adds up what the pods of one server had counted at a moment.
 func together(all []shown, pods []pod, now time.Time) (base, error) {
-	sum := base{Pods: lives(pods)}
+	sum, most := base{Pods: lives(pods)}, int64(0)
 	sum.At, sum.Replicas = now, len(all)
 	for _, s := range all {
 		var err error
@@ -105,8 +123,9 @@ func together(all []shown, pods []pod, now time.Time) (base, error) {
 		sum.Answered, sum.Errors, sum.Came = sum.Answered+s.Answered, sum.Errors+s.Errors, sum.Came+s.Came
 		sum.Rows, sum.Batches = sum.Rows+s.Rows, sum.Batches+s.Batches
 		sum.Busy, sum.Compute = sum.Busy+s.Busy, sum.Compute+s.Compute
-		sum.CPUSeconds, sum.Memory = sum.CPUSeconds+s.CPUSeconds, sum.Memory+s.Memory
+		sum.CPUSeconds, most = sum.CPUSeconds+s.CPUSeconds, max(most, s.Memory)
 	}
+	sum.Memory = most * int64(len(all))
 	return sum, nil
 }
 

@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,9 @@ type size struct {
 	pending  bool            // a resize is under way
 	never    string          // why its kubelet will never carry it out, in its words
 }
+
+// words tells one size from another.
+func (s size) words() string { return fmt.Sprint(s.requests, s.limits) }
 
 func sizeOf(p *corev1.Pod, container string) size {
 	i := slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
@@ -108,25 +112,39 @@ func (j *job) resize(ctx context.Context, r record) (waiting []pod, err error) {
 	if !r.sized() {
 		return nil, nil
 	}
+	j.forgetPods()
 	var faults []error
 	for _, p := range j.pods {
-		requests, limits := r.asks(p)
-		switch same := requests.Equal(p.requests) && limits.Equal(p.limits); {
-		case !p.found:
-			faults = append(faults, fmt.Errorf("pod %s has no container %s: %w", p.name, j.adopted.container(), errHopeless))
-		case !same && p.restarts:
-			faults = append(faults, fmt.Errorf("a new request would restart pod %s; set resizePolicy NotRequired: %w", p.name, errHopeless))
-		case !same:
-			waiting = append(waiting, p)
-			faults = append(faults, j.ask(ctx, p, requests, limits))
-		case p.never != "":
-			waiting = append(waiting, p)
-			faults = append(faults, fmt.Errorf("resize pod %s: %s: %w", p.name, p.never, errHopeless))
-		case p.pending || p.has.MilliCPU != requests.MilliCPU || p.has.Memory != requests.Memory:
+		waits, err := j.resizeOne(ctx, r, p)
+		if waits {
 			waiting = append(waiting, p)
 		}
+		faults = append(faults, err)
 	}
 	return waiting, errors.Join(faults...)
+}
+
+// resizeOne is resize of one pod.
+func (j *job) resizeOne(ctx context.Context, r record, p pod) (waits bool, err error) {
+	requests, limits := r.asks(p)
+	same := requests.Equal(p.requests) && limits.Equal(p.limits)
+	if same {
+		delete(j.repairs, j.repairOfPod(p))
+	}
+	switch {
+	case !p.found:
+		return false, fmt.Errorf("pod %s has no container %s: %w", p.name, j.adopted.container(), errHopeless)
+	case !same && p.restarts:
+		return false, fmt.Errorf("a new request would restart pod %s; set resizePolicy NotRequired: %w", p.name, errHopeless)
+	case !same && j.yields(p):
+		return true, fmt.Errorf("pod %s was resized back %d times in a row by %s and is left so for %s; let one of the two say its requests: %w",
+			p.name, mostRepairs, cmp.Or(p.resizer, "somebody else"), truce, errHopeless)
+	case !same:
+		return true, j.askAgain(ctx, p, requests, limits)
+	case p.never != "":
+		return true, fmt.Errorf("resize pod %s: %s: %w", p.name, p.never, errHopeless)
+	}
+	return p.pending || p.has.MilliCPU != requests.MilliCPU || p.has.Memory != requests.Memory, nil
 }
 
 // operation is one of a JSON patch.

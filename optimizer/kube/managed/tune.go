@@ -44,6 +44,12 @@ func (j *job) step(ctx context.Context, r record) (next record, words string, st
 	case r.State.Goal.Room.Replicas == [2]int{}: // the document's, where an autoscaler had its say before
 		r.State = r.State.Scaled(int(j.server.Replicas))
 	}
+	for _, p := range j.pods {
+		if next := r.State.Died(p.death, j.now); next.Phase != r.State.Phase {
+			r, words := j.decide(ctx, r, next)
+			return r, words, nil
+		}
+	}
 	waiting, refused := j.resize(ctx, r)
 	r = r.resized(waiting, refused)
 	if errors.Is(refused, errHopeless) && r.State.Open() {

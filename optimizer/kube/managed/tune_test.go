@@ -164,6 +164,43 @@ func TestBrokenLater(t *testing.T) {
 	}
 }
 
+// TestEnded: a step during which the server's process ends is taken back, and one that ends later for want of memory; whether
+// the pod is ready again does not matter.
+func TestEnded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		container, reason string
+		phase, want       capacity.Phase
+	}{
+		"killed while it is compared":   {container, "OOMKilled", capacity.Comparing, capacity.TakingBack},
+		"an error while it is compared": {container, "Error", capacity.Comparing, capacity.TakingBack},
+		"another container":             {"side", "Error", capacity.Comparing, capacity.Comparing},
+		"an error later":                {container, "Error", capacity.Settled, capacity.Settled},
+	} {
+		r, _ := inService(t)
+		r.until(tt.phase)
+		r.ready("quotes-1", corev1.ConditionFalse)
+		r.change("quotes-1", func(p *corev1.Pod) {
+			end := corev1.ContainerStateTerminated{FinishedAt: metav1.Time{Time: r.now.Add(time.Second)}, Reason: tt.reason, ExitCode: 137}
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: "side"})
+			for i := range p.Status.ContainerStatuses {
+				if s := &p.Status.ContainerStatuses[i]; s.Name == tt.container {
+					s.RestartCount++
+					s.LastTerminationState.Terminated = &end
+				}
+			}
+		})
+		r.pass(5*time.Second, 0)
+		s, all := r.state(), r.entries()
+		if s.Phase != tt.want {
+			t.Errorf("%s: %s, want %s", name, s.Phase, tt.want)
+		}
+		why := "the server in pod quotes-1 ended meanwhile: " + tt.reason + ", exit code 137"
+		if s.Phase == capacity.TakingBack && (s.Why != why || r.settings("quotes").BatchSize != 1 || len(all) != 2 || !strings.HasSuffix(all[0].Detail, "it is taken back: "+why)) {
+			t.Errorf("%s: %q, entries %+v", name, s.Why, all)
+		}
+	}
+}
+
 // TestNotCounted: what makes a window begin anew, or wait.
 func TestNotCounted(t *testing.T) {
 	for name, tt := range map[string]struct {
