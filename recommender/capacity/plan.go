@@ -32,7 +32,8 @@ type Question struct {
 	Probability float64     `json:"probability"` // with which the SLO is to be kept; 0: 0.95
 	Room        Room        `json:"room"`
 	Price       Price       `json:"price"`
-	Spot        *Price      `json:"spot,omitempty"` // of capacity that may be taken away; nil: a pod stays on the capacity that it is on
+	Least       int         `json:"least,omitempty"` // the fewest replicas that an autoscaler runs; 0: there is none
+	Spot        *Price      `json:"spot,omitempty"`  // of capacity that may be taken away; nil: a pod stays on the capacity that it is on
 	Calibration Calibration `json:"calibration"`
 }
 

@@ -176,27 +176,6 @@ func TestQuota(t *testing.T) {
 	}
 }
 
-// TestAutoscaleTarget by hand: one pod with a request of 800m and batches of one row takes 5 ms a request and
-// answers in 2 + 12/(1 - busy) + 2 ms, which is 50 at a busy share of 1 - 12/46, 0.739 cores: 92 % of 0.8.
-func TestAutoscaleTarget(t *testing.T) {
-	q := Question{Now: start, Service: Service{Curve: straight(0.004, 0.001)}, Load: Load{Rate: 600}, SLO: goal().SLO}
-	q.Now.CPU = 800
-	if got := q.autoscaleTarget(plant{}.advice()); got != 92 {
-		t.Errorf("%d %%, want 92", got)
-	}
-	q.Load.Rate = 1 // from wherever the search begins
-	if got := q.autoscaleTarget(plant{}.advice()); got != 92 {
-		t.Errorf("%d %%, want 92", got)
-	}
-	q.SLO.Latency = ms
-	if got := q.autoscaleTarget(plant{}.advice()); got != 0 {
-		t.Errorf("%d %% where no rate keeps the SLO", got)
-	}
-	if got := (Question{Now: start}).AutoscaleTarget(); got != 0 {
-		t.Errorf("%d %% of nothing known", got)
-	}
-}
-
 // TestInstances: a server that says how many batches it computes at once is believed.
 func TestInstances(t *testing.T) {
 	p := plant{rate: 200, slow: 1}
