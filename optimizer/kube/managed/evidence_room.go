@@ -1,10 +1,12 @@
 package managed
 
 import (
+	"slices"
+
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
-// free is what is free for the server's pods on each node that takes new ones, with what they hold there
+// free is what is free for the server's pods on each node that takes new ones of them, with what they hold there
 // already, and the millicores of the largest.
 func (j *job) free() (nodes []fleet.Resources, cores int64) {
 	held, ours := map[string]fleet.Resources{}, map[string]bool{}
@@ -22,7 +24,8 @@ func (j *job) free() (nodes []fleet.Resources, cores int64) {
 	for _, n := range j.snapshot.Nodes {
 		held[n.Name] = held[n.Name].Add(n.Others)
 		cores = max(cores, n.Allocatable.MilliCPU)
-		if !ours[n.Name] && (!n.Ready || n.Unschedulable || forbids(n)) {
+		_, barred := slices.BinarySearch(j.seen.Barred, n.Name)
+		if !ours[n.Name] && (!n.Ready || n.Unschedulable || barred || forbids(n)) {
 			continue
 		}
 		left := n.Allocatable.Sub(held[n.Name])
