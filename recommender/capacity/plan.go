@@ -21,6 +21,9 @@ type Room struct {
 	Quota      fleet.Resources   `json:"quota,omitzero"`     // that all pods together may request; zero: no bound
 	Nodes      []fleet.Resources `json:"nodes,omitempty"`    // what is free on each node, with what this server's pods hold there; none: no bound
 	Cores      int64             `json:"cores"`              // millicores of the largest node: what a pod without a limit may use; 0: not known
+	// Refused says why the namespace's own rules would not let the pods be so, in the place of Quota; none: they
+	// would. It only looks, and is not remembered. Nil: Quota is all that is known of them.
+	Refused func(Setting) []string `json:"-"`
 }
 
 // Question is all that a plan follows from.
@@ -160,7 +163,8 @@ type planner struct {
 	follows bool    // a pod's limit is its request
 	use     float64 // cores of a pod as it is now
 	memo    map[pacedSetting]Prediction
-	spent   int // predictions that were simulated
+	denied  map[Setting][]string // what Room.Refused said, by what is requested
+	spent   int                  // predictions that were simulated
 }
 
 // pacedSetting is a setting where computing takes so many times as long as learnt.

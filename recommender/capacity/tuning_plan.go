@@ -111,7 +111,7 @@ func (s State) targets(q Question, p Plan, o advice) []Candidate {
 func (s State) leanest(q Question, o advice) []Candidate {
 	const few = 3 // each is predicted anew
 	free := q
-	free.Room.CPU = [2]int64{1, max(q.Now.CPU, q.Room.Cores, 64_000)}
+	free.Room.CPU, free.Room.Refused = [2]int64{1, max(q.Now.CPU, q.Room.Cores, 64_000)}, nil // nobody will ask for them
 	if free.Now.CPU == free.Now.Limit {
 		free.Now.CPU-- // so that the limit does not follow the request
 	}
@@ -253,7 +253,7 @@ func lessOf(a, b Setting) bool {
 
 // brief is a question small enough to be remembered.
 func (q Question) brief() Question {
-	q.Room.Nodes, q.Calibration = nil, Calibration{}
+	q.Room.Nodes, q.Room.Refused, q.Calibration = nil, nil, Calibration{}
 	return q
 }
 

@@ -58,7 +58,7 @@ func forbids(n fleet.Node) bool {
 }
 
 // quota is what all pods of the server together may request: what quotas leave, and what they request
-// already; zero: no bound.
+// already; zero: no bound. It is what is remembered of quotas; a gate knows all that they say.
 func (j *job) quota() fleet.Resources {
 	bounds, _ := j.snapshot.BoundsOf(j.server.Namespace)
 	own := j.requested()
