@@ -211,17 +211,17 @@ func quicker(a, b Candidate) int {
 	return cmp.Or(cmp.Compare(full(a), full(b)), cmp.Compare(a.Prediction.Tail.Value, b.Prediction.Tail.Value))
 }
 
-// parts are the ways to take one step from a setting to another, in the order in which they are tried:
-// settings that are taken up while serving; then fewer pods, which saves most, if those that stay can do with
-// what they ask for; then more of what pods ask for, or more pods, before less of the other.
+// parts are the ways to take one step from a setting to another, in the order in which they are tried: settings that
+// are taken up while serving, then what pods ask for, then how many there are. More pods come before pods that ask for
+// less: whatever grows comes before what shrinks, so that those that serve meanwhile are never too few and too small.
 func parts(from, to Setting) []Setting {
 	hot, size, count := from, from, from
 	hot.Batch, hot.Delay = to.Batch, to.Delay
 	size.CPU, size.Limit, size.Memory, size.Instances = to.CPU, to.Limit, to.Memory, to.Instances
 	count.Replicas = to.Replicas
-	all := []Setting{hot, count, size}
-	if grows := to.CPU > from.CPU || to.Memory > from.Memory; grows && to.Replicas > from.Replicas {
-		all = []Setting{hot, size, count}
+	all := []Setting{hot, size, count}
+	if grows := to.CPU > from.CPU || to.Memory > from.Memory; !grows && to.Replicas > from.Replicas {
+		all = []Setting{hot, count, size}
 	}
 	return slices.DeleteFunc(all, func(s Setting) bool { return s == from })
 }
