@@ -149,9 +149,9 @@ func TestWalk(t *testing.T) {
 	// $105.12 for 200 a second, all within the SLO: 525.6 million in a month. $0.0002 per 1,000; with 270m $0.000054,
 	// and on one pod $0.0000135.
 	says := []string{
-		"batch 1 -> 32: p99 20 ms -> 20 ms, CPU a request 5.0 ms -> 1.1 ms, $0.0002 -> predicted $0.0002, realised $0.0002 per 1,000 requests within the SLO: kept",
-		"cpu 1 -> 270m: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.0002 -> predicted $0.000054, realised $0.000054 per 1,000 requests within the SLO: kept",
-		"replicas 4 -> 1: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.000054 -> predicted $0.0000135, realised $0.0000135 per 1,000 requests within the SLO: kept",
+		"batch 1 -> 32: p99 20 ms -> 20 ms, CPU a request 5.0 ms -> 1.1 ms, $0.0002 -> predicted $0.0002, realised $0.0002 per 1,000 requests within the SLO (predicted at 200 a second, realised at 200): kept",
+		"cpu 1 -> 270m: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.0002 -> predicted $0.000054, realised $0.000054 per 1,000 requests within the SLO (predicted at 200 a second, realised at 200): kept",
+		"replicas 4 -> 1: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.000054 -> predicted $0.0000135, realised $0.0000135 per 1,000 requests within the SLO (predicted at 200 a second, realised at 200): kept",
 		"batch 32, delay 2ms, 1 replica of 270m and 0: p99 20 ms (between 10 ms and 20 ms), 1.1 ms of CPU a request (4,000 requests in 20 s); nothing that keeps the SLO of 50 ms at p99 is cheaper by 5 %",
 	}
 	for i, got := range s.Trail() {
