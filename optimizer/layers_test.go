@@ -29,7 +29,7 @@ var layers = map[string]string{
 	"deploy/onnxruntime/compare": "serving/runtime serving/runtime/...",
 	// adapters
 	"optimizer/kube":           "optimizer optimizer/fleet optimizer/ledger policies k8s.io/...",
-	"optimizer/kube/managed":   "optimizer optimizer/fleet optimizer/cost policies recommender/capacity k8s.io/... github.com/prometheus/common/...",
+	"optimizer/kube/managed":   "optimizer optimizer/fleet optimizer/cost policies policies/admission recommender/capacity k8s.io/... github.com/prometheus/common/...",
 	"optimizer/usage":          "optimizer optimizer/fleet k8s.io/... github.com/prometheus/...",
 	"optimizer/ledger":         "optimizer optimizer/cost optimizer/fleet policies",
 	"optimizer/simulator":      "optimizer optimizer/fleet optimizer/cost optimizer/ledger policies policies/admission recommender gopkg.in/yaml.v3",

@@ -82,10 +82,10 @@ func TestParseTune(t *testing.T) {
 		t.Errorf("got %+v\nwant tune %+v and nothing else", got, want)
 	}
 	got = goodDoc(t, "server-adopted.yaml").Servers[0]
-	if !got.Paused || !got.Adopt || got.OnDelete != OnDeleteKeep || got.Autoscale != (Autoscale{Min: 1, Max: 6}) || !got.Autoscale.On() {
-		t.Errorf("got %+v\nwant paused, adopted, kept and scaled from 1 to 6", got)
+	if !got.Paused || !got.Adopt || got.OnDelete != OnDeleteKeep || got.Autoscale != (Autoscale{Min: 3, Max: 6}) || !got.Autoscale.On() {
+		t.Errorf("got %+v\nwant paused, adopted, kept and scaled from 3 to 6", got)
 	}
-	if got.Tune != (Tune{Redundancy: 5, Probability: 0.95, Margin: 0, Changes: 6}) {
+	if got.Tune != (Tune{Redundancy: 2, Probability: 0.95, Margin: 0, Changes: 6}) {
 		t.Errorf("tune %+v", got.Tune)
 	}
 }

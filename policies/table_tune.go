@@ -100,9 +100,12 @@ func checkTuned(w *walk, s Server, sound func(...string) bool) {
 	if s.Autoscale.On() && s.Tune.Replicas[1] > 0 {
 		w.fault(w.at("spec.tune.replicas"), "cannot stand beside spec.autoscale, which sets the replicas; remove one of the two")
 	}
-	most := max(s.Replicas, s.Autoscale.Max, s.Tune.Replicas[1])
-	if sound("spec.replicas", "spec.autoscale", "spec.tune.replicas", "spec.tune.redundancy") && s.Tune.Redundancy >= most {
-		w.fault(w.at("spec.tune.redundancy"), "%d of at most %d pods cannot be lost; lower it, or allow more replicas", s.Tune.Redundancy, most)
+	switch lost, most := s.Tune.Redundancy, max(s.Replicas, s.Tune.Replicas[1]); {
+	case !sound("spec.replicas", "spec.autoscale", "spec.tune.replicas", "spec.tune.redundancy"):
+	case s.Autoscale.On() && lost >= s.Autoscale.Min:
+		w.fault(w.at("spec.tune.redundancy"), "%d of the %d pods that spec.autoscale.minReplicas keeps cannot be lost; lower it, or raise minReplicas", lost, s.Autoscale.Min)
+	case !s.Autoscale.On() && lost >= most:
+		w.fault(w.at("spec.tune.redundancy"), "%d of at most %d pods cannot be lost; lower it, or allow more replicas", lost, most)
 	}
 	for _, r := range []struct {
 		name        string

@@ -68,6 +68,9 @@ type Workload struct {
 	// SpotNodes is the names, sorted, of the ready and schedulable spot nodes that its nodeSelector and required
 	// node affinity allow. What these say of capacity types, and taints that mark spot, are left aside: a move answers both.
 	SpotNodes []string `json:"spotNodes,omitempty"`
+	// Barred is the names, sorted, of the nodes that its nodeSelector and required node affinity do not allow. It is of
+	// this moment and not written down.
+	Barred    []string `json:"-"`
 	BatchSize int      `json:"batchSize,omitempty"` // rows a batch, of a server that Trimtab owns; 0: not known
 }
 

@@ -73,7 +73,7 @@ func (c *Cluster) workloads(all []*workload, owners ownership, nodes []*node) []
 	for _, n := range nodes {
 		bought[n.Name] = n.seen.Capacity
 	}
-	spot, budgets := newSpotNodes(nodes), c.disruptions.all()
+	spot, closed, budgets := newSpotNodes(nodes), bars{nodes, map[string][]string{}}, c.disruptions.all()
 	out := make([]fleet.Workload, 0, len(all))
 	for _, w := range all {
 		seen := w.seen
@@ -86,7 +86,7 @@ func (c *Cluster) workloads(all []*workload, owners ownership, nodes []*node) []
 		seen.Capacity = common(seen.Pods, bought)
 		seen.TolerateSpot = w.toleratesSpot(spot.open)
 		if seen.Ref.Kind == "Deployment" {
-			seen.SpotNodes = spot.allowedBy(w.placement)
+			seen.SpotNodes, seen.Barred = spot.allowedBy(w.placement), closed.of(w.placement)
 		}
 		out = append(out, seen)
 	}

@@ -212,6 +212,33 @@ func TestCommonCapacity(t *testing.T) {
 	}
 }
 
+// What nodeSelector and required node affinity leave out is told by name, worked out once for each constraint, and
+// nothing is told of pods that may be anywhere.
+func TestBarredNodes(t *testing.T) {
+	node := func(name, zone string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: zone}}}
+	}
+	deployment := func(name string, spec corev1.PodSpec) *appsv1.Deployment {
+		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: name, UID: types.UID(name)}}
+		d.Spec.Template.Spec = spec
+		return d
+	}
+	in := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelTopologyZone, Operator: corev1.NodeSelectorOpNotIn, Values: []string{"z1"}}}}
+	near := corev1.PodSpec{Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{in}},
+	}}}
+	zoned := corev1.PodSpec{NodeSelector: map[string]string{corev1.LabelTopologyZone: "z1"}}
+	synctest.Test(t, func(t *testing.T) {
+		s := observe(t, node("n3", "z2"), node("n1", "z1"), node("n2", "z2"),
+			deployment("anywhere", corev1.PodSpec{}), deployment("near", near), deployment("z1", zoned), deployment("z1-too", zoned))
+		got := map[string][]string{}
+		for _, w := range s.Workloads {
+			got[w.Ref.String()] = w.Barred
+		}
+		same(t, "barred nodes", got, map[string][]string{"a/anywhere": nil, "a/near": {"n1"}, "a/z1": {"n2", "n3"}, "a/z1-too": {"n2", "n3"}})
+	})
+}
+
 // Only Deployments are ever moved, so only they are told where to.
 func TestSpotNodesOfDeployments(t *testing.T) {
 	node := func(name, zone string) *corev1.Node {

@@ -118,6 +118,35 @@ func (s spotNodes) allowedBy(p placement) []string {
 	return names
 }
 
+// bars finds the nodes that pods may not be on, and works out each constraint once.
+type bars struct {
+	nodes []*node             // sorted by name
+	known map[string][]string // by the constraint as JSON
+}
+
+// of is the names of the nodes that p's nodeSelector and required node affinity do not allow; a term that names nodes
+// allows none. They are shared: not to be changed.
+func (b bars) of(p placement) []string {
+	if len(p.selector)+len(p.terms) == 0 {
+		return nil
+	}
+	key, err := json.Marshal([]any{p.selector, p.terms})
+	if err != nil {
+		panic(err) // unreachable unless bug: these are strings
+	}
+	names, ok := b.known[string(key)]
+	if ok {
+		return names
+	}
+	for _, n := range b.nodes {
+		if !p.selects(n) {
+			names = append(names, n.Name)
+		}
+	}
+	b.known[string(key)] = names
+	return names
+}
+
 // mayEnter tells whether a toleration of what marks the node as spot is all that the pods lack: a taint
 // that keeps them off for another reason, such as a processor or a GPU, stays in force.
 func (p placement) mayEnter(n *node) bool {

@@ -56,6 +56,9 @@ func named(all ...fleet.Resources) []string {
 	return names
 }
 
+// Amount writes what a line of a quota counts for people: "1.5" of limits.cpu, "2Gi" of memory, "3" of pods.
+func Amount(line string, n int64) string { return format(line, n) }
+
 // format writes an amount of a resource, or of a line of a quota, for people.
 func format(name string, n int64) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "requests."), "limits.")

@@ -24,6 +24,9 @@ type Evidence struct {
 	Nodes    []fleet.Resources // as in Room
 	Quota    fleet.Resources
 	Cores    int64
+	Refused  func(Setting) []string
+	// Least is what a pod must request by LimitRanges; 0: they do not say.
+	Least fleet.Resources
 	// Processors is those of the smallest node under the pods; 0: not known.
 	Processors int
 	Scaled     bool // an autoscaler says the replicas, so that they are not to be chosen
@@ -176,9 +179,9 @@ func (e Evidence) mostArrivals() float64 {
 	return (1.5*came + fewest) / time.Minute.Seconds()
 }
 
-// borne is e with no more arrivals than what was counted bears out: a gauge that says too much would be planned for, and
+// counted is e with no more arrivals than what was counted bears out: a gauge that says too much would be planned for, and
 // remembered by the hour of the week.
-func (e Evidence) borne() Evidence {
+func (e Evidence) counted() Evidence {
 	most := e.mostArrivals()
 	if e.Arrivals.Rate > most {
 		e.Arrivals.Peak = scaled(e.Arrivals.Peak, most, e.Arrivals.Rate)
@@ -199,7 +202,8 @@ func (e Evidence) measure(g Goal) Measure {
 // question asks for a plan from the setting in force on.
 func (s State) question(e Evidence) Question {
 	room := s.Goal.Room
-	room.Nodes, room.Quota, room.Cores = e.Nodes, e.Quota, e.Cores
+	room.Nodes, room.Quota, room.Cores, room.Refused = e.Nodes, e.Quota, e.Cores, e.Refused
+	room.CPU[0], room.Memory[0] = raised(room.CPU, e.Least.MilliCPU), raised(room.Memory, e.Least.Memory)
 	if e.Scaled {
 		room.Replicas = [2]int{}
 	}
@@ -207,4 +211,13 @@ func (s State) question(e Evidence) Question {
 		Now: s.Setting, Service: s.service(e), Load: e.busiest(s.Calendar), SLO: s.Goal.SLO, Probability: s.Goal.Probability,
 		Room: room, Price: e.Price, Calibration: s.Calibration,
 	}
+}
+
+// raised is the least of a pair where at least so much is needed. One that would leave nothing to choose stays, and
+// each choice is refused by itself.
+func raised(pair [2]int64, least int64) int64 {
+	if least > pair[1] {
+		return pair[0]
+	}
+	return max(pair[0], least)
 }

@@ -63,9 +63,9 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestBorne: a gauge is believed as far as what was counted bears it out, also in windows that are too short or too empty to
+// TestCounted: a gauge is believed as far as what was counted bears it out, also in windows that are too short or too empty to
 // call it a lie. By hand: half as many more as came, and 200 in a minute.
-func TestBorne(t *testing.T) {
+func TestCounted(t *testing.T) {
 	for _, tt := range []struct {
 		elapsed time.Duration
 		came    int64
@@ -82,7 +82,7 @@ func TestBorne(t *testing.T) {
 		e := honest()
 		e.Window.Elapsed, e.Window.Came, e.Window.Latency.Counts = tt.elapsed, tt.came, []int64{tt.came, 0, 0, 0, 0}
 		e.Arrivals.Rate, e.Arrivals.Peak = tt.said, 2*tt.said
-		if got := e.borne().Arrivals; math.Abs(got.Rate-tt.want) > 1e-9 || math.Abs(got.Peak-2*tt.want) > 1e-9 {
+		if got := e.counted().Arrivals; math.Abs(got.Rate-tt.want) > 1e-9 || math.Abs(got.Peak-2*tt.want) > 1e-9 {
 			t.Errorf("%d in %s, said %g: %g and %g, want %g", tt.came, tt.elapsed, tt.said, got.Rate, got.Peak, tt.want)
 		}
 		s := Begin(goal(), noon)

@@ -21,6 +21,9 @@ type Room struct {
 	Quota      fleet.Resources   `json:"quota,omitzero"`     // that all pods together may request; zero: no bound
 	Nodes      []fleet.Resources `json:"nodes,omitempty"`    // what is free on each node, with what this server's pods hold there; none: no bound
 	Cores      int64             `json:"cores"`              // millicores of the largest node: what a pod without a limit may use; 0: not known
+	// Refused says why the namespace's own rules would not let the pods be so, in the place of Quota; none: they
+	// would. It only looks, and is not remembered. Nil: Quota is all that is known of them.
+	Refused func(Setting) []string `json:"-"`
 }
 
 // Question is all that a plan follows from.
@@ -32,7 +35,8 @@ type Question struct {
 	Probability float64     `json:"probability"` // with which the SLO is to be kept; 0: 0.95
 	Room        Room        `json:"room"`
 	Price       Price       `json:"price"`
-	Spot        *Price      `json:"spot,omitempty"` // of capacity that may be taken away; nil: a pod stays on the capacity that it is on
+	Least       int         `json:"least,omitempty"` // the fewest replicas that an autoscaler runs; 0: there is none
+	Spot        *Price      `json:"spot,omitempty"`  // of capacity that may be taken away; nil: a pod stays on the capacity that it is on
 	Calibration Calibration `json:"calibration"`
 }
 
@@ -159,7 +163,8 @@ type planner struct {
 	follows bool    // a pod's limit is its request
 	use     float64 // cores of a pod as it is now
 	memo    map[pacedSetting]Prediction
-	spent   int // predictions that were simulated
+	denied  map[Setting][]string // what Room.Refused said, by what is requested
+	spent   int                  // predictions that were simulated
 }
 
 // pacedSetting is a setting where computing takes so many times as long as learnt.

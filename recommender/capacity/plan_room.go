@@ -187,14 +187,7 @@ func (p *planner) uncovered(at Setting, does Prediction) []string {
 
 // crowded is what of quota and nodes a setting exceeds.
 func (p *planner) crowded(at Setting) []string {
-	var out []string
-	all, quota := fleet.Resources{MilliCPU: at.CPU, Memory: at.Memory}.Times(int64(at.Replicas)), p.Room.Quota
-	if quota.MilliCPU > 0 && all.MilliCPU > quota.MilliCPU {
-		out = append(out, fmt.Sprintf("all pods together request %s cores; the quota leaves %s", cores(all.MilliCPU), cores(quota.MilliCPU)))
-	}
-	if quota.Memory > 0 && all.Memory > quota.Memory {
-		out = append(out, fmt.Sprintf("all pods together request %s; the quota leaves %s", fleet.FormatMemory(all.Memory), fleet.FormatMemory(quota.Memory)))
-	}
+	out := p.overQuota(at)
 	if len(p.Room.Nodes) == 0 {
 		return out
 	}
@@ -205,6 +198,37 @@ func (p *planner) crowded(at Setting) []string {
 		out = append(out, fmt.Sprintf("%d of %s fit on the nodes", n, fleet.Count(at.Replicas, "replica")))
 	}
 	return out
+}
+
+// overQuota is what of the namespace's quota a setting exceeds, and what else its rules refuse where they are known.
+func (p *planner) overQuota(at Setting) []string {
+	if p.Room.Refused != nil {
+		return p.refused(at)
+	}
+	var out []string
+	all, quota := fleet.Resources{MilliCPU: at.CPU, Memory: at.Memory}.Times(int64(at.Replicas)), p.Room.Quota
+	if quota.MilliCPU > 0 && all.MilliCPU > quota.MilliCPU {
+		out = append(out, fmt.Sprintf("all pods together request %s cores; the quota leaves %s", cores(all.MilliCPU), cores(quota.MilliCPU)))
+	}
+	if quota.Memory > 0 && all.Memory > quota.Memory {
+		out = append(out, fmt.Sprintf("all pods together request %s; the quota leaves %s", fleet.FormatMemory(all.Memory), fleet.FormatMemory(quota.Memory)))
+	}
+	return out
+}
+
+// refused asks the namespace's rules once for settings that differ only in how they batch: a search asks for the
+// same requests hundreds of times.
+func (p *planner) refused(at Setting) []string {
+	key := Setting{Replicas: at.Replicas, CPU: at.CPU, Limit: at.Limit, Memory: at.Memory}
+	why, known := p.denied[key]
+	if known {
+		return why
+	}
+	if p.denied == nil {
+		p.denied = map[Setting][]string{}
+	}
+	p.denied[key] = p.Room.Refused(key)
+	return p.denied[key]
 }
 
 // fitting is how many pods of a setting the nodes hold, at most as many as it has.

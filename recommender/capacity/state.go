@@ -139,11 +139,14 @@ type Step struct {
 	After     Measure   `json:"after,omitzero"` // of To
 	Unit      UnitCost  `json:"unit"`           // $ per 1,000 SLO-met requests of From, at the rate of Before
 	Predicted UnitCost  `json:"predicted"`      // of To at that rate
-	Realised  UnitCost  `json:"realised"`       // of To at that rate, by what was measured
-	Unpriced  []string  `json:"unpriced,omitempty"`
-	Relief    bool      `json:"relief,omitempty"` // From broke the SLO
-	Kept      bool      `json:"kept,omitempty"`
-	Why       string    `json:"why,omitempty"` // it was taken back
+	Realised  UnitCost  `json:"realised"`       // of To by what was measured: what came, what of it was met, and what its pods requested
+	// RealisedRate is the requests a second that came then; 0: a step of an older record, of which Realised is at the
+	// rate of Before.
+	RealisedRate float64  `json:"realisedRate,omitempty"`
+	Unpriced     []string `json:"unpriced,omitempty"`
+	Relief       bool     `json:"relief,omitempty"` // From broke the SLO
+	Kept         bool     `json:"kept,omitempty"`
+	Why          string   `json:"why,omitempty"` // it was taken back
 }
 
 // Anchor is the setting that a row of steps began from. A step may cost more because a later one saves

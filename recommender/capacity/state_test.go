@@ -133,25 +133,25 @@ func (p plant) run(s State, at time.Time, times int) (State, []Setting) {
 
 // TestWalk by hand, at 200 requests a second. Batch 32 takes 1.125 ms of CPU a request: 0.225 cores, which
 // one pod with a request of 270m answers, 1.2 times of it. The batch comes first, as it is taken up while
-// serving; then the replicas, which save most and can do with what they ask for; then the request, from 1000m
-// down to 270m. On four pods of 0.056 cores each latency is 2 + 12/0.944 ms and the delay of 2 ms; on one 2 + 12/0.775 + 2 = 19.5 ms.
+// serving; then the request, from 1000m down to 270m; then the replicas. On four pods of 0.056 cores each latency is
+// 2 + 12/0.944 ms and the delay of 2 ms; on one 2 + 12/0.775 + 2 = 19.5 ms.
 func TestWalk(t *testing.T) {
 	s, trail := plant{rate: 200, slow: 1}.run(Begin(goal(), noon), noon, 5)
 	hot := start
 	hot.Batch = 32
-	one := hot
-	one.Replicas = 1
-	both := one
-	both.CPU = 270
-	if want := []Setting{start, hot, one, both}; !reflect.DeepEqual(trail, want) || s.Phase != Settled || len(s.Past) != 3 {
+	small := hot
+	small.CPU = 270
+	both := small
+	both.Replicas = 1
+	if want := []Setting{start, hot, small, both}; !reflect.DeepEqual(trail, want) || s.Phase != Settled || len(s.Past) != 3 {
 		t.Fatalf("went %+v and is %s after %d steps; want %+v, settled after 3", trail, s.Phase, len(s.Past), want)
 	}
-	// $105.12 for 200 a second, all within the SLO: 525.6 million in a month. $0.0002 per 1,000; on one pod
-	// $0.00005, and with 270m $0.0000135.
+	// $105.12 for 200 a second, all within the SLO: 525.6 million in a month. $0.0002 per 1,000; with 270m $0.000054,
+	// and on one pod $0.0000135.
 	says := []string{
-		"batch 1 -> 32: p99 20 ms -> 20 ms, CPU a request 5.0 ms -> 1.1 ms, $0.0002 -> predicted $0.0002, realised $0.0002 per 1,000 requests within the SLO: kept",
-		"replicas 4 -> 1: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.0002 -> predicted $0.00005, realised $0.00005 per 1,000 requests within the SLO: kept",
-		"cpu 1 -> 270m: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.00005 -> predicted $0.0000135, realised $0.0000135 per 1,000 requests within the SLO: kept",
+		"batch 1 -> 32: p99 20 ms -> 20 ms, CPU a request 5.0 ms -> 1.1 ms, $0.0002 -> predicted $0.0002, realised $0.0002 per 1,000 requests within the SLO (predicted at 200 a second, realised at 200): kept",
+		"cpu 1 -> 270m: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.0002 -> predicted $0.000054, realised $0.000054 per 1,000 requests within the SLO (predicted at 200 a second, realised at 200): kept",
+		"replicas 4 -> 1: p99 20 ms -> 20 ms, CPU a request 1.1 ms -> 1.1 ms, $0.000054 -> predicted $0.0000135, realised $0.0000135 per 1,000 requests within the SLO (predicted at 200 a second, realised at 200): kept",
 		"batch 32, delay 2ms, 1 replica of 270m and 0: p99 20 ms (between 10 ms and 20 ms), 1.1 ms of CPU a request (4,000 requests in 20 s); nothing that keeps the SLO of 50 ms at p99 is cheaper by 5 %",
 	}
 	for i, got := range s.Trail() {

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -39,7 +40,7 @@ func (s State) judgedBy(e Evidence, o advice) (next State, done bool) {
 	case !s.enough(e.Window):
 		return s.waits(e)
 	}
-	s.Lies, e = "", e.borne()
+	s.Lies, e = "", e.counted()
 	s = s.learned(e, o)
 	switch s.Phase {
 	case Observing:
@@ -145,7 +146,7 @@ const keptPairs = 16
 func (s State) compared(e Evidence, o advice) State {
 	step := *s.Step
 	step.After = e.measure(s.Goal)
-	step.Realised = unitCost(step.To, step.Before.Rate, step.After.Met, e.Price)
+	step.Realised, step.RealisedRate = e.paid(step.To, step.After), step.After.Rate
 	if why, slow := s.refusal(step, e, o); why != "" {
 		s.Step = &step
 		return s.takenBack(why, slow, e.At)
@@ -155,6 +156,13 @@ func (s State) compared(e Evidence, o advice) State {
 	s.Refuted = last(append(slices.Clone(s.Refuted), Refuted{step.From, e.At, step.Relief}), keptRefuted)
 	s.Baseline, s.Step = step.After, nil
 	return s.planned(e, o)
+}
+
+// paid is what a request answered within the SLO cost in the window: what its pods requested meanwhile, over those
+// that came. A window does not say requests, so they are those of the setting that was in force, by its own pods.
+func (e Evidence) paid(at Setting, m Measure) UnitCost {
+	at.Replicas = cmp.Or(e.Window.Replicas, at.Replicas)
+	return unitCost(at, m.Rate, m.Met, e.Price)
 }
 
 // refusal is why a step is not kept, and whether it is too slow; empty: it is kept. It must keep the SLO,

@@ -111,7 +111,7 @@ func (s State) targets(q Question, p Plan, o advice) []Candidate {
 func (s State) leanest(q Question, o advice) []Candidate {
 	const few = 3 // each is predicted anew
 	free := q
-	free.Room.CPU = [2]int64{1, max(q.Now.CPU, q.Room.Cores, 64_000)}
+	free.Room.CPU, free.Room.Refused = [2]int64{1, max(q.Now.CPU, q.Room.Cores, 64_000)}, nil // nobody will ask for them
 	if free.Now.CPU == free.Now.Limit {
 		free.Now.CPU-- // so that the limit does not follow the request
 	}
@@ -211,17 +211,17 @@ func quicker(a, b Candidate) int {
 	return cmp.Or(cmp.Compare(full(a), full(b)), cmp.Compare(a.Prediction.Tail.Value, b.Prediction.Tail.Value))
 }
 
-// parts are the ways to take one step from a setting to another, in the order in which they are tried:
-// settings that are taken up while serving; then fewer pods, which saves most, if those that stay can do with
-// what they ask for; then more of what pods ask for, or more pods, before less of the other.
+// parts are the ways to take one step from a setting to another, in the order in which they are tried: settings that
+// are taken up while serving, then what pods ask for, then how many there are. More pods come before pods that ask for
+// less: whatever grows comes before what shrinks, so that those that serve meanwhile are never too few and too small.
 func parts(from, to Setting) []Setting {
 	hot, size, count := from, from, from
 	hot.Batch, hot.Delay = to.Batch, to.Delay
 	size.CPU, size.Limit, size.Memory, size.Instances = to.CPU, to.Limit, to.Memory, to.Instances
 	count.Replicas = to.Replicas
-	all := []Setting{hot, count, size}
-	if grows := to.CPU > from.CPU || to.Memory > from.Memory; grows && to.Replicas > from.Replicas {
-		all = []Setting{hot, size, count}
+	all := []Setting{hot, size, count}
+	if grows := to.CPU > from.CPU || to.Memory > from.Memory; !grows && to.Replicas > from.Replicas {
+		all = []Setting{hot, count, size}
 	}
 	return slices.DeleteFunc(all, func(s Setting) bool { return s == from })
 }
@@ -253,7 +253,7 @@ func lessOf(a, b Setting) bool {
 
 // brief is a question small enough to be remembered.
 func (q Question) brief() Question {
-	q.Room.Nodes, q.Calibration = nil, Calibration{}
+	q.Room.Nodes, q.Room.Refused, q.Calibration = nil, nil, Calibration{}
 	return q
 }
 
@@ -276,41 +276,4 @@ func thinned[T any](all []T, most int) []T {
 		out[i] = all[i*(len(all)-1)/(most-1)]
 	}
 	return out
-}
-
-// AutoscaleTarget is the share of its CPU request, in percent, at which one replica of what was asked is
-// as busy as it may be and keeps the SLO with the probability asked for; 0: not known. Rates are halved
-// down between none and what a replica answers at all.
-func (q Question) AutoscaleTarget() int { return q.autoscaleTarget(ours()) }
-
-func (q Question) autoscaleTarget(o advice) int {
-	at := q.Now
-	at.Replicas = 1
-	if !q.Service.Curve.Known() || at.CPU <= 0 || q.Load.Rate <= 0 {
-		return 0
-	}
-	keeps := func(rate float64) (Candidate, bool) {
-		one := q
-		one.Load.Peak = scaled(q.Load.Peak, rate, q.Load.Rate)
-		one.Load.Rate, one.Load.Mean, one.Room = rate, rate, Room{}
-		c := o.try(one, at)
-		return c, !c.Prediction.Full && c.Chance >= cmp.Or(q.Probability, 0.95)
-	}
-	low, high, cores := 0.0, q.Load.Rate, 0.0
-	for range 12 {
-		c, ok := keeps(high)
-		if !ok {
-			break
-		}
-		low, high, cores = high, 2*high, c.Prediction.Cores
-	}
-	for range 8 {
-		middle := (low + high) / 2
-		if c, ok := keeps(middle); ok {
-			low, cores = middle, c.Prediction.Cores
-		} else {
-			high = middle
-		}
-	}
-	return int(100 * cores * 1000 / float64(at.CPU))
 }

@@ -117,17 +117,18 @@ func TestRefuted(t *testing.T) {
 	}
 }
 
-// TestParts: the order of the steps from one setting to another.
+// TestParts: the order of the steps from one setting to another. What grows comes before what shrinks; else it is
+// batches, requests, replicas.
 func TestParts(t *testing.T) {
 	from := Setting{Batch: 1, Replicas: 2, CPU: 500}
 	for _, tt := range []struct {
 		to   Setting
 		want string
 	}{
-		{Setting{Batch: 8, Replicas: 1, CPU: 200}, "batch 1 -> 8 | replicas 2 -> 1 | cpu 500m -> 200m"},
+		{Setting{Batch: 8, Replicas: 1, CPU: 200}, "batch 1 -> 8 | cpu 500m -> 200m | replicas 2 -> 1"},
 		{Setting{Batch: 8, Replicas: 3, CPU: 900}, "batch 1 -> 8 | cpu 500m -> 900m | replicas 2 -> 3"},
 		{Setting{Batch: 1, Replicas: 4, CPU: 200}, "replicas 2 -> 4 | cpu 500m -> 200m"},
-		{Setting{Batch: 1, Replicas: 1, CPU: 900}, "replicas 2 -> 1 | cpu 500m -> 900m"},
+		{Setting{Batch: 1, Replicas: 1, CPU: 900}, "cpu 500m -> 900m | replicas 2 -> 1"},
 		{from, ""},
 	} {
 		var got []string
@@ -173,27 +174,6 @@ func TestQuota(t *testing.T) {
 	}
 	if next.Phase == Changing && next.Setting.Replicas == 4 {
 		t.Errorf("four pods of a core: %+v", next.Setting)
-	}
-}
-
-// TestAutoscaleTarget by hand: one pod with a request of 800m and batches of one row takes 5 ms a request and
-// answers in 2 + 12/(1 - busy) + 2 ms, which is 50 at a busy share of 1 - 12/46, 0.739 cores: 92 % of 0.8.
-func TestAutoscaleTarget(t *testing.T) {
-	q := Question{Now: start, Service: Service{Curve: straight(0.004, 0.001)}, Load: Load{Rate: 600}, SLO: goal().SLO}
-	q.Now.CPU = 800
-	if got := q.autoscaleTarget(plant{}.advice()); got != 92 {
-		t.Errorf("%d %%, want 92", got)
-	}
-	q.Load.Rate = 1 // from wherever the search begins
-	if got := q.autoscaleTarget(plant{}.advice()); got != 92 {
-		t.Errorf("%d %%, want 92", got)
-	}
-	q.SLO.Latency = ms
-	if got := q.autoscaleTarget(plant{}.advice()); got != 0 {
-		t.Errorf("%d %% where no rate keeps the SLO", got)
-	}
-	if got := (Question{Now: start}).AutoscaleTarget(); got != 0 {
-		t.Errorf("%d %% of nothing known", got)
 	}
 }
 
@@ -389,27 +369,40 @@ func TestToward(t *testing.T) {
 			at.CPU = cmp.Or(at.CPU, 230)
 			return Candidate{Setting: at, Meets: at.CPU*int64(at.Replicas) >= 230, Chance: 0.99}
 		},
-		fits: func(Question, Setting) bool { return true },
+		fits: func(q Question, at Setting) bool {
+			return q.Room.Quota.MilliCPU == 0 || int64(at.Replicas)*at.CPU <= q.Room.Quota.MilliCPU
+		},
 	}
 	q := Question{Room: Room{CPU: [2]int64{25, 300}}, Price: Price{Core: 22_810_000}}
 	from := func(cpu int64) Setting { return Setting{Batch: 16, Delay: 30 * ms, Replicas: 4, CPU: cpu} }
 	one := Setting{Batch: 16, Delay: 30 * ms, Replicas: 1, CPU: 230}
 	longer := one
 	longer.Delay = 40 * ms
+	largerOne := one
+	largerOne.CPU = 270
 	for _, tt := range []struct {
-		name string
-		now  Setting
-		to   Setting
-		want string
+		name  string
+		now   Setting
+		to    Setting
+		quota int64
+		want  string
 	}{
-		{"the one that stays asks for enough", from(300), one, "replicas 4 -> 1"},
-		{"the one that stays must ask for more first", from(210), one, "cpu 210m -> 230m"},
-		{"another delay that saves nothing is no step", from(300), longer, "replicas 4 -> 1"},
-		{"another batch limit that saves", Setting{Batch: 1, Delay: 30 * ms, Replicas: 1, CPU: 300}, Setting{Batch: 16, Delay: 30 * ms, Replicas: 1, CPU: 100}, "batch 1 -> 16"},
+		{"requests before replicas", from(300), one, 0, "cpu 300m -> 230m"},
+		{"then the replicas", from(230), one, 0, "replicas 4 -> 1"},
+		{"the one that stays must ask for more first", from(210), one, 0, "cpu 210m -> 230m"},
+		{"where there is no room for more it would be too small", from(210), one, 900, ""},
+		{"unless it does with what it asks for", from(240), largerOne, 1000, "replicas 4 -> 1"},
+		{"another delay that saves nothing is no step", from(300), longer, 0, "cpu 300m -> 230m"},
+		{"another batch limit that saves", Setting{Batch: 1, Delay: 30 * ms, Replicas: 1, CPU: 300}, Setting{Batch: 16, Delay: 30 * ms, Replicas: 1, CPU: 100}, 0, "batch 1 -> 16"},
 	} {
+		q.Room.Quota.MilliCPU = tt.quota
 		s := State{Goal: Goal{SLO: fleet.SLO{Latency: 80 * ms}}, Setting: tt.now, Baseline: Measure{Latency: Quantile{At: ms, To: ms}}}
 		got, ok := s.toward(Candidate{Setting: tt.to, Meets: true, Chance: 0.99}, q, Plan{Now: Candidate{Meets: true, Chance: 0.99}}, ask)
-		if words := tt.now.Changes(got); !ok || words != tt.want {
+		words := ""
+		if ok {
+			words = tt.now.Changes(got)
+		}
+		if words != tt.want {
 			t.Errorf("%s: %q %v, want %q", tt.name, words, ok, tt.want)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // Noted is the state with what comes written into its calendar, where that can be believed.
 func (s State) Noted(e Evidence) State {
-	rate, ok := e.borne().Arrivals.Rate, e.Arrivals.Rate > 0
+	rate, ok := e.counted().Arrivals.Rate, e.Arrivals.Rate > 0
 	if !ok && e.Window.Elapsed >= time.Minute {
 		rate, ok = e.Window.Rate(), true
 	}

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -113,7 +114,8 @@ func (st Step) measured(g Goal) string {
 	return line + st.price()
 }
 
-// price is what the SLO-met requests cost before, as predicted and, once known, as realised.
+// price is what the SLO-met requests cost before, as predicted and, once known, as realised, each with the rate that
+// it is for: the fewer come, the dearer is each.
 func (st Step) price() string {
 	switch {
 	case len(st.Unpriced) > 0:
@@ -121,11 +123,12 @@ func (st Step) price() string {
 	case st.Unit == 0 && st.Predicted == 0:
 		return ""
 	}
-	line := fmt.Sprintf(", %s -> predicted %s", st.Unit, st.Predicted)
+	line, rates := fmt.Sprintf(", %s -> predicted %s", st.Unit, st.Predicted), "at "+figure(st.Before.Rate)+" a second"
 	if st.Realised > 0 {
 		line += fmt.Sprintf(", realised %s", st.Realised)
+		rates = fmt.Sprintf("predicted %s, realised at %s", rates, figure(cmp.Or(st.RealisedRate, st.Before.Rate)))
 	}
-	return line + perThousand
+	return line + perThousand + " (" + rates + ")"
 }
 
 // inWords is a setting for people: "batch 8, delay 5ms, 2 replicas of 250m and 64Mi".

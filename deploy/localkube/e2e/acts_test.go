@@ -218,7 +218,7 @@ func tuned(t *testing.T, r *rig) {
 		t.Fatal("the ledger has nothing of price-quotes")
 	}
 	last := h[len(h)-1]
-	beforeAndAfter := regexp.MustCompile(`p99 \S+ m?s -> \S+ m?s, CPU a request \S+ m?s -> \S+ m?s, \$[0-9.]+ -> predicted \$[0-9.]+, realised \$[0-9.]+ per 1,000 requests within the SLO: kept`)
+	beforeAndAfter := regexp.MustCompile(`p99 \S+ m?s -> \S+ m?s, CPU a request \S+ m?s -> \S+ m?s, \$[0-9.]+ -> predicted \$[0-9.]+, realised \$[0-9.]+ per 1,000 requests within the SLO \(predicted at [0-9.,]+ a second, realised at [0-9.,]+\): kept`)
 	if last.Outcome != "done" || last.Change.Keeper != "managed" || !beforeAndAfter.MatchString(last.Detail) {
 		t.Errorf("ledger: %+v", last)
 	}

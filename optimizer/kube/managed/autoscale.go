@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -12,8 +13,8 @@ import (
 	"trimtab.dev/trimtab/policies"
 )
 
-// The share of its requested CPU, in percent, that an autoscaler keeps a pod at: until the capacity model
-// knows it, and the bounds within which it is believed.
+// The share of its requested CPU, in percent, that an autoscaler keeps a pod at while none may be lost: until the
+// capacity model knows it, and the bounds within which it is believed, of which the higher is of what a pod may use.
 const unknownTarget, leastTarget, mostTarget = 70, 10, 95
 
 // downAfter is how long, in seconds, fewer replicas must have been enough before some go.
@@ -23,10 +24,6 @@ const downAfter = 300
 // request at which one replica still keeps the SLO. It grows at once, twofold every 15 seconds, and shrinks
 // slowly: a wrong replica more costs cents, one too few breaks the promise.
 func autoscaler(s policies.Server, a *adopted, target int32) *autoscalingv2.HorizontalPodAutoscaler {
-	if target <= 0 {
-		target = unknownTarget
-	}
-	target = min(max(target, leastTarget), mostTarget)
 	up, down, most := int32(0), int32(downAfter), autoscalingv2.MaxChangePolicySelect
 	return &autoscalingv2.HorizontalPodAutoscaler{
 		TypeMeta: kindOf("autoscaling/v2", kindAutoscaler), ObjectMeta: meta(s, a, kindAutoscaler),
@@ -46,6 +43,23 @@ func autoscaler(s policies.Server, a *adopted, target int32) *autoscalingv2.Hori
 			},
 		},
 	}
+}
+
+// cpuTarget is what a server's autoscaler keeps the CPU of its pods at, in percent of their request. Where replicas may
+// be lost, those that are left at the fewest must not be over what is believed either. A pod that may use more than it
+// requests has a target above 100.
+//
+//	limit = request: 10 to 95    limit = 10 times the request: 10 to 950    of 2, 1 may be lost: half of it, at first 35
+func (r record) cpuTarget(s policies.Server) int32 {
+	n := int64(max(s.Autoscale.Min, 1))
+	k := min(int64(s.Tune.Redundancy), n-1)
+	share := func(percent int64) int32 { return int32(max(1, percent*(n-k)/n)) }
+	at, most := r.State.Setting, int64(mostTarget)
+	if may := cmp.Or(at.Limit, r.State.Question.Room.Cores); at.CPU > 0 && may > at.CPU {
+		most = mostTarget * may / at.CPU
+	}
+	target := cmp.Or(max(r.HPATarget, 0), share(unknownTarget))
+	return min(max(target, share(leastTarget)), share(most))
 }
 
 func percent(share, seconds int32) []autoscalingv2.HPAScalingPolicy {

@@ -13,6 +13,7 @@ import (
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 // scaled is the document of the tests with an autoscaler.
@@ -126,12 +127,72 @@ func TestTwoAutoscalers(t *testing.T) {
 	}
 }
 
-// A target that is not known is 70 %; an odd one is brought between 10 and 95.
+// TestAutoscalerTarget: one that is not known is 70 %; an odd one is brought between 10 and 95 % of what a pod may use,
+// which may be more than it requests. Where replicas may be lost, all three are of those that are left.
 func TestAutoscalerTarget(t *testing.T) {
-	for target, want := range map[int32]int32{0: 70, -3: 70, 1: 10, 10: 10, 55: 55, 95: 95, 140: 95} {
-		if got := *autoscaler(scaled(), nil, target).Spec.Metrics[0].ContainerResource.Target.AverageUtilization; got != want {
-			t.Errorf("target %d gives %d, want %d", target, got, want)
+	for _, tt := range []struct {
+		name         string
+		target       int32
+		limit, cores int64 // of a request of 100m
+		min, lost    int32
+		want         int32
+	}{
+		{"not known", 0, 100, 0, 2, 0, 70},
+		{"below none", -3, 100, 0, 2, 0, 70},
+		{"next to none", 1, 100, 0, 2, 0, 10},
+		{"the least", 10, 100, 0, 2, 0, 10},
+		{"usual", 55, 100, 0, 2, 0, 55},
+		{"the most of a request that is the limit", 140, 100, 0, 2, 0, 95},
+		{"more than the request, of which the limit allows six times", 140, 600, 0, 2, 0, 140},
+		{"more than the limit", 700, 600, 0, 2, 0, 570},
+		{"without a limit, on nodes of 2 cores", 1400, 0, 2000, 2, 0, 1400},
+		{"without a limit, on nodes that nobody knows", 140, 0, 0, 2, 0, 95},
+		{"not known, and one of two may be lost", 0, 100, 0, 2, 1, 35},
+		{"one of two: the model knows", 46, 100, 0, 2, 1, 46},
+		{"one of two: more than half of the limit", 92, 100, 0, 2, 1, 47},
+		{"three of four: hardly any", 1, 100, 0, 4, 3, 2},
+		{"no more than may be lost, which no document says", 60, 100, 0, 1, 5, 60},
+	} {
+		s := scaled()
+		s.Autoscale.Min, s.Tune.Redundancy = tt.min, tt.lost
+		r := record{HPATarget: tt.target}
+		r.State.Setting = capacity.Setting{CPU: 100, Limit: tt.limit}
+		r.State.Question.Room.Cores = tt.cores
+		if got := r.cpuTarget(s); got != tt.want {
+			t.Errorf("%s: target %d gives %d, want %d", tt.name, tt.target, got, tt.want)
 		}
+		if got := *autoscaler(s, nil, r.cpuTarget(s)).Spec.Metrics[0].ContainerResource.Target.AverageUtilization; got != tt.want {
+			t.Errorf("%s: the autoscaler has %d", tt.name, got)
+		}
+	}
+}
+
+// TestAutoscalerKeepsRedundancy: once the model knows a target, which is more than the request here, half of it is written where one of two may be lost, and
+// as soon as the document keeps three at least, two thirds, although nothing else has changed.
+func TestAutoscalerKeepsRedundancy(t *testing.T) {
+	targets := map[int32]int32{}
+	for _, lost := range []int32{0, 1} {
+		s := scaled()
+		s.Replicas, s.Requests.MilliCPU, s.Tune = 3, 800, policies.Tune{Redundancy: lost, Probability: 0.95, Margin: 0.2, Changes: 6}
+		r := manned(t, s)
+		for range 8 {
+			r.flow()
+			r.carryOut()
+		}
+		targets[lost] = *r.hpa().Spec.Metrics[0].ContainerResource.Target.AverageUtilization
+		if lost == 0 {
+			continue
+		}
+		r.set.Servers[0].Autoscale.Min = 3
+		for range 5 {
+			r.flow()
+			r.carryOut()
+		}
+		targets[3] = *r.hpa().Spec.Metrics[0].ContainerResource.Target.AverageUtilization
+	}
+	near := func(a, b int32) bool { return max(a-b, b-a) <= 5 }
+	if none, half, more := targets[0], targets[1], targets[3]; none <= 95 || !near(half, none/2) || !near(more, 2*none/3) {
+		t.Errorf("%d %% where none may be lost, %d %% where one of two may, %d %% where one of three may", none, half, more)
 	}
 }
 

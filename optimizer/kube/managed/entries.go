@@ -31,16 +31,18 @@ func (j *job) decide(ctx context.Context, r record, next capacity.State) (record
 		}
 		r.Entry = id
 	}
-	if j.server.Autoscale.On() && (!next.Planned.Equal(from.Planned) || next.Setting.CPU != from.Setting.CPU) {
+	least := int(j.server.Autoscale.Min)
+	if j.server.Autoscale.On() && (!next.Planned.Equal(from.Planned) || next.Setting.CPU != from.Setting.CPU || next.Question.Least != least) {
+		next.Question.Least = least
 		r.HPATarget = target(next, r.HPATarget)
 	}
 	return r.moved(next, j.now), ""
 }
 
 // target is the share of its CPU request, in percent, at which a replica is to be kept. A few points more
-// or less are no reason to write.
+// or less, of hundreds a twentieth, are no reason to write.
 func target(s capacity.State, now int32) int32 {
-	const few = 5
+	few := max(5, now/20)
 	q := s.Question
 	q.Now, q.Calibration = s.Setting, s.Calibration
 	if t := int32(q.AutoscaleTarget()); t > 0 && (now == 0 || max(t-now, now-t) >= few) {

@@ -35,6 +35,9 @@ func (j *job) evidence(w capacity.Window, all []shown) (capacity.Evidence, strin
 	e := capacity.Evidence{At: j.now, Window: w, Price: j.price(), Scaled: j.autoscaler() != "", Quota: j.quota()}
 	e.Nodes, e.Cores = j.free()
 	e.Processors = j.processors()
+	if g, ok := j.gate(); ok {
+		e.Refused, e.Least = g.refuses, g.least()
+	}
 	var accounts []capacity.Account
 	for _, s := range all {
 		accounts = append(accounts, s.account)

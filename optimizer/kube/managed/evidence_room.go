@@ -1,10 +1,12 @@
 package managed
 
 import (
+	"slices"
+
 	"trimtab.dev/trimtab/optimizer/fleet"
 )
 
-// free is what is free for the server's pods on each node that takes new ones, with what they hold there
+// free is what is free for the server's pods on each node that takes new ones of them, with what they hold there
 // already, and the millicores of the largest.
 func (j *job) free() (nodes []fleet.Resources, cores int64) {
 	held, ours := map[string]fleet.Resources{}, map[string]bool{}
@@ -22,7 +24,8 @@ func (j *job) free() (nodes []fleet.Resources, cores int64) {
 	for _, n := range j.snapshot.Nodes {
 		held[n.Name] = held[n.Name].Add(n.Others)
 		cores = max(cores, n.Allocatable.MilliCPU)
-		if !ours[n.Name] && (!n.Ready || n.Unschedulable || forbids(n)) {
+		_, barred := slices.BinarySearch(j.seen.Barred, n.Name)
+		if !ours[n.Name] && (!n.Ready || n.Unschedulable || barred || forbids(n)) {
 			continue
 		}
 		left := n.Allocatable.Sub(held[n.Name])
@@ -55,7 +58,7 @@ func forbids(n fleet.Node) bool {
 }
 
 // quota is what all pods of the server together may request: what quotas leave, and what they request
-// already; zero: no bound.
+// already; zero: no bound. It is what is remembered of quotas; a gate knows all that they say.
 func (j *job) quota() fleet.Resources {
 	bounds, _ := j.snapshot.BoundsOf(j.server.Namespace)
 	own := j.requested()

@@ -144,7 +144,7 @@ func (j *job) wanted(kind string, r record) tree {
 	case kindDeployment:
 		want = treeOf(deployment(j.server, j.adopted, j.replicasOf(r)))
 	case kindAutoscaler:
-		want = treeOf(autoscaler(j.server, j.adopted, r.HPATarget))
+		want = treeOf(autoscaler(j.server, j.adopted, r.cpuTarget(j.server)))
 	}
 	if kind != kindDeployment || j.autoscaler() == "" {
 		mark(want)

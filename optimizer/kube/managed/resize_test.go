@@ -390,15 +390,18 @@ func TestNeighbour(t *testing.T) {
 }
 
 // TestRoom: what is free on nodes, and what a quota leaves. The node has 2 cores, of which another workload
-// holds 0.5 and a DaemonSet's pod 0.1; of 3 cores in the quota 2.6 are used, 1.6 of them by the server itself.
+// holds 0.5 and a DaemonSet's pod 0.1; another node is left out by the template's nodeSelector; of 3 cores in the quota
+// 2.6 are used, 1.6 of them by the server itself.
 func TestRoom(t *testing.T) {
 	j := &job{pass: &pass{}, server: quotes(), pods: []pod{{node: "tainted", size: size{requests: fleet.Resources{MilliCPU: 1600}}}}}
 	j.snapshot.Nodes = []fleet.Node{
 		{Name: "a", Ready: true, Allocatable: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30}, Others: fleet.Resources{MilliCPU: 100, Memory: 1 << 30}},
+		{Name: "arm", Ready: true, Allocatable: fleet.Resources{MilliCPU: 5000, Memory: 8 << 30}},
 		{Name: "cordoned", Ready: true, Unschedulable: true, Allocatable: fleet.Resources{MilliCPU: 2000}},
 		{Name: "master", Ready: true, Taints: []fleet.Taint{{Key: "x", Effect: "NoSchedule"}}, Allocatable: fleet.Resources{MilliCPU: 9000}},
 		{Name: "tainted", Ready: true, Taints: []fleet.Taint{{Key: "x", Effect: "NoSchedule"}}, Allocatable: fleet.Resources{MilliCPU: 4000}},
 	}
+	j.seen.Barred = []string{"arm", "tainted"} // where its pods are they may stay
 	shape := fleet.PodShape{Containers: []fleet.Container{{Name: "c", Role: fleet.Main, Requests: fleet.Resources{MilliCPU: 500, Memory: 1 << 30}}}}
 	j.snapshot.Workloads = []fleet.Workload{
 		{Ref: ref(j.server), Pods: []fleet.Pod{{Node: "a", Shape: shape}}},

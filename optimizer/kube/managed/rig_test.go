@@ -51,6 +51,7 @@ type rig struct {
 	pods   map[string]*server // by IP
 	now    time.Time
 	owners []fleet.Owner
+	bounds []fleet.Bounds
 	web    *httptest.Server
 }
 
@@ -187,7 +188,7 @@ func (r *rig) settings(name string) settings {
 
 // snapshot is what the cycle would have observed: the Deployment with its pods, and an m5.large.
 func (r *rig) snapshot() fleet.Snapshot {
-	s := fleet.Snapshot{At: r.now, Nodes: []fleet.Node{{
+	s := fleet.Snapshot{At: r.now, Bounds: r.bounds, Nodes: []fleet.Node{{
 		Name: "od-1", InstanceType: "m5.large", Region: "us-east-1", Capacity: fleet.OnDemand, Ready: true,
 		Allocatable: fleet.Resources{MilliCPU: 2000, Memory: 8 << 30},
 	}}}

@@ -58,7 +58,7 @@ func TestTuning(t *testing.T) {
 			{20, 8, 2, "batch 1 -> 8 is being put in force"},
 			{25, 8, 2, "batch 1 -> 8 is being measured"},
 			{30, 8, 2, "comparing " + after + ": 5 s of 15 s, p99 so far 9.9 ms"},
-			{40, 8, 2, "batch 1 -> 8: p99 9.9 ms -> 9.9 ms, CPU a request 2.2 ms -> 1.3 ms, $0.00000127 -> predicted $0.00000127, realised $0.00000127 per 1,000 requests within the SLO: kept; " + after + ": p99 9.9 ms (at most 10 ms), 1.3 ms of CPU a request (6,000 requests in 15 s); nothing that keeps the SLO of 50 ms at p99 is cheaper by 5 %"},
+			{40, 8, 2, "batch 1 -> 8: p99 9.9 ms -> 9.9 ms, CPU a request 2.2 ms -> 1.3 ms, $0.00000127 -> predicted $0.00000127, realised $0.00000127 per 1,000 requests within the SLO (predicted at 400 a second, realised at 400): kept; " + after + ": p99 9.9 ms (at most 10 ms), 1.3 ms of CPU a request (6,000 requests in 15 s); nothing that keeps the SLO of 50 ms at p99 is cheaper by 5 %"},
 			{95, 8, 2, "nothing that keeps the SLO of 50 ms at p99 is cheaper by 5 %"},
 		} {
 			var rows []optimizer.Kept
@@ -86,7 +86,7 @@ func TestTuning(t *testing.T) {
 			len(c.Reasons) != 1 || c.Reasons[0] != fleet.BatchSize || c.Saving.Amount != 0 || c.Ref != fleet.Deployment("a", "quotes") {
 			t.Errorf("change %+v", c)
 		}
-		if e.Outcome != optimizer.Done || !strings.HasSuffix(e.Detail, "predicted $0.00000127, realised $0.00000127 per 1,000 requests within the SLO: kept") ||
+		if e.Outcome != optimizer.Done || !strings.HasSuffix(e.Detail, "predicted $0.00000127, realised $0.00000127 per 1,000 requests within the SLO (predicted at 400 a second, realised at 400): kept") ||
 			!e.Begun.Equal(noon.Add(20*time.Second)) || !e.Ended.Equal(noon.Add(40*time.Second)) {
 			t.Errorf("restarts %v: %s from %s to %s: %s; want done", restarts, e.Outcome, e.Begun, e.Ended, e.Detail)
 		}
