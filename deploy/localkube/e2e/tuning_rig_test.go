@@ -31,6 +31,9 @@ const (
 	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 60m}}"
 )
 
+// adopted tells that the server was made with kubectl, and is Trimtab's since.
+func (s serverTrial) adopted() bool { return strings.HasPrefix(s.extra, "adopt: true") }
+
 func (s serverTrial) fill(text string) string {
 	return strings.NewReplacer("NAME", s.name, "IMAGE", s.image, "MODEL", s.model, "VERSION", s.version,
 		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
@@ -147,33 +150,6 @@ func (r *rig) details(name string) string {
 		all = append(all, k.Kind+" "+k.State+": "+k.Detail)
 	}
 	return strings.Join(all, "\n")
-}
-
-// Traffic of the trials. What taken is asked is little, so that a slow machine finds something to save as well; in
-// the spike it is five times as much from one second to the next.
-const (
-	flatTrace  = "t,req_per_s\n0,40\n50,40\n"
-	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
-	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
-	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
-)
-
-// traffic replays a trace against a server until its end; what it returns waits for it and gives its sums.
-func (r *rig) traffic(t *testing.T, s serverTrial, trace string) (ended func() string) {
-	t.Helper()
-	model := s.model
-	if s.name == fixed.name {
-		model = "recommendation"
-	}
-	ip := r.kubectl("-n", tunedSpace, "get", "service", s.name, "-o", "jsonpath={.spec.clusterIP}")
-	args := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", model, "--name", "m",
-		"--trace", r.file(s.name+".csv", trace), "--every", "20s"}
-	out := make(chan string, 1)
-	go func() {
-		text, _ := r.run("localkube", args...)
-		out <- text
-	}()
-	return func() string { return <-out + " " }
 }
 
 // settings are what an adopted server's ConfigMap tells its pods.

@@ -1,0 +1,70 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Traffic of the trials. What taken is asked is little, so that a slow machine finds something to save as well; in
+// the spike it is five times as much from one second to the next.
+const (
+	flatTrace  = "t,req_per_s\n0,40\n50,40\n"
+	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
+	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
+	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
+)
+
+// sent is what a loader says at its end.
+type sent struct {
+	text string
+	code int
+}
+
+// loader sends a trace to a server once, each time that it is called.
+func (r *rig) loader(s serverTrial, trace string) func() sent {
+	r.t.Helper()
+	input, name := s.model, s.model
+	if s.name == fixed.name {
+		input = "recommendation"
+	}
+	if s.adopted() {
+		name = "m"
+	}
+	ip := r.kubectl("-n", tunedSpace, "get", "service", s.name, "-o", "jsonpath={.spec.clusterIP}")
+	args := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", input, "--name", name,
+		"--trace", r.file(s.name+".csv", trace), "--every", "20s", "--fail-on-error"}
+	return func() sent {
+		text, code := r.run("localkube", args...)
+		return sent{text, code}
+	}
+}
+
+// answered: of all that was sent, every request was answered 200. Lines before the last one are of parts of the time, and
+// where the loader did not come to its end there is no last one.
+func (s sent) answered(t *testing.T, while string) {
+	t.Helper()
+	_, total, ended := strings.Cut("\n"+s.text, "\ntotal ")
+	all, failed := 0, 0
+	if m := sums.FindStringSubmatch(total); m != nil {
+		fmt.Sscan(m[1], &all)
+		fmt.Sscan(m[2], &failed)
+	}
+	if !ended || s.code != 0 || all == 0 || failed > 0 {
+		t.Errorf("requests failed while %s: %d of %d, exit code %d\n%s", while, failed, all, s.code, s.text)
+	}
+}
+
+// traffic replays a trace against a server until its end; what it returns waits for it, and for every answer.
+func (r *rig) traffic(t *testing.T, s serverTrial, trace string) (ended func(t *testing.T, while string)) {
+	t.Helper()
+	send, out := r.loader(s, trace), make(chan sent, 1)
+	go func() { out <- send() }()
+	return func(t *testing.T, while string) {
+		t.Helper()
+		(<-out).answered(t, while)
+	}
+}
