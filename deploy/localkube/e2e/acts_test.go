@@ -77,6 +77,7 @@ func (r *rig) pods(namespace, app string) []livePod {
 type entry struct {
 	ID     string `json:"id"`
 	Change struct {
+		ID      string   `json:"id"`
 		Ref     ref      `json:"ref"`
 		Reasons []string `json:"reasons"`
 		By      string   `json:"by"`

@@ -34,9 +34,12 @@ const (
 // adopted tells that the server was made with kubectl, and is Trimtab's since.
 func (s serverTrial) adopted() bool { return strings.HasPrefix(s.extra, "adopt: true") }
 
+// measured is how long its settings are measured.
+func (s serverTrial) measured() string { return "10s" }
+
 func (s serverTrial) fill(text string) string {
 	return strings.NewReplacer("NAME", s.name, "IMAGE", s.image, "MODEL", s.model, "VERSION", s.version,
-		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
+		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "TRIAL", s.measured(), "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
 }
 
 // owned has every kind of object; keeps and goes lose their documents; the others were made with kubectl.
@@ -150,42 +153,6 @@ func (r *rig) details(name string) string {
 		all = append(all, k.Kind+" "+k.State+": "+k.Detail)
 	}
 	return strings.Join(all, "\n")
-}
-
-// settings are what an adopted server's ConfigMap tells its pods.
-type settings struct {
-	Batch      int   `json:"batch_size"`
-	Generation int64 `json:"generation"`
-}
-
-func (r *rig) settingsOf(of serverTrial) (s settings) {
-	r.t.Helper()
-	text := r.kubectl("-n", tunedSpace, "get", "configmap/"+of.name+"-settings", "-o", `jsonpath={.data.server\.json}`)
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		r.t.Fatalf("settings of %s: %v\n%s", of.name, err, text)
-	}
-	return s
-}
-
-// mostGenerations is more than a tuner needs that tries few settings and goes back from each; one in a loop
-// writes some every trial.
-const mostGenerations = 12
-
-// noLoop: the tuner made few changes, none of them twice.
-func (r *rig) noLoop(t *testing.T, s serverTrial) []entry {
-	t.Helper()
-	h := r.history(tunedSpace + "/" + s.name)
-	tried := map[string]bool{}
-	for _, e := range h {
-		if e.Change.Reverts == "" && tried[e.ID] {
-			t.Errorf("%s: change %s is in the ledger twice: %+v", s.name, e.ID, h)
-		}
-		tried[e.ID] = true
-	}
-	if got := r.settingsOf(s); got.Generation > mostGenerations || len(h) > 6 {
-		t.Errorf("%s: generation %d, %d entries in the ledger; the tuner runs in a loop\n%s", s.name, got.Generation, len(h), r.details(s.name))
-	}
-	return h
 }
 
 // podsOf are the UIDs of the pods that Trimtab made for a server.
