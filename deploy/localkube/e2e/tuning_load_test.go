@@ -16,6 +16,8 @@ const (
 	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
 	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
 	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
+	graceTrace = "t,req_per_s\n0,2\n45,2\n"
+	shortTrace = "t,req_per_s\n0,5\n1,5\n"
 )
 
 // sent is what a loader says at its end.

@@ -28,6 +28,7 @@ type serverTrial struct {
 const (
 	serverImageRef = "localhost/trimtab/modelserver:dev"
 	liarImageRef   = "localhost/trimtab/liar:dev"
+	oneScaled      = "\n      autoscale: {minReplicas: 1, maxReplicas: 1}"
 	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 60m}}"
 )
 
@@ -42,11 +43,13 @@ func (s serverTrial) fill(text string) string {
 		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "TRIAL", s.measured(), "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
 }
 
-// owned has every kind of object; keeps and goes lose their documents; the others were made with kubectl.
+// owned has every kind of object; keeps, lent and goes lose their documents; lent and those of adopts were made with kubectl.
+// An autoscaler of one pod leaves the pods alone.
 var (
 	owned  = serverTrial{name: "owned", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "autoscale: {minReplicas: 1, maxReplicas: 2}"}
-	keeps  = serverTrial{name: "keeps", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: keep"}
-	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete"}
+	keeps  = serverTrial{name: "keeps", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: keep" + oneScaled}
+	lent   = serverTrial{name: "lent", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true\n      onDelete: keep"}
+	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete" + oneScaled}
 	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "60m", workdir: "/", extra: "adopt: true" + tuneCPU}
 	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true"}
 	liar   = serverTrial{name: "liar", image: liarImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true" + tuneCPU}
@@ -75,15 +78,19 @@ func (r *rig) tuningServers(t *testing.T) {
 	r.must("localkube", "load", "--out", r.out, liarImageRef+"="+binary)
 	r.kubectl("create", "namespace", tunedSpace)
 	r.kubectl("apply", "-f", r.file("fixed-model.yaml", r.fixedModel(t)))
-	for _, s := range adopts {
+	for _, s := range append([]serverTrial{lent}, adopts...) {
 		r.kubectl("apply", "-f", r.file(s.name+".yaml", s.fill(r.testdata("tuned-deployment.yaml"))))
 	}
-	for _, s := range []serverTrial{owned, keeps, goes} {
+	made := append([]serverTrial{owned}, leavers...)
+	for _, s := range made {
 		r.document(s)
 	}
-	for _, s := range append([]serverTrial{owned, keeps, goes}, adopts...) {
+	for _, s := range append(made, adopts...) {
 		r.eventually("there is a Deployment "+s.name, 2*time.Minute, func() bool { return r.there("deployment/"+s.name) != "" })
 		r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/"+s.name, "--timeout=180s")
+	}
+	for _, s := range leavers {
+		r.eventually(s.name+" has its objects", 2*time.Minute, func() bool { return r.marked(s, "deployment") != "" && r.marked(s, "poddisruptionbudget") != "" })
 	}
 }
 
@@ -112,11 +119,14 @@ func (r *rig) there(object string) string {
 	return r.kubectl("-n", tunedSpace, "get", object, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
 }
 
-// lives are the UIDs and restarts of a server's pods, in order.
-func (r *rig) lives(name string) string {
+// lives are the UIDs and restarts of an adopted server's pods, in order.
+func (r *rig) lives(name string) string { return r.livesBy("app=" + name) }
+
+// livesBy are those of the pods with a label.
+func (r *rig) livesBy(label string) string {
 	r.t.Helper()
 	var all []string
-	for _, p := range r.pods(tunedSpace, name) {
+	for _, p := range r.labelled(tunedSpace, label) {
 		all = append(all, fmt.Sprintf("%s restarts %d", p.Metadata.UID, p.Status.ContainerStatuses[0].RestartCount))
 	}
 	slices.Sort(all)

@@ -14,10 +14,7 @@ import (
 // All servers are put up at once, since what a deleted document asks is done only after two minutes.
 func tuning(t *testing.T, r *rig) {
 	r.tuningServers(t)
-	gone := time.Now()
-	for _, s := range []serverTrial{keeps, goes} {
-		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
-	}
+	gone := r.documentsGo(t)
 	before := map[string]string{}
 	for _, s := range adopts {
 		before[s.name] = r.lives(s.name)
@@ -25,6 +22,7 @@ func tuning(t *testing.T, r *rig) {
 	}
 	traffic := []func(*testing.T, string){r.traffic(t, taken, adoptTrace), r.traffic(t, fixed, flatTrace)}
 	r.step(t, "Repaired", repairedObjects)
+	r.step(t, "Graced", func(t *testing.T, r *rig) { gracedServers(t, r, gone) })
 	r.step(t, "Paused", pausedServer)
 	r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
 	for _, ended := range traffic {
@@ -192,26 +190,4 @@ func newVersion(t *testing.T, r *rig) {
 		t.Errorf("the settings of the new version have generation %d, those of the old %d", now.Generation, was.Generation)
 	}
 	r.noLoop(t, fixed)
-}
-
-// deletedDocuments: after the two minutes in which a document may come back, one server serves on by itself
-// with the same pods and without our marks, of the other nothing is left.
-func deletedDocuments(t *testing.T, r *rig, gone time.Time) {
-	was := r.podsOf(keeps)
-	r.eventually("what the documents asked for when they went", time.Until(gone.Add(4*time.Minute)), func() bool {
-		return r.there("deployment/goes") == "" && r.kubectl("-n", tunedSpace, "get", "deployment/keeps", "-o", `jsonpath={.metadata.labels.trimtab\.dev/inference-server}`) == ""
-	})
-	r.onePass()
-	for _, kind := range []string{"deployment", "service", "poddisruptionbudget", "configmap"} {
-		name := map[bool]string{true: "-model-config"}[kind == "configmap"]
-		if r.there(kind+"/goes"+name) != "" {
-			t.Errorf("%s goes%s is still there", kind, name)
-		}
-		if r.there(kind+"/keeps"+name) == "" {
-			t.Errorf("%s keeps%s is gone", kind, name)
-		}
-	}
-	if now := r.podsOf(keeps); now != was || now == "" {
-		t.Errorf("pods of keeps are %q, before it was left alone %q", now, was)
-	}
 }
