@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // Traffic of the trials. What taken is asked is little, so that a slow machine finds something to save as well; in
 // the spike it is five times as much from one second to the next.
 const (
-	flatTrace  = "t,req_per_s\n0,40\n50,40\n"
+	bulkTrace  = "t,req_per_s\n0,25\n5,25\n"
 	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
 	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
 	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
@@ -30,15 +31,15 @@ type sent struct {
 func (r *rig) loader(s serverTrial, trace string) func() sent {
 	r.t.Helper()
 	input, name := s.model, s.model
-	if s.name == fixed.name {
-		input = "recommendation"
+	if s.input != "" {
+		input = s.input
 	}
 	if s.adopted() {
 		name = "m"
 	}
 	ip := r.kubectl("-n", tunedSpace, "get", "service", s.name, "-o", "jsonpath={.spec.clusterIP}")
 	args := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", input, "--name", name,
-		"--trace", r.file(s.name+".csv", trace), "--every", "20s", "--fail-on-error"}
+		"--rows", fmt.Sprint(max(s.rows, 1)), "--trace", r.file(s.name+".csv", trace), "--every", "20s", "--fail-on-error"}
 	return func() sent {
 		text, code := r.run("localkube", args...)
 		return sent{text, code}
@@ -68,5 +69,27 @@ func (r *rig) traffic(t *testing.T, s serverTrial, trace string) (ended func(t *
 	return func(t *testing.T, while string) {
 		t.Helper()
 		(<-out).answered(t, while)
+	}
+}
+
+// steady is traffic again and again, until what it returns is called, or t is over.
+func (r *rig) steady(t *testing.T, s serverTrial, trace string) (ended func(t *testing.T, while string)) {
+	t.Helper()
+	var enough atomic.Bool
+	send, out := r.loader(s, trace), make(chan []sent, 1)
+	go func() {
+		var all []sent
+		for !enough.Load() {
+			all = append(all, send())
+		}
+		out <- all
+	}()
+	t.Cleanup(func() { enough.Store(true) })
+	return func(t *testing.T, while string) {
+		t.Helper()
+		enough.Store(true)
+		for _, one := range <-out {
+			one.answered(t, while)
+		}
 	}
 }

@@ -23,6 +23,8 @@ type serverTrial struct {
 	replicas                    int
 	cpu, workdir                string
 	extra                       string // lines of the document's spec
+	input                       string // builtin that takes the same rows; empty: model is one
+	rows                        int    // in a request; 0: one
 }
 
 const (
@@ -51,7 +53,7 @@ var (
 	lent   = serverTrial{name: "lent", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true\n      onDelete: keep"}
 	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete" + oneScaled}
 	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "60m", workdir: "/", extra: "adopt: true" + tuneCPU}
-	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true"}
+	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true", input: "recommendation", rows: 64}
 	liar   = serverTrial{name: "liar", image: liarImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true" + tuneCPU}
 	adopts = []serverTrial{taken, fixed, liar}
 )

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -11,7 +12,9 @@ import (
 // tuner is what is remembered of the tuning of an adopted server, beside its settings.
 type tuner struct {
 	State struct {
-		Past []tuneStep
+		Phase   string
+		Setting setting
+		Past    []tuneStep
 	}
 }
 
@@ -22,10 +25,11 @@ type setting struct {
 	CPU, Memory, Limit int64
 }
 
-// tuneStep is one change of a setting.
+// tuneStep is one change of a setting and how it was judged.
 type tuneStep struct {
 	From, To setting
 	Begun    time.Time
+	Kept     bool
 }
 
 // tuner reads what is remembered of a server.
@@ -39,6 +43,39 @@ func (r *rig) tuner(s serverTrial) (out tuner) {
 		r.t.Fatalf("tuning of %s: %v\n%s", s.name, err, text)
 	}
 	return out
+}
+
+// atRest waits until no step of a server is under way.
+func (r *rig) atRest(s serverTrial) (now tuner) {
+	r.t.Helper()
+	r.eventually("no step of "+s.name+" is under way", 3*time.Minute, func() bool {
+		now = r.tuner(s)
+		return now.State.Phase == "settled" || now.State.Phase == "resting"
+	})
+	return now
+}
+
+// standing is what `trimtab tune` says of a server.
+type standing struct {
+	Version  string
+	Known    bool
+	Question struct {
+		Service struct {
+			Curve    struct{ Wall, CPU any }
+			MaxBatch int
+		}
+		Load struct{ Rate, Rows float64 }
+	}
+}
+
+func (r *rig) standing(s serverTrial) standing {
+	r.t.Helper()
+	var a struct{ Server standing }
+	out := r.must("trimtab", "tune", tunedSpace+"/"+s.name, "-o", "json", "--kubeconfig", filepath.Join(r.out, "kubeconfig"))
+	if err := json.Unmarshal([]byte(out), &a); err != nil {
+		r.t.Fatalf("trimtab tune %s: %v\n%s", s.name, err, out)
+	}
+	return a.Server
 }
 
 // settings are what an adopted server's ConfigMap tells its pods.

@@ -20,18 +20,17 @@ func tuning(t *testing.T, r *rig) {
 		before[s.name] = r.lives(s.name)
 		r.document(s)
 	}
-	traffic := []func(*testing.T, string){r.traffic(t, taken, adoptTrace), r.traffic(t, fixed, flatTrace)}
+	calm, bulk := r.traffic(t, taken, adoptTrace), r.steady(t, fixed, bulkTrace)
 	r.step(t, "Repaired", repairedObjects)
 	r.step(t, "Graced", func(t *testing.T, r *rig) { gracedServers(t, r, gone) })
 	r.step(t, "Paused", pausedServer)
 	r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
-	for _, ended := range traffic {
-		ended(t, "servers were adopted and tuned")
-	}
+	calm(t, "taken was adopted and tuned")
 	r.step(t, "Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
 	r.step(t, "FixedBatch", fixedBatch)
 	r.step(t, "Liar", lyingServer)
 	r.step(t, "NewVersion", newVersion)
+	bulk(t, "fixed was adopted, tuned and given a new version")
 	r.step(t, "Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
 	for _, s := range []serverTrial{owned, taken, fixed, liar} {
 		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
@@ -154,40 +153,4 @@ func tunedServer(t *testing.T, r *rig, before string) {
 	for _, e := range r.noLoop(t, taken) {
 		t.Logf("%s %s: %s", e.ID, e.Outcome, e.Detail)
 	}
-}
-
-// fixedBatch: no batches are tried on a model that takes one row at a time.
-func fixedBatch(t *testing.T, r *rig) {
-	if got := r.settingsOf(fixed); got.Batch != 1 {
-		t.Errorf("its model takes single rows, and it was given a batch size of %d\n%s", got.Batch, r.details(fixed.name))
-	}
-	r.noLoop(t, fixed)
-}
-
-// lyingServer: it is held, by numbers that do not agree, and what may have been begun is taken back.
-func lyingServer(t *testing.T, r *rig) {
-	r.eventually("the liar is found out", 2*time.Minute, func() bool { return strings.Contains(r.details(liar.name), "do not agree") })
-	if got := r.settingsOf(liar); got.Batch != 1 {
-		t.Errorf("it lies, and has a batch size of %d", got.Batch)
-	}
-	r.noLoop(t, liar)
-}
-
-// newVersion: a version that takes batches, and so has another curve, is rolled out without a lost request,
-// and measured anew.
-func newVersion(t *testing.T, r *rig) {
-	was := r.settingsOf(fixed)
-	next := fixed
-	next.model, next.version = "any.onnx", "v2"
-	ended := r.traffic(t, fixed, "t,req_per_s\n0,20\n12,20\n24,20\n")
-	r.document(next)
-	r.eventually("the new version is rolled out", 2*time.Minute, func() bool {
-		return strings.Contains(r.kubectl("-n", tunedSpace, "get", "deployment/fixed", "-o", "jsonpath={.spec.template.spec.containers[0].args}"), "--model=any.onnx")
-	})
-	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/fixed", "--timeout=180s")
-	ended(t, "a version was rolled out")
-	if now := r.settingsOf(fixed); now.Generation <= was.Generation {
-		t.Errorf("the settings of the new version have generation %d, those of the old %d", now.Generation, was.Generation)
-	}
-	r.noLoop(t, fixed)
 }
