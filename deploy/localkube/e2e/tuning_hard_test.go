@@ -4,10 +4,74 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
+
+// tunedServer: the adopted server is tuned across a spike, and its pods are the ones of before. The spike comes as soon as
+// a step is in force and measured: that step is not kept for what was measured in the spike, but by a later window, or
+// is taken back.
+func tunedServer(t *testing.T, r *rig, before string) {
+	var open tuner
+	r.eventually("a step of taken is measured for a moment", 5*time.Minute, func() bool {
+		open = r.tuner(taken)
+		return open.State.Phase == "comparing" && open.State.Step != nil && time.Since(open.State.Since) < 8*time.Second
+	})
+	spiked, ended := time.Now(), r.traffic(t, taken, spikeTrace)
+	r.eventually("the spike is noticed while the step is measured", time.Minute, func() bool {
+		now := r.tuner(taken)
+		return now.State.Voids > 0 || now.ended(open.State.Step) != nil
+	})
+	ended(t, "five times as many came")
+	var step *tuneStep
+	r.eventually("the step that the spike fell into is judged", 4*time.Minute, func() bool {
+		step = r.tuner(taken).ended(open.State.Step)
+		return step != nil
+	})
+	t.Logf("planned for %.0f requests a second; judged at %.0f: kept %t %s", open.State.Question.Load.Rate, step.After.Rate, step.Kept, step.Why)
+	if step.Kept {
+		calmlyKept(t, *step, open, spiked)
+	} else {
+		r.returned(t, taken, *step)
+	}
+	if now := r.lives(taken.name); now != before {
+		t.Errorf("tuned in place, yet its pods are %s, before %s", now, before)
+	}
+	h := r.noLoop(t, taken)
+	if !slices.ContainsFunc(h, func(e entry) bool { return e.Outcome != "" }) {
+		t.Errorf("a step was judged, and the ledger has none that ended: %+v", h)
+	}
+	for _, e := range h {
+		t.Logf("%s %s: %s", e.ID, e.Outcome, e.Detail)
+	}
+}
+
+// calmlyKept: the window by which a step was kept began after the spike had, and had no more than twice the requests
+// that were planned for.
+func calmlyKept(t *testing.T, step tuneStep, open tuner, spiked time.Time) {
+	t.Helper()
+	if begun := step.After.Ended.Add(-step.After.Elapsed); begun.Before(spiked) {
+		t.Errorf("kept by a window from %s to %s; the spike began at %s", begun, step.After.Ended, spiked)
+	}
+	if planned := open.State.Question.Load.Rate; step.After.Rate > 2*planned {
+		t.Errorf("kept by a window of %.0f requests a second, planned for %.0f", step.After.Rate, planned)
+	}
+}
+
+// returned: what was taken back is no longer in force, and the ledger has the way back.
+func (r *rig) returned(t *testing.T, s serverTrial, step tuneStep) {
+	t.Helper()
+	r.eventually("what was taken back is in force no more", 2*time.Minute, func() bool { return r.tuner(s).State.Phase != "taking-back" })
+	if now := r.tuner(s).State.Setting; now == step.To {
+		t.Errorf("%+v was taken back (%s), and is in force", step.To, step.Why)
+	}
+	h := r.history(tunedSpace + "/" + s.name)
+	if !slices.ContainsFunc(h, func(e entry) bool { return e.Change.Reverts != "" }) {
+		t.Errorf("a step was taken back, and the ledger has no return: %+v", h)
+	}
+}
 
 // fixedBatch: no batches are tried on a model that takes one row at a time, though requests of many rows come, with which
 // newVersion sees the same model being given batches once it takes them.

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// Traffic of the trials. What taken is asked is little, so that a slow machine finds something to save as well; in
-// the spike it is five times as much from one second to the next.
+// Traffic of the trials; a trace goes on after its last row for as long as most rows last. What taken is asked is little,
+// so that a slow machine finds something to save as well; the spike comes on top of it, and makes five times as much
+// of it from one second to the next, for less than a quarter of a minute.
 const (
+	calmTrace  = "t,req_per_s\n0,24\n5,24\n"
 	bulkTrace  = "t,req_per_s\n0,25\n5,25\n"
-	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
-	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
-	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
+	spikeTrace = "t,req_per_s\n0,96\n7,96\n"
 	graceTrace = "t,req_per_s\n0,2\n45,2\n"
 	shortTrace = "t,req_per_s\n0,5\n1,5\n"
 )

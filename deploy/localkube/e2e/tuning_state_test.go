@@ -12,9 +12,13 @@ import (
 // tuner is what is remembered of the tuning of an adopted server, beside its settings.
 type tuner struct {
 	State struct {
-		Phase   string
-		Setting setting
-		Past    []tuneStep
+		Phase    string
+		Since    time.Time // of the phase, or of the last window that did not count
+		Setting  setting
+		Step     *tuneStep // under way
+		Past     []tuneStep
+		Voids    int // windows of the step that did not count
+		Question struct{ Load struct{ Rate float64 } }
 	}
 }
 
@@ -29,7 +33,13 @@ type setting struct {
 type tuneStep struct {
 	From, To setting
 	Begun    time.Time
-	Kept     bool
+	After    struct {
+		Ended   time.Time
+		Elapsed time.Duration
+		Rate    float64
+	}
+	Kept bool
+	Why  string
 }
 
 // tuner reads what is remembered of a server.
@@ -43,6 +53,16 @@ func (r *rig) tuner(s serverTrial) (out tuner) {
 		r.t.Fatalf("tuning of %s: %v\n%s", s.name, err, text)
 	}
 	return out
+}
+
+// ended is a step that was under way once it is judged; nil: it is not.
+func (now tuner) ended(step *tuneStep) *tuneStep {
+	for i := range now.State.Past {
+		if past := &now.State.Past[i]; past.Begun.Equal(step.Begun) {
+			return past
+		}
+	}
+	return nil
 }
 
 // atRest waits until no step of a server is under way.

@@ -20,22 +20,36 @@ func tuning(t *testing.T, r *rig) {
 		before[s.name] = r.lives(s.name)
 		r.document(s)
 	}
-	calm, bulk := r.traffic(t, taken, adoptTrace), r.steady(t, fixed, bulkTrace)
-	r.step(t, "Repaired", repairedObjects)
-	r.step(t, "Graced", func(t *testing.T, r *rig) { gracedServers(t, r, gone) })
-	r.step(t, "Paused", pausedServer)
-	r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
+	calm, bulk := r.steady(t, taken, calmTrace), r.steady(t, fixed, bulkTrace)
+	t.Run("AtOnce", func(t *testing.T) {
+		r.lane(t, "Spike", func(t *testing.T, r *rig) {
+			r.step(t, "Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
+		})
+		r.lane(t, "Others", func(t *testing.T, r *rig) {
+			r.step(t, "Repaired", repairedObjects)
+			r.step(t, "Graced", func(t *testing.T, r *rig) { gracedServers(t, r, gone) })
+			r.step(t, "Paused", pausedServer)
+			r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
+			r.step(t, "Liar", lyingServer)
+			r.step(t, "FixedBatch", fixedBatch)
+			r.step(t, "NewVersion", newVersion)
+		})
+	})
 	calm(t, "taken was adopted and tuned")
-	r.step(t, "Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
-	r.step(t, "FixedBatch", fixedBatch)
-	r.step(t, "Liar", lyingServer)
-	r.step(t, "NewVersion", newVersion)
 	bulk(t, "fixed was adopted, tuned and given a new version")
 	r.step(t, "Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
 	for _, s := range []serverTrial{owned, taken, fixed, liar} {
 		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
 	}
 	r.kubectl("delete", "namespace", tunedSpace, "--wait=false")
+}
+
+// lane is steps beside those of the other lanes of t, each of which waits most of the time.
+func (r *rig) lane(t *testing.T, name string, do func(*testing.T, *rig)) {
+	r.step(t, name, func(t *testing.T, r *rig) {
+		t.Parallel()
+		do(t, r)
+	})
 }
 
 // edit is a change of an object by hand, where it shows, and what stands there otherwise.
@@ -128,29 +142,5 @@ func adoptedServers(t *testing.T, r *rig, before map[string]string) {
 		if sets := r.kubectl("-n", tunedSpace, "get", "replicasets", "-l", "team="+s.name, "-o", "name"); strings.Count(sets, "replicaset") != 1 {
 			t.Errorf("ReplicaSets of %s: %s", s.name, sets)
 		}
-	}
-}
-
-// tunedServer: the adopted server is tuned across a spike, and its pods are the ones of before. Requests come until
-// a change has ended, however long the machine takes to one.
-func tunedServer(t *testing.T, r *rig, before string) {
-	spiked, ended := false, false
-	for end := time.Now().Add(6 * time.Minute); !spiked || !ended; {
-		if time.Now().After(end) {
-			t.Fatalf("no change of taken has ended in 6 minutes (spike sent: %t)\n%s", spiked, r.details(taken.name))
-		}
-		h := r.history(tunedSpace + "/" + taken.name)
-		trace := calmTrace
-		if len(h) > 0 && !spiked {
-			trace, spiked = spikeTrace, true
-		}
-		r.traffic(t, taken, trace)(t, "the server was tuned")
-		ended = slices.ContainsFunc(r.history(tunedSpace+"/"+taken.name), func(e entry) bool { return e.Outcome != "" })
-	}
-	if now := r.lives(taken.name); now != before {
-		t.Errorf("tuned in place, yet its pods are %s, before %s", now, before)
-	}
-	for _, e := range r.noLoop(t, taken) {
-		t.Logf("%s %s: %s", e.ID, e.Outcome, e.Detail)
 	}
 }
