@@ -126,3 +126,50 @@ func newVersion(t *testing.T, r *rig) {
 	}
 	r.noLoop(t, fixed)
 }
+
+// noisyNeighbour: a pod beside them takes whatever CPU the others leave, so that batches take longer than was learnt.
+// What is in force is held, or returned, and nothing is kept that breaks the promise.
+func noisyNeighbour(t *testing.T, r *rig) {
+	beside, was := []serverTrial{taken, fixed}, map[string]tuner{}
+	for _, s := range beside {
+		was[s.name] = r.atRest(s)
+	}
+	begun := time.Now()
+	r.kubectl("apply", "-f", r.file("noisy.yaml", r.testdata("tuned-noisy.yaml")))
+	r.eventually("the neighbour has had its time", 2*time.Minute, func() bool {
+		phase := r.kubectl("-n", tunedSpace, "get", "pod/noisy", "-o", "jsonpath={.status.phase}")
+		return phase == "Succeeded" || phase == "Failed"
+	})
+	said, used := r.kubectl("-n", tunedSpace, "logs", "noisy"), 0.0
+	if _, err := fmt.Sscanf(said, "%f CPU seconds", &used); err != nil || used < leastNoise {
+		t.Errorf("the neighbour, which was to take %d s of CPU at least, says %q (%v)", leastNoise, said, err)
+	}
+	t.Logf("the neighbour took %s", strings.TrimSpace(said))
+	for _, s := range beside {
+		r.heldOrReturned(t, s, was[s.name], begun)
+	}
+}
+
+// heldOrReturned: since a moment at which nothing was under way, at most one change was made, and what was not kept by
+// a window within the promise is not in force.
+func (r *rig) heldOrReturned(t *testing.T, s serverTrial, was tuner, begun time.Time) {
+	t.Helper()
+	now := r.atRest(s)
+	tried := slices.DeleteFunc(slices.Clone(now.State.Past), func(step tuneStep) bool { return step.Begun.Before(begun) })
+	for _, step := range tried {
+		switch {
+		case !step.Kept:
+			r.returned(t, s, step)
+		case step.After.Latency.At > promised:
+			t.Errorf("%s: %+v was kept with a p99 of %s, over %s", s.name, step.To, step.After.Latency.At, promised)
+		}
+	}
+	entries := slices.DeleteFunc(r.noLoop(t, s), func(e entry) bool { return e.Begun.Before(begun) })
+	switch made := slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Change.Reverts != "" }); {
+	case len(made) > 1:
+		t.Errorf("%s: changed %d times beside a neighbour: %+v", s.name, len(made), made)
+	case len(entries) == 0 && now.State.Setting != was.State.Setting:
+		t.Errorf("%s: no change is in the ledger, yet %+v became %+v", s.name, was.State.Setting, now.State.Setting)
+	}
+	t.Logf("%s beside a neighbour: %d changes and returns, %s: %s", s.name, len(entries), now.State.Phase, r.details(s.name))
+}

@@ -32,6 +32,7 @@ type serverTrial struct {
 const (
 	serverImageRef = "localhost/trimtab/modelserver:dev"
 	liarImageRef   = "localhost/trimtab/liar:dev"
+	noisyImageRef  = "localhost/trimtab/noisy:dev"
 	oneScaled      = "\n      autoscale: {minReplicas: 1, maxReplicas: 1}"
 	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 60m}}"
 )
@@ -78,9 +79,7 @@ func (r *rig) testdata(name string) string {
 
 // tuningServers puts up every server and waits until all are ready.
 func (r *rig) tuningServers(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "liar")
-	r.must("env", "CGO_ENABLED=0", "go", "build", "-C", "deploy/localkube", "-trimpath", "-buildvcs=false", "-o", binary, "./e2e/testdata/liar")
-	r.must("localkube", "load", "--out", r.out, liarImageRef+"="+binary)
+	r.trialImages(t)
 	r.kubectl("create", "namespace", tunedSpace)
 	r.kubectl("apply", "-f", r.file("fixed-model.yaml", r.fixedModel(t)))
 	for _, s := range append([]serverTrial{lent}, adopts...) {
@@ -97,6 +96,13 @@ func (r *rig) tuningServers(t *testing.T) {
 	for _, s := range leavers {
 		r.eventually(s.name+" has its objects", 2*time.Minute, func() bool { return r.marked(s, "deployment") != "" && r.marked(s, "poddisruptionbudget") != "" })
 	}
+}
+
+// trialImages loads the programs that are only for these trials.
+func (r *rig) trialImages(t *testing.T) {
+	into := t.TempDir()
+	r.must("env", "CGO_ENABLED=0", "go", "build", "-C", "deploy/localkube", "-trimpath", "-buildvcs=false", "-o", into+"/", "./e2e/testdata/liar", "./e2e/testdata/noisy")
+	r.must("localkube", "load", "--out", r.out, liarImageRef+"="+filepath.Join(into, "liar"), noisyImageRef+"="+filepath.Join(into, "noisy"))
 }
 
 // fixedModel is a ConfigMap with an example as it is, and with its batch axis fixed to one row. In the file an axis that may

@@ -9,6 +9,13 @@ import (
 	"time"
 )
 
+const (
+	// promised is the latency that the trials' documents promise.
+	promised = 500 * time.Millisecond
+	// leastNoise is the CPU, in seconds, that a noisy neighbour must have had for it to be one: a quarter of one core.
+	leastNoise = 10
+)
+
 // tuner is what is remembered of the tuning of an adopted server, beside its settings.
 type tuner struct {
 	State struct {
@@ -37,6 +44,7 @@ type tuneStep struct {
 		Ended   time.Time
 		Elapsed time.Duration
 		Rate    float64
+		Latency struct{ At time.Duration }
 	}
 	Kept bool
 	Why  string

@@ -35,6 +35,7 @@ func tuning(t *testing.T, r *rig) {
 			r.step(t, "NewVersion", newVersion)
 		})
 	})
+	r.step(t, "Neighbour", noisyNeighbour)
 	calm(t, "taken was adopted and tuned")
 	bulk(t, "fixed was adopted, tuned and given a new version")
 	r.step(t, "Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
