@@ -68,8 +68,14 @@ type livePod struct {
 // pods of one app that run, in a namespace.
 func (r *rig) pods(namespace, app string) []livePod {
 	r.t.Helper()
+	return r.labelled(namespace, "app="+app)
+}
+
+// labelled are the pods with a label that run, in a namespace.
+func (r *rig) labelled(namespace, label string) []livePod {
+	r.t.Helper()
 	var list struct{ Items []livePod }
-	r.get(&list, "pods", "-n", namespace, "-l", "app="+app, "--field-selector=status.phase=Running")
+	r.get(&list, "pods", "-n", namespace, "-l", label, "--field-selector=status.phase=Running")
 	return slices.DeleteFunc(list.Items, func(p livePod) bool { return len(p.Status.ContainerStatuses) == 0 })
 }
 
@@ -77,6 +83,7 @@ func (r *rig) pods(namespace, app string) []livePod {
 type entry struct {
 	ID     string `json:"id"`
 	Change struct {
+		ID      string   `json:"id"`
 		Ref     ref      `json:"ref"`
 		Reasons []string `json:"reasons"`
 		By      string   `json:"by"`

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -23,26 +24,40 @@ type serverTrial struct {
 	replicas                    int
 	cpu, workdir                string
 	extra                       string // lines of the document's spec
+	input                       string // builtin that takes the same rows; empty: model is one
+	rows                        int    // in a request; 0: one
+	trial                       string // how long a setting is measured; empty: 10s
 }
 
 const (
 	serverImageRef = "localhost/trimtab/modelserver:dev"
 	liarImageRef   = "localhost/trimtab/liar:dev"
+	noisyImageRef  = "localhost/trimtab/noisy:dev"
+	oneScaled      = "\n      autoscale: {minReplicas: 1, maxReplicas: 1}"
 	tuneCPU        = "\n      tune: {maxDelay: 20ms, cpu: {min: 5m, max: 60m}}"
 )
 
+// adopted tells that the server was made with kubectl, and is Trimtab's since.
+func (s serverTrial) adopted() bool { return strings.HasPrefix(s.extra, "adopt: true") }
+
+// measured is how long its settings are measured.
+func (s serverTrial) measured() string { return cmp.Or(s.trial, "10s") }
+
 func (s serverTrial) fill(text string) string {
 	return strings.NewReplacer("NAME", s.name, "IMAGE", s.image, "MODEL", s.model, "VERSION", s.version,
-		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
+		"REPLICAS", fmt.Sprint(s.replicas), "CPU", s.cpu, "WORKDIR", s.workdir, "TRIAL", s.measured(), "EXTRA", strings.TrimSpace(s.extra)).Replace(text)
 }
 
-// owned has every kind of object; keeps and goes lose their documents; the others were made with kubectl.
+// owned has every kind of object; keeps, lent and goes lose their documents; lent and those of adopts were made with kubectl.
+// An autoscaler of one pod leaves the pods alone. A step of taken is measured for so long that a spike which comes
+// some seconds after its beginning is most of what is measured.
 var (
 	owned  = serverTrial{name: "owned", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "autoscale: {minReplicas: 1, maxReplicas: 2}"}
-	keeps  = serverTrial{name: "keeps", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: keep"}
-	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete"}
-	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "60m", workdir: "/", extra: "adopt: true" + tuneCPU}
-	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true"}
+	keeps  = serverTrial{name: "keeps", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: keep" + oneScaled}
+	lent   = serverTrial{name: "lent", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true\n      onDelete: keep"}
+	goes   = serverTrial{name: "goes", image: serverImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", extra: "onDelete: delete" + oneScaled}
+	taken  = serverTrial{name: "taken", image: serverImageRef, model: "mlp-mid", version: "v1", replicas: 2, cpu: "60m", workdir: "/", extra: "adopt: true" + tuneCPU, trial: "20s"}
+	fixed  = serverTrial{name: "fixed", image: serverImageRef, model: "fixed.onnx", version: "v1", replicas: 1, cpu: "5m", workdir: "/model", extra: "adopt: true", input: "recommendation", rows: 64}
 	liar   = serverTrial{name: "liar", image: liarImageRef, model: "recommendation", version: "v1", replicas: 1, cpu: "5m", workdir: "/", extra: "adopt: true" + tuneCPU}
 	adopts = []serverTrial{taken, fixed, liar}
 )
@@ -64,21 +79,30 @@ func (r *rig) testdata(name string) string {
 
 // tuningServers puts up every server and waits until all are ready.
 func (r *rig) tuningServers(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "liar")
-	r.must("env", "CGO_ENABLED=0", "go", "build", "-C", "deploy/localkube", "-trimpath", "-buildvcs=false", "-o", binary, "./e2e/testdata/liar")
-	r.must("localkube", "load", "--out", r.out, liarImageRef+"="+binary)
+	r.trialImages(t)
 	r.kubectl("create", "namespace", tunedSpace)
 	r.kubectl("apply", "-f", r.file("fixed-model.yaml", r.fixedModel(t)))
-	for _, s := range adopts {
+	for _, s := range append([]serverTrial{lent}, adopts...) {
 		r.kubectl("apply", "-f", r.file(s.name+".yaml", s.fill(r.testdata("tuned-deployment.yaml"))))
 	}
-	for _, s := range []serverTrial{owned, keeps, goes} {
+	made := append([]serverTrial{owned}, leavers...)
+	for _, s := range made {
 		r.document(s)
 	}
-	for _, s := range append([]serverTrial{owned, keeps, goes}, adopts...) {
+	for _, s := range append(made, adopts...) {
 		r.eventually("there is a Deployment "+s.name, 2*time.Minute, func() bool { return r.there("deployment/"+s.name) != "" })
 		r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/"+s.name, "--timeout=180s")
 	}
+	for _, s := range leavers {
+		r.eventually(s.name+" has its objects", 2*time.Minute, func() bool { return r.marked(s, "deployment") != "" && r.marked(s, "poddisruptionbudget") != "" })
+	}
+}
+
+// trialImages loads the programs that are only for these trials.
+func (r *rig) trialImages(t *testing.T) {
+	into := t.TempDir()
+	r.must("env", "CGO_ENABLED=0", "go", "build", "-C", "deploy/localkube", "-trimpath", "-buildvcs=false", "-o", into+"/", "./e2e/testdata/liar", "./e2e/testdata/noisy")
+	r.must("localkube", "load", "--out", r.out, liarImageRef+"="+filepath.Join(into, "liar"), noisyImageRef+"="+filepath.Join(into, "noisy"))
 }
 
 // fixedModel is a ConfigMap with an example as it is, and with its batch axis fixed to one row. In the file an axis that may
@@ -106,11 +130,14 @@ func (r *rig) there(object string) string {
 	return r.kubectl("-n", tunedSpace, "get", object, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
 }
 
-// lives are the UIDs and restarts of a server's pods, in order.
-func (r *rig) lives(name string) string {
+// lives are the UIDs and restarts of an adopted server's pods, in order.
+func (r *rig) lives(name string) string { return r.livesBy("app=" + name) }
+
+// livesBy are those of the pods with a label.
+func (r *rig) livesBy(label string) string {
 	r.t.Helper()
 	var all []string
-	for _, p := range r.pods(tunedSpace, name) {
+	for _, p := range r.labelled(tunedSpace, label) {
 		all = append(all, fmt.Sprintf("%s restarts %d", p.Metadata.UID, p.Status.ContainerStatuses[0].RestartCount))
 	}
 	slices.Sort(all)
@@ -147,69 +174,6 @@ func (r *rig) details(name string) string {
 		all = append(all, k.Kind+" "+k.State+": "+k.Detail)
 	}
 	return strings.Join(all, "\n")
-}
-
-// Traffic of the trials. What taken is asked is little, so that a slow machine finds something to save as well; in
-// the spike it is five times as much from one second to the next.
-const (
-	flatTrace  = "t,req_per_s\n0,40\n50,40\n"
-	adoptTrace = "t,req_per_s\n0,24\n40,24\n"
-	calmTrace  = "t,req_per_s\n0,24\n8,24\n"
-	spikeTrace = "t,req_per_s\n0,24\n1,120\n15,120\n16,24\n20,24\n"
-)
-
-// traffic replays a trace against a server until its end; what it returns waits for it and gives its sums.
-func (r *rig) traffic(t *testing.T, s serverTrial, trace string) (ended func() string) {
-	t.Helper()
-	model := s.model
-	if s.name == fixed.name {
-		model = "recommendation"
-	}
-	ip := r.kubectl("-n", tunedSpace, "get", "service", s.name, "-o", "jsonpath={.spec.clusterIP}")
-	args := []string{"exec", filepath.Join(r.root, "bin", "modelserver"), "load", "--target", "http://" + ip, "--model", model, "--name", "m",
-		"--trace", r.file(s.name+".csv", trace), "--every", "20s"}
-	out := make(chan string, 1)
-	go func() {
-		text, _ := r.run("localkube", args...)
-		out <- text
-	}()
-	return func() string { return <-out + " " }
-}
-
-// settings are what an adopted server's ConfigMap tells its pods.
-type settings struct {
-	Batch      int   `json:"batch_size"`
-	Generation int64 `json:"generation"`
-}
-
-func (r *rig) settingsOf(of serverTrial) (s settings) {
-	r.t.Helper()
-	text := r.kubectl("-n", tunedSpace, "get", "configmap/"+of.name+"-settings", "-o", `jsonpath={.data.server\.json}`)
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		r.t.Fatalf("settings of %s: %v\n%s", of.name, err, text)
-	}
-	return s
-}
-
-// mostGenerations is more than a tuner needs that tries few settings and goes back from each; one in a loop
-// writes some every trial.
-const mostGenerations = 12
-
-// noLoop: the tuner made few changes, none of them twice.
-func (r *rig) noLoop(t *testing.T, s serverTrial) []entry {
-	t.Helper()
-	h := r.history(tunedSpace + "/" + s.name)
-	tried := map[string]bool{}
-	for _, e := range h {
-		if e.Change.Reverts == "" && tried[e.ID] {
-			t.Errorf("%s: change %s is in the ledger twice: %+v", s.name, e.ID, h)
-		}
-		tried[e.ID] = true
-	}
-	if got := r.settingsOf(s); got.Generation > mostGenerations || len(h) > 6 {
-		t.Errorf("%s: generation %d, %d entries in the ledger; the tuner runs in a loop\n%s", s.name, got.Generation, len(h), r.details(s.name))
-	}
-	return h
 }
 
 // podsOf are the UIDs of the pods that Trimtab made for a server.

@@ -14,28 +14,30 @@ import (
 // All servers are put up at once, since what a deleted document asks is done only after two minutes.
 func tuning(t *testing.T, r *rig) {
 	r.tuningServers(t)
-	gone := time.Now()
-	for _, s := range []serverTrial{keeps, goes} {
-		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
-	}
+	gone := r.documentsGo(t)
 	before := map[string]string{}
 	for _, s := range adopts {
 		before[s.name] = r.lives(s.name)
 		r.document(s)
 	}
-	traffic := []func() string{r.traffic(t, taken, adoptTrace), r.traffic(t, fixed, flatTrace)}
-	r.step(t, "Repaired", repairedObjects)
-	r.step(t, "Paused", pausedServer)
-	r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
-	for _, ended := range traffic {
-		if out := ended(); !strings.Contains(out, " failed=0 ") {
-			t.Errorf("requests failed while servers were adopted and tuned:\n%s", out)
-		}
-	}
-	r.step(t, "Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
-	r.step(t, "FixedBatch", fixedBatch)
-	r.step(t, "Liar", lyingServer)
-	r.step(t, "NewVersion", newVersion)
+	calm, bulk := r.steady(t, taken, calmTrace), r.steady(t, fixed, bulkTrace)
+	t.Run("AtOnce", func(t *testing.T) {
+		r.lane(t, "Spike", func(t *testing.T, r *rig) {
+			r.step(t, "Tuned", func(t *testing.T, r *rig) { tunedServer(t, r, before[taken.name]) })
+		})
+		r.lane(t, "Others", func(t *testing.T, r *rig) {
+			r.step(t, "Repaired", repairedObjects)
+			r.step(t, "Graced", func(t *testing.T, r *rig) { gracedServers(t, r, gone) })
+			r.step(t, "Paused", pausedServer)
+			r.step(t, "Adopted", func(t *testing.T, r *rig) { adoptedServers(t, r, before) })
+			r.step(t, "Liar", lyingServer)
+			r.step(t, "FixedBatch", fixedBatch)
+			r.step(t, "NewVersion", newVersion)
+		})
+	})
+	r.step(t, "Neighbour", noisyNeighbour)
+	calm(t, "taken was adopted and tuned")
+	bulk(t, "fixed was adopted, tuned and given a new version")
 	r.step(t, "Deleted", func(t *testing.T, r *rig) { deletedDocuments(t, r, gone) })
 	for _, s := range []serverTrial{owned, taken, fixed, liar} {
 		r.kubectl("-n", "trimtab", "delete", "configmap", "tuned-"+s.name)
@@ -43,17 +45,25 @@ func tuning(t *testing.T, r *rig) {
 	r.kubectl("delete", "namespace", tunedSpace, "--wait=false")
 }
 
+// lane is steps beside those of the other lanes of t, each of which waits most of the time.
+func (r *rig) lane(t *testing.T, name string, do func(*testing.T, *rig)) {
+	r.step(t, name, func(t *testing.T, r *rig) {
+		t.Parallel()
+		do(t, r)
+	})
+}
+
 // edit is a change of an object by hand, where it shows, and what stands there otherwise.
 type edit struct{ object, patch, path, changed string }
 
-// ownedEdits touch each kind of object in a way that replaces no pod.
+// ownedEdits touch each kind of object in a way that replaces no pod and makes few.
 func ownedEdits() []edit {
 	return []edit{
 		{"deployment/owned", `{"spec":{"strategy":{"rollingUpdate":{"maxSurge":3}}}}`, "{.spec.strategy.rollingUpdate.maxSurge}", "3"},
 		{"service/owned", `{"spec":{"ports":[{"port":80,"targetPort":9999}]}}`, "{.spec.ports[0].targetPort}", "9999"},
 		{"configmap/owned-model-config", `{"data":{"model_config.json":"{\"batch_size\": 3, \"max_delay\": \"9ms\", \"generation\": 1}"}}`, `{.data.model_config\.json}`, `{"batch_size": 3, "max_delay": "9ms", "generation": 1}`},
 		{"poddisruptionbudget/owned", `{"spec":{"maxUnavailable":2}}`, "{.spec.maxUnavailable}", "2"},
-		{"horizontalpodautoscaler/owned", `{"spec":{"maxReplicas":9}}`, "{.spec.maxReplicas}", "9"},
+		{"horizontalpodautoscaler/owned", `{"spec":{"maxReplicas":3}}`, "{.spec.maxReplicas}", "3"},
 	}
 }
 
@@ -101,23 +111,23 @@ func pausedServer(t *testing.T, r *rig) {
 	paused.extra += "\n      paused: true"
 	r.document(paused)
 	r.eventually("owned is paused", 2*time.Minute, func() bool { return strings.Contains(r.details("owned"), "paused") })
-	edits := ownedEdits()[:2]
-	for _, e := range edits {
+	for _, e := range ownedEdits() {
 		r.kubectl("-n", tunedSpace, "patch", e.object, "--type=merge", "-p", e.patch)
 	}
-	r.kubectl("-n", tunedSpace, "delete", "poddisruptionbudget/owned")
 	r.onePass()
-	for _, e := range edits {
+	for _, e := range ownedEdits() {
 		if got := r.shows(e); got != e.changed {
 			t.Errorf("%s was repaired to %q though its document is paused", e.object, got)
 		}
 	}
+	r.kubectl("-n", tunedSpace, "delete", "poddisruptionbudget/owned")
+	r.onePass()
 	if r.there("poddisruptionbudget/owned") != "" {
 		t.Error("the PodDisruptionBudget was made again though its document is paused")
 	}
 	r.document(owned)
 	r.eventually("owned is whole again", 2*time.Minute, func() bool {
-		return r.shows(edits[0]) != edits[0].changed && r.shows(edits[1]) != edits[1].changed && r.there("poddisruptionbudget/owned") != ""
+		return r.there("poddisruptionbudget/owned") != "" && !slices.ContainsFunc(ownedEdits(), func(e edit) bool { return r.shows(e) == e.changed })
 	})
 }
 
@@ -133,91 +143,5 @@ func adoptedServers(t *testing.T, r *rig, before map[string]string) {
 		if sets := r.kubectl("-n", tunedSpace, "get", "replicasets", "-l", "team="+s.name, "-o", "name"); strings.Count(sets, "replicaset") != 1 {
 			t.Errorf("ReplicaSets of %s: %s", s.name, sets)
 		}
-	}
-}
-
-// tunedServer: the adopted server is tuned across a spike, and its pods are the ones of before. Requests come until
-// a change has ended, however long the machine takes to one.
-func tunedServer(t *testing.T, r *rig, before string) {
-	spiked, ended := false, false
-	for end := time.Now().Add(6 * time.Minute); !spiked || !ended; {
-		if time.Now().After(end) {
-			t.Fatalf("no change of taken has ended in 6 minutes (spike sent: %t)\n%s", spiked, r.details(taken.name))
-		}
-		h := r.history(tunedSpace + "/" + taken.name)
-		trace := calmTrace
-		if len(h) > 0 && !spiked {
-			trace, spiked = spikeTrace, true
-		}
-		if out := r.traffic(t, taken, trace)(); !strings.Contains(out, " failed=0 ") {
-			t.Errorf("requests failed while the server was tuned:\n%s", out)
-		}
-		ended = slices.ContainsFunc(r.history(tunedSpace+"/"+taken.name), func(e entry) bool { return e.Outcome != "" })
-	}
-	if now := r.lives(taken.name); now != before {
-		t.Errorf("tuned in place, yet its pods are %s, before %s", now, before)
-	}
-	for _, e := range r.noLoop(t, taken) {
-		t.Logf("%s %s: %s", e.ID, e.Outcome, e.Detail)
-	}
-}
-
-// fixedBatch: no batches are tried on a model that takes one row at a time.
-func fixedBatch(t *testing.T, r *rig) {
-	if got := r.settingsOf(fixed); got.Batch != 1 {
-		t.Errorf("its model takes single rows, and it was given a batch size of %d\n%s", got.Batch, r.details(fixed.name))
-	}
-	r.noLoop(t, fixed)
-}
-
-// lyingServer: it is held, by numbers that do not agree, and what may have been begun is taken back.
-func lyingServer(t *testing.T, r *rig) {
-	r.eventually("the liar is found out", 2*time.Minute, func() bool { return strings.Contains(r.details(liar.name), "do not agree") })
-	if got := r.settingsOf(liar); got.Batch != 1 {
-		t.Errorf("it lies, and has a batch size of %d", got.Batch)
-	}
-	r.noLoop(t, liar)
-}
-
-// newVersion: a version that takes batches, and so has another curve, is rolled out without a lost request,
-// and measured anew.
-func newVersion(t *testing.T, r *rig) {
-	was := r.settingsOf(fixed)
-	next := fixed
-	next.model, next.version = "any.onnx", "v2"
-	ended := r.traffic(t, fixed, "t,req_per_s\n0,20\n12,20\n24,20\n")
-	r.document(next)
-	r.eventually("the new version is rolled out", 2*time.Minute, func() bool {
-		return strings.Contains(r.kubectl("-n", tunedSpace, "get", "deployment/fixed", "-o", "jsonpath={.spec.template.spec.containers[0].args}"), "--model=any.onnx")
-	})
-	r.kubectl("-n", tunedSpace, "rollout", "status", "deployment/fixed", "--timeout=180s")
-	if out := ended(); !strings.Contains(out, " failed=0 ") {
-		t.Errorf("requests failed while a version was rolled out:\n%s", out)
-	}
-	if now := r.settingsOf(fixed); now.Generation <= was.Generation {
-		t.Errorf("the settings of the new version have generation %d, those of the old %d", now.Generation, was.Generation)
-	}
-	r.noLoop(t, fixed)
-}
-
-// deletedDocuments: after the two minutes in which a document may come back, one server serves on by itself
-// with the same pods and without our marks, of the other nothing is left.
-func deletedDocuments(t *testing.T, r *rig, gone time.Time) {
-	was := r.podsOf(keeps)
-	r.eventually("what the documents asked for when they went", time.Until(gone.Add(4*time.Minute)), func() bool {
-		return r.there("deployment/goes") == "" && r.kubectl("-n", tunedSpace, "get", "deployment/keeps", "-o", `jsonpath={.metadata.labels.trimtab\.dev/inference-server}`) == ""
-	})
-	r.onePass()
-	for _, kind := range []string{"deployment", "service", "poddisruptionbudget", "configmap"} {
-		name := map[bool]string{true: "-model-config"}[kind == "configmap"]
-		if r.there(kind+"/goes"+name) != "" {
-			t.Errorf("%s goes%s is still there", kind, name)
-		}
-		if r.there(kind+"/keeps"+name) == "" {
-			t.Errorf("%s keeps%s is gone", kind, name)
-		}
-	}
-	if now := r.podsOf(keeps); now != was || now == "" {
-		t.Errorf("pods of keeps are %q, before it was left alone %q", now, was)
 	}
 }
