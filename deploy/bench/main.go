@@ -56,7 +56,7 @@ func families() []family {
 		{"test", "make test with the caches that are there: run it after a make test; about 10 minutes", test},
 		{"serving", "the inference server beside other batchers: about 12 minutes; BENCH=\"serving --quick\" tries it", serving},
 		{"upstream", "our admission answers beside those of Kubernetes' own code, 300,000 cases: 20 seconds once it is compiled", upstream},
-		{"tuner", "the capacity model, the joint plan and live tuning beside others: over an hour, of which --only prediction,optimum takes about 28 minutes; BENCH=\"tuner --quick\" tries it", tune},
+		{"tuner", "the capacity model, the joint plan and live tuning beside others: over two hours, of which --only prediction,optimum takes about 70 minutes; BENCH=\"tuner --quick\" tries it", tune},
 		{"recommender", "requests, replicas and shared GPUs by our rules and by those of others on recorded series, TRACES=folder: 9 minutes on 2 busy cores once the genuine VPA is compiled; BENCH=\"recommender --only calendars\" needs no series", recommend},
 		{"diurnal", "requests resized ahead of each rise of a compressed day, on a cluster, beside a request for the peak: about 25 minutes; BENCH=\"diurnal --days 1\" tries it", rehearse},
 	}
