@@ -14,6 +14,7 @@ import (
 // benchOptions are the flags of bench.
 type benchOptions struct {
 	target      *url.URL
+	aimed       bool // a target was given, though it may be none
 	metrics     string
 	sameAs      []string
 	name        string
@@ -82,6 +83,7 @@ func (o *benchOptions) settings() *settings {
 }
 
 func (o *benchOptions) setTarget(v string) error {
+	o.aimed = true
 	u, err := url.Parse(v)
 	if err != nil || u.Scheme != "http" || u.Host == "" {
 		return fmt.Errorf("is not a URL like http://localhost:8080")
@@ -146,7 +148,7 @@ func numbersOf(to *[]int, low int) func(string) error {
 // parse reads the flags and fills what follows from others.
 func (o *benchOptions) parse(args []string, env func(string) string) faults {
 	bad := o.settings().parse(args, env)
-	if o.target == nil && len(bad) == 0 {
+	if !o.aimed {
 		bad = append(bad, "--target is missing")
 	}
 	if o.name == "" && (o.endpoint != endpointPredict || o.shape == nil) {

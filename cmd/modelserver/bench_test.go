@@ -195,7 +195,8 @@ func TestBenchFaults(t *testing.T) {
 		want string
 	}{
 		{"bench", 2, "--target is missing"},
-		{"bench --target https://x --model m", 2, "is not a URL"},
+		{"bench --rows x --model m", 2, "from 1 to 65536\nmodelserver: --target is missing\n"},
+		{"bench --target https://x", 2, "is not a URL like http://localhost:8080\nmodelserver: --model is missing"},
 		{"bench --target http://x", 2, "--model is missing"},
 		{"bench --target http://x --model m --endpoint v1 --body binary", 2, "goes with --endpoint infer only"},
 		{"bench --target http://x --model m --values 1:1", 2, "is not LOW:HIGH"},

@@ -21,6 +21,7 @@ import (
 // loadOptions are the flags of load.
 type loadOptions struct {
 	targets               []string
+	aimed                 bool // a target was given, though it may be none
 	model, name, endpoint string
 	rate                  float64
 	rows, inflight        int
@@ -63,6 +64,7 @@ func (o *loadOptions) settings() *settings {
 
 // target adds one or several URLs, separated by commas.
 func (o *loadOptions) target(v string) error {
+	o.aimed = true
 	for one := range strings.SplitSeq(v, ",") {
 		u, err := url.Parse(one)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -75,7 +77,7 @@ func (o *loadOptions) target(v string) error {
 
 func (o *loadOptions) parse(args []string, env func(string) string) faults {
 	bad := o.settings().parse(args, env)
-	if len(o.targets) == 0 && len(bad) == 0 {
+	if !o.aimed {
 		bad = append(bad, "--target is missing")
 	}
 	bad = append(bad, o.replay.check(o)...)

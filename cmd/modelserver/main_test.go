@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"trimtab.dev/trimtab/policies"
 	"trimtab.dev/trimtab/serving/router"
 )
 
@@ -45,7 +46,9 @@ func TestVerbs(t *testing.T) {
 		{"fly", 2, `no verb "fly"`},
 		{"help fly", 2, `no flags of "fly"`},
 		{"load", 2, "--target is missing"},
-		{"load --target ftp://x", 2, "is not a URL"},
+		{"load --rate x", 2, "not a number above 0, at most 100000\nmodelserver: --target is missing\n"},
+		{"load --target ftp://x", 2, "modelserver: --target: \"ftp://x\" is not a URL like http://localhost:8080\n"},
+		{"load --target ftp://x --rate x", 2, "modelserver: --target: \"ftp://x\" is not a URL like http://localhost:8080\nmodelserver: --rate"},
 		{"load --target http://x --diurnal 24h", 2, "is not PERIOD:DEPTH"},
 		{"load --target http://x --diurnal 24h:1", 2, "is not PERIOD:DEPTH"},
 		{"load --target http://x --rate 0", 2, "not a number above 0"},
@@ -66,6 +69,20 @@ func TestVerbs(t *testing.T) {
 		if code != tt.code || !strings.Contains(faults, tt.out) {
 			t.Errorf("%s: exit %d with %q, want %d and %q", tt.args, code, faults, tt.code, tt.out)
 		}
+	}
+}
+
+// TestNameOf: whoever reads a document, which may not import this program, has the same name for its model.
+func TestNameOf(t *testing.T) {
+	for model, want := range map[string]string{
+		"valuation": "valuation", "fraud.onnx": "fraud", "fraud-v1.2.onnx": "fraud-v1.2", "m.d": "m", "mlp_2": "mlp_2",
+	} {
+		if got, read := nameOf(model), (policies.Server{Model: model}).ModelName(); got != want || read != want {
+			t.Errorf("%s is served as %q and a document's is read as %q, want %q", model, got, read, want)
+		}
+	}
+	if got := nameOf("/models/fraud.onnx"); got != "fraud" {
+		t.Errorf("a path is served as %q", got)
 	}
 }
 

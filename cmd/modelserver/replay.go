@@ -22,13 +22,22 @@ type replayOptions struct {
 }
 
 func (o *replayOptions) settings(s *settings) {
-	s.add("trace", "", "", "file of recorded traffic to replay in place of a rate; see below for its forms", text(&o.file))
+	s.add("trace", "", "", "file of recorded traffic to replay in place of a rate; see below for its forms", o.trace)
 	s.add("speed", "", "", "seconds of the trace in one second (1); 60 plays a minute a second, and sends 60 times the rate", number(&o.speed, 1e6))
 	s.add("scale", "", "", "requests to send for each of the trace (1)", number(&o.scale, 1e6))
 	s.add("peak", "", "", "requests in the busiest second, in place of --scale: the trace is scaled to it", number(&o.peak, mostRate))
 	s.add("from", "", "", "begin so far into the trace, in its own time, like 24h (0s)", span(&o.from, 0))
 	s.add("for", "", "", "replay so much of it, in its own time (all that is left)", span(&o.length, time.Millisecond))
 	s.toggle("repeat", "begin the trace again at its end, until --duration or a signal", &o.repeat)
+}
+
+// trace refuses an empty name: without a trace a rate is sent, which nobody who names one means.
+func (o *replayOptions) trace(name string) error {
+	if name == "" {
+		return errors.New("names no file; is a variable unset? Name one, or leave --trace out to send a rate")
+	}
+	o.file = name
+	return nil
 }
 
 // replayHelp tells of the files that --trace takes.

@@ -45,6 +45,7 @@ func TestReplayFaults(t *testing.T) {
 	bad := traceFile(t, "t,requests\n0,x\n60\n")
 	code, _, got := try(map[string]string{"RATE": "5"}, "load", "--trace", bad, "--speed", "x")
 	want := `modelserver: --speed: "x" is not a number above 0, at most 1e+06
+modelserver: --target is missing
 modelserver: --trace has its own rate; leave out --rate (or RATE), --poisson and --diurnal (or DIURNAL)
 modelserver: --trace: ` + bad + `: line 2: the count is "x"; a number from 0 to 1e+09 is expected
 modelserver: --trace: ` + bad + `: line 3: has 1 columns; 2 were expected
@@ -54,6 +55,9 @@ modelserver: --trace: ` + bad + `: line 3: has 1 columns; 2 were expected
 	}
 	if code, _, got := try(nil, "load", "--target", "http://x", "--peak", "3"); code != 2 || !strings.Contains(got, "are of a trace; give one with --trace") {
 		t.Errorf("without a trace: exit %d with %q", code, got)
+	}
+	if code, _, got := try(nil, "load", "--target", "http://127.0.0.1:1", "--duration", "1ms", "--trace", ""); code != 2 || !strings.HasPrefix(got, "modelserver: --trace: \"\" names no file; is a variable unset?") {
+		t.Errorf("an empty name: exit %d with %q", code, got)
 	}
 	if code, _, got := try(nil, "load", "--target", "http://x", "--trace", "nowhere.csv"); code != 2 || got != "modelserver: --trace: nowhere.csv: no such file or directory\n" {
 		t.Errorf("no file: exit %d with %q", code, got)
