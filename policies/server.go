@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"path"
+	"strings"
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
@@ -31,6 +33,10 @@ type Server struct {
 	Adopt     bool            `json:"adopt,omitempty"`  // a Deployment of this name that is there already is taken over
 	OnDelete  OnDelete        `json:"onDelete"`
 }
+
+// ModelName is what the server calls the model in its paths and metrics, unless it is told a name of its own, which
+// only a server that was adopted may be: a file without the ending.
+func (s Server) ModelName() string { return strings.TrimSuffix(s.Model, path.Ext(s.Model)) }
 
 // OnDelete is what becomes of a server when its document goes.
 type OnDelete string

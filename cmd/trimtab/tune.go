@@ -47,19 +47,19 @@ func tuneVerb(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	name := strings.Join(rest, "")
-	if err := a.check(fs, name); err != nil {
-		return err
-	}
+	faults := a.check(fs, name)
 	switch {
 	case len(given(fs)) > 0:
-		return a.offline(ctx, out)
+		return a.offline(ctx, faults, out)
+	case faults != nil:
+		return faults
 	case name == "":
 		return a.list(ctx, out)
 	}
 	return a.one(ctx, name, out)
 }
 
-// check gives every fault of the flags at once.
+// check gives every fault of the flags at once, but those of a sketch's what-ifs, which its document has a say in.
 func (a tuneAsk) check(fs *flag.FlagSet, name string) error {
 	faults := []error{checkFormat("tune", a.format)}
 	ns, short, ok := strings.Cut(name, "/")
@@ -69,14 +69,13 @@ func (a tuneAsk) check(fs *flag.FlagSet, name string) error {
 	if len(a.whatIfs) > mostWhatIfs {
 		faults = append(faults, badInput("trimtab tune: %d what-ifs are too many; ask for at most %d at once", len(a.whatIfs), mostWhatIfs))
 	}
+	if len(given(fs)) > 0 {
+		return errors.Join(append(faults, a.sketch.check(fs, name))...)
+	}
 	_, err := capacity.Standing{}.Asked(a.whatIfs) // what is wrong with them wherever they are asked
 	faults = append(faults, whatIfFault(err))
-	sketched := len(given(fs)) > 0
-	if name == "" && !sketched && len(a.whatIfs) > 0 {
+	if name == "" && len(a.whatIfs) > 0 {
 		faults = append(faults, badInput("trimtab tune: --what-if needs a server; name it: trimtab tune NAMESPACE/NAME"))
-	}
-	if sketched {
-		faults = append(faults, a.sketch.check(fs, name))
 	}
 	return errors.Join(faults...)
 }

@@ -38,7 +38,7 @@ func (s sketch) service(ctx context.Context, doc policies.Server) (capacity.Serv
 	if s.curve == "" {
 		return capacity.Service{}, nil
 	}
-	data, err := s.readCurve(ctx, doc.Model)
+	data, err := s.readCurve(ctx, doc.ModelName())
 	if err != nil {
 		return capacity.Service{}, badInput("trimtab tune: --curve %s: cannot be read: %v", s.curve, err)
 	}
@@ -46,7 +46,11 @@ func (s sketch) service(ctx context.Context, doc policies.Server) (capacity.Serv
 	if err := json.Unmarshal(data, &a); err != nil {
 		return capacity.Service{}, badInput("trimtab tune: --curve %s: is not the answer of GET /v2/models/NAME/curve: %v", s.curve, err)
 	}
-	if err := a.check(doc.Model); err != nil {
+	of := doc.ModelName()
+	if onServer(s.curve) {
+		of = "" // the URL says of which, or it was asked for this one
+	}
+	if err := a.check(of); err != nil {
 		return capacity.Service{}, badInput("trimtab tune: --curve %s: %v", s.curve, err)
 	}
 	return capacity.Service{Curve: a.Curve, Path: assumedPath, Reach: assumedReach, MaxBatch: a.MaxBatch}, nil
@@ -61,30 +65,45 @@ func (a curveAnswer) check(model string) error {
 	case !(c.Wall.Fixed >= 0 && c.Wall.PerRow >= 0 && c.CPU.Fixed >= 0 && c.CPU.PerRow >= 0 && c.Wall.At(1) > 0 && c.Largest > 0):
 		return errors.New("its numbers are no times of batches; ask a model server for a new one")
 	case model != "" && a.Model != "" && a.Model != model:
-		return fmt.Errorf("it is of model %s, but the document is of %s; give the curve of that", a.Model, model)
+		return fmt.Errorf("it is of model %s, but the document is of %s; give the curve of that, or the URL of this one where a server calls it so", a.Model, model)
 	}
 	return nil
 }
 
+// onServer tells that a curve is to be asked for, not read from a file.
+func onServer(curve string) bool {
+	return strings.HasPrefix(curve, "http://") || strings.HasPrefix(curve, "https://")
+}
+
+// bare tells that a curve is an URL without a path, which leaves the model to the document.
+func bare(curve string) bool {
+	u, err := url.Parse(curve)
+	return onServer(curve) && err == nil && strings.Trim(u.Path, "/") == ""
+}
+
 // readCurve gives a file's bytes, or a model server's answer. An URL without a path to a model is asked
-// for the document's.
+// for the one that a server has this name for.
 func (s sketch) readCurve(ctx context.Context, model string) ([]byte, error) {
-	if !strings.HasPrefix(s.curve, "http://") && !strings.HasPrefix(s.curve, "https://") {
+	if !onServer(s.curve) {
 		return read(s.curve)
 	}
 	u, err := url.Parse(s.curve)
 	if err != nil {
 		return nil, err
 	}
-	if strings.Trim(u.Path, "/") == "" {
-		if model == "" {
-			return nil, errors.New("the document does not say of which model; mend it first")
-		}
+	absent := ""
+	if bare(s.curve) {
 		u = u.JoinPath("v2", "models", model, "curve")
+		absent = "; if the server has another name for its model, give the whole URL, .../v2/models/NAME/curve"
 	}
+	return askCurve(ctx, u.String(), absent)
+}
+
+// askCurve gets an answer; absent is said where there is none of that name.
+func askCurve(ctx context.Context, from, absent string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +113,11 @@ func (s sketch) readCurve(ctx context.Context, model string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostCurve))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("it answers %s: %s", resp.Status, strings.TrimSpace(string(body)))
+	if err != nil || resp.StatusCode == http.StatusOK {
+		return body, err
 	}
-	return body, err
+	if resp.StatusCode != http.StatusNotFound {
+		absent = ""
+	}
+	return nil, fmt.Errorf("it answers %s: %s%s", resp.Status, strings.TrimSpace(string(body)), absent)
 }

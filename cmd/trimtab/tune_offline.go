@@ -78,17 +78,15 @@ Prices: %s.
 
 `
 
-// offline shows the plan of a sketch.
-func (a tuneAsk) offline(ctx context.Context, out io.Writer) error {
-	doc, wrongDoc := a.sketch.server()
-	service, wrongCurve := a.sketch.service(ctx, doc)
-	if err := errors.Join(wrongDoc, wrongCurve); err != nil {
+// offline shows the plan of a sketch, or all that is wrong with it: flags, what-ifs, document and curve.
+func (a tuneAsk) offline(ctx context.Context, flags error, out io.Writer) error {
+	doc, service, unread := a.sketch.read(ctx)
+	begun := capacity.Standing{Question: capacity.Question{Now: managed.Goal(doc).Start}}
+	_, wrong := begun.Asked(a.whatIfs)
+	if err := errors.Join(flags, whatIfFault(wrong), unread); err != nil {
 		return err
 	}
 	s := a.sketch.standing(doc, service)
-	if err := a.whatIfsOf(s); err != nil {
-		return err
-	}
 	asked, err := s.WhatIfs(a.whatIfs)
 	if err != nil {
 		return err
@@ -100,6 +98,23 @@ func (a tuneAsk) offline(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return a.show(serverAnswer{Version: version, Server: s, WhatIfs: asked}, out)
+}
+
+// read gives the document and the curve with all that is wrong in them. Left out is what no flag names, which is said
+// already, and what cannot be read without the other.
+func (s sketch) read(ctx context.Context) (doc policies.Server, service capacity.Service, err error) {
+	if s.document == "-" && s.curve == "-" {
+		return doc, service, nil
+	}
+	var wrongDoc error
+	if s.document != "" {
+		doc, wrongDoc = s.server()
+	}
+	if bare(s.curve) && doc.Model == "" {
+		return doc, service, wrongDoc
+	}
+	service, wrongCurve := s.service(ctx, doc)
+	return doc, service, errors.Join(wrongDoc, wrongCurve)
 }
 
 // standing is what the plan of a document comes to.

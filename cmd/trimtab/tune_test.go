@@ -195,7 +195,9 @@ func TestTuneBadInput(t *testing.T) {
 		{"ml/scorer --what-if cores=1 --what-if batch=x", []string{`what-if "cores=1": there is no "cores" to set`, `what-if "batch=x": batch=x is not understood`}},
 		{"--what-if batch=1", []string{"--what-if needs a server"}},
 		{"ml/scorer --rate 5", []string{"--rate: for a plan without the daemon, but ml/scorer is a server of the daemon", "name its file with --document", "--curve is missing"}},
-		{"--document x.yaml", []string{"--curve is missing", "--rate 0: give the requests"}},
+		{"--document x.yaml", []string{"--curve is missing", "--rate 0: give the requests", "x.yaml: cannot be read"}},
+		{"--document testdata/tune/server.yaml --curve absent.json --rate 0 -o yaml --what-if cpu=8", []string{"-o yaml", "--rate 0", "limit 1 is below cpu 8", "absent.json: cannot be read"}},
+		{"--document testdata/tune/curve.json --curve http://127.0.0.1:1 --rows 0 --what-if cores=1", []string{"--rate 0", "--rows 0", `there is no "cores" to set`, "testdata/tune/curve.json:"}},
 		{"--document - --curve - --rate NaN", []string{"cannot both be standard input", "--rate NaN"}},
 		{"--document x --curve y --rate 5 --burst -1 --peak 4 --rows 0 --core-month 3", []string{"--burst -1", "--peak 4", "--rows 0", "go together"}},
 		{"--document absent.yaml --curve absent.json --rate 5", []string{"absent.yaml: cannot be read", "--curve absent.json: cannot be read"}},
@@ -227,6 +229,26 @@ func TestTuneBadCurve(t *testing.T) {
 		if _, fault, code := told(tuneVerb, "--document", tuneDocument, "--curve", file, "--rate", "5"); code != 2 || !strings.Contains(fault, want) {
 			t.Errorf("%s: exit code %d, want 2 and %q\n%s", text, code, want, fault)
 		}
+	}
+}
+
+// TestTuneFileModel: a server has a file's name without the ending for its model, and so has its curve.
+func TestTuneFileModel(t *testing.T) {
+	dir := t.TempDir()
+	document, curve := filepath.Join(dir, "server.yaml"), filepath.Join(dir, "curve.json")
+	for file, from := range map[string]string{document: tuneDocument, curve: tuneCurve} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine := strings.NewReplacer("model: recommendation", "model: fraud.onnx", `"model":"recommendation"`, `"model":"fraud"`, `"model": "recommendation"`, `"model": "fraud"`).Replace(string(text))
+		if err := os.WriteFile(file, []byte(mine), 0o600); err != nil || !strings.Contains(mine, "fraud") {
+			t.Fatal(err, mine)
+		}
+	}
+	out, fault, code := told(tuneVerb, "--document", document, "--curve", curve, "--rate", "400")
+	if code != 0 || !strings.Contains(out, "ml/scorer: model fraud.onnx v2.1.0") {
+		t.Errorf("exit code %d\n%s%s", code, out, fault)
 	}
 }
 
@@ -300,7 +322,13 @@ func TestCurveContract(t *testing.T) {
 			t.Errorf("%s: %+v, %v", from, service, err)
 		}
 	}
-	if _, err := (sketch{curve: base}).service(t.Context(), policies.Server{Model: "other"}); err == nil || !strings.Contains(err.Error(), "404") {
+	for from, model := range map[string]string{base: "m.onnx", base + "/v2/models/m/curve": "other"} {
+		if _, err := (sketch{curve: from}).service(t.Context(), policies.Server{Model: model}); err != nil {
+			t.Errorf("%s for a document of %s: %v", from, model, err)
+		}
+	}
+	_, err := sketch{curve: base}.service(t.Context(), policies.Server{Model: "other"})
+	if err == nil || !strings.Contains(err.Error(), "404") || !strings.Contains(err.Error(), "give the whole URL, .../v2/models/NAME/curve") {
 		t.Errorf("a model that is not there: %v", err)
 	}
 	_, body := get(t, base+"/v2/models/m/curve")
