@@ -13,7 +13,7 @@ func TestPlanInWords(t *testing.T) {
 	q := question()
 	q.Now.Delay, q.Now.Batch = ms, 4
 	plan := best(q, onPaper())
-	text := strings.Join(plan.Why, "\n") + "\n\n" + plan.Curve(100, 12) + "\n" + PolicyLines(plan.Best)
+	text := strings.Join(plan.Why, "\n") + "\n\n" + plan.Curve(100, 12) + "\n" + PolicyLines(plan.Best, q.Room)
 	golden.Check(t, "plan.golden", text)
 }
 

@@ -32,9 +32,9 @@ type WhatIf struct {
 // Ref is the server as people name it: NAMESPACE/NAME.
 func (s Standing) Ref() string { return s.Namespace + "/" + s.Name }
 
-// Brief is s without the other candidates of its plan, which are most of it: for lists of servers.
+// Brief is s without the other candidates of its plan and the cluster's nodes, which are most of it: for lists of servers.
 func (s Standing) Brief() Standing {
-	s.Plan.Alternatives, s.Plan.Frontier = nil, nil
+	s.Plan.Alternatives, s.Plan.Frontier, s.Question.Room.Nodes = nil, nil, nil
 	return s
 }
 

@@ -121,7 +121,11 @@ func (s Standing) facts() []fact {
 		{s.slowedName(), func(c Candidate) string { return c.Slowed.words() }},
 		{"sure of the SLO", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, chanceText(c.Chance)) }},
 		{"late or refused", func(c Candidate) string { return unless(s.Question.SLO.Latency == 0, share(c.Prediction.Lost)) }},
+		{"goodput", func(c Candidate) string {
+			return unless(s.Question.SLO.Latency == 0, decimal(c.Prediction.Goodput)+"/s within the SLO")
+		}},
 		{"cores used", func(c Candidate) string { return coresUsed(c.Prediction.Cores) + " of " + requested(c) + " requested" }},
+		{"memory used", func(c Candidate) string { return unless(c.Prediction.Memory == 0, memoryUsed(c)) }},
 		{"instances busy", func(c Candidate) string { return share(c.Prediction.Busy) }},
 		{"mean batch", func(c Candidate) string { return decimal(c.Prediction.MeanBatch) + " rows" }},
 		{"a month", func(c Candidate) string { return s.month(c) }},
@@ -181,6 +185,15 @@ func method(c Candidate) string {
 	return "simulation"
 }
 
+// memoryUsed is what all pods of a candidate hold, of what they request.
+func memoryUsed(c Candidate) string {
+	line := memory(c.Prediction.Memory)
+	if all := c.Setting.Memory * int64(c.Setting.Replicas); all > 0 {
+		line += " of " + fleet.FormatMemory(all) + " requested"
+	}
+	return line
+}
+
 // whys is what decided, and what hinders what is in force.
 func (s Standing) whys(p *page) {
 	var all []string
@@ -210,11 +223,12 @@ func (s Standing) drawing(p *page) {
 	if s.Plan.Held != "" || !s.moves() {
 		return
 	}
-	if text := PolicyLines(s.Plan.Best); text != "" {
-		p.heading("TO COPY into the server's document")
-		p.line("")
-		p.WriteString(indented(text))
-	}
+	p.heading("TO COPY into the server's document")
+	p.line("")
+	p.hang("  ", "Each key below replaces the document's own of that name. All others stay, also those beside it: "+
+		"limits, batch.sizes, batch.trial and tune.")
+	p.line("")
+	p.WriteString(indented(PolicyLines(s.Plan.Best, s.Question.Room)))
 }
 
 // moves tells whether the plan's best is another setting than that in force.

@@ -21,7 +21,7 @@ func candidate(at Setting, p99 time.Duration, used float64, chance float64) Cand
 	month := cost.Money(int64(at.Replicas) * (at.CPU*26_280 + at.Memory>>20*2_628_000>>10))
 	return Candidate{
 		Setting: at, Month: month, Unit: UnitCost(month * 1000 / 657_000), Chance: chance, Meets: chance >= 0.95,
-		Prediction: Prediction{P50: around(p99 / 2), P99: around(p99), Tail: around(p99), Cores: used, Busy: used / 3, MeanBatch: 3.1, Memory: 276 << 20, Lost: 0.0004},
+		Prediction: Prediction{P50: around(p99 / 2), P99: around(p99), Tail: around(p99), Cores: used, Busy: used / 3, MeanBatch: 3.1, Memory: int64(at.Replicas) * 92 << 20, Goodput: 399.84, Lost: 0.0004},
 		Degraded:   around(p99 * 5 / 4), Slowed: Slowed{Times: 1.09, Tail: p99 * 3 / 2, Full: chance < 0.5},
 	}
 }
@@ -83,7 +83,7 @@ func TestStandingDraws(t *testing.T) {
 	quick := Setting{Batch: 4, Delay: ms, Replicas: 4, CPU: 500, Limit: 1000, Memory: 256 << 20}
 	s.Plan.Frontier = []Candidate{candidate(quick, 6*ms, 0.6, 0.999), s.Plan.Best}
 	text := s.Text(nil)
-	for _, want := range []string{s.Plan.Curve(pageColumns, drawingHeight), indented(PolicyLines(s.Plan.Best))} {
+	for _, want := range []string{s.Plan.Curve(pageColumns, drawingHeight), indented(PolicyLines(s.Plan.Best, s.Question.Room))} {
 		if want == "" || !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"trimtab.dev/trimtab/optimizer/fleet"
 	"trimtab.dev/trimtab/policies"
 	"trimtab.dev/trimtab/recommender/capacity"
 )
@@ -63,7 +64,10 @@ func (k *Keeper) show(j *job, r record, words string) {
 		Namespace: j.server.Namespace, Name: j.server.Name, Model: j.server.Model, Version: j.server.Version, Mode: string(j.server.Mode),
 		At: j.now, Known: !s.Planned.IsZero(), Question: s.Question, Plan: s.Plan, Steps: s.Trail(),
 	}
-	out.Question.Calibration = s.Calibration
+	out.Question.Calibration = s.Calibration // which, like the nodes, the question that is written down leaves out
+	if out.Known {
+		out.Question.Room.Nodes = j.room()
+	}
 	if words = cmp.Or(words, r.stand()); words != "" {
 		out.Steps = append(out.Steps, words)
 	}
@@ -77,6 +81,19 @@ func (k *Keeper) show(j *job, r record, words string) {
 	k.tuning.mu.Lock()
 	defer k.tuning.mu.Unlock()
 	k.tuning.all[j.key()] = out
+}
+
+// room is what is free for the server's pods on each node in this pass. A pass that did not look at them, as of a
+// standby or a paused server, knows from the snapshot where they are.
+func (j *job) room() []fleet.Resources {
+	seen := *j
+	if len(seen.pods) == 0 {
+		for _, p := range j.seen.Pods {
+			seen.pods = append(seen.pods, pod{name: p.Name, node: p.Node})
+		}
+	}
+	nodes, _ := seen.free()
+	return nodes
 }
 
 // keepOnly forgets servers that no document asks for.
