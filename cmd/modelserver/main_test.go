@@ -47,8 +47,7 @@ func TestVerbs(t *testing.T) {
 		{"help fly", 2, `no flags of "fly"`},
 		{"load", 2, "--target is missing"},
 		{"load --rate x", 2, "not a number above 0, at most 100000\nmodelserver: --target is missing\n"},
-		{"load --target ftp://x", 2, "modelserver: --target: \"ftp://x\" is not a URL like http://localhost:8080\n"},
-		{"load --target ftp://x --rate x", 2, "modelserver: --target: \"ftp://x\" is not a URL like http://localhost:8080\nmodelserver: --rate"},
+		{"load --target ftp://x", 2, "is not a URL"},
 		{"load --target http://x --diurnal 24h", 2, "is not PERIOD:DEPTH"},
 		{"load --target http://x --diurnal 24h:1", 2, "is not PERIOD:DEPTH"},
 		{"load --target http://x --rate 0", 2, "not a number above 0"},
@@ -99,6 +98,16 @@ modelserver: --name and --model-version stand in paths; leave out the /
 `
 	if got != want {
 		t.Errorf("faults are\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestWrongTarget: a target that is none is not called missing as well.
+func TestWrongTarget(t *testing.T) {
+	for _, verb := range []string{"load", "bench --model m"} {
+		_, _, got := try(map[string]string{"TARGET": "ftp://x"}, strings.Fields(verb+" --rate x")...)
+		if !strings.Contains(got, `TARGET: "ftp://x" is not a URL`) || !strings.Contains(got, `--rate: "x"`) || strings.Contains(got, "missing") {
+			t.Errorf("%s: %s", verb, got)
+		}
 	}
 }
 
