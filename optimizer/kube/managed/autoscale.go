@@ -11,6 +11,7 @@ import (
 
 	"trimtab.dev/trimtab/optimizer"
 	"trimtab.dev/trimtab/policies"
+	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 // The share of its requested CPU, in percent, that an autoscaler keeps a pod at while none may be lost: until the
@@ -46,20 +47,32 @@ func autoscaler(s policies.Server, a *adopted, target int32) *autoscalingv2.Hori
 }
 
 // cpuTarget is what a server's autoscaler keeps the CPU of its pods at, in percent of their request. Where replicas may
-// be lost, those that are left at the fewest must not be over what is believed either. A pod that may use more than it
-// requests has a target above 100.
+// be lost, those that are left at the fewest must not be over what is believed either. A pod whose limit lets it use more
+// than it requests has a target above 100; one without a limit has what its node has left, which may be no more than that.
 //
 //	limit = request: 10 to 95    limit = 10 times the request: 10 to 950    of 2, 1 may be lost: half of it, at first 35
 func (r record) cpuTarget(s policies.Server) int32 {
 	n := int64(max(s.Autoscale.Min, 1))
 	k := min(int64(s.Tune.Redundancy), n-1)
 	share := func(percent int64) int32 { return int32(max(1, percent*(n-k)/n)) }
-	at, most := r.State.Setting, int64(mostTarget)
-	if may := cmp.Or(at.Limit, r.State.Question.Room.Cores); at.CPU > 0 && may > at.CPU {
-		most = mostTarget * may / at.CPU
+	most, cpu := int64(mostTarget), r.leastCPU()
+	if limit := r.State.Setting.Limit; cpu > 0 && limit > cpu {
+		most = mostTarget * limit / cpu
 	}
 	target := cmp.Or(max(r.HPATarget, 0), share(unknownTarget))
 	return min(max(target, share(leastTarget)), share(most))
+}
+
+// leastCPU is the smallest request that a pod may have now, in millicores: until a step is in force, that of before too.
+func (r record) leastCPU() int64 {
+	s := r.State
+	switch {
+	case s.Phase == capacity.Changing && s.Step != nil:
+		return min(s.Setting.CPU, s.Step.From.CPU)
+	case s.Phase == capacity.TakingBack && len(s.Past) > 0:
+		return min(s.Setting.CPU, s.Past[len(s.Past)-1].To.CPU)
+	}
+	return s.Setting.CPU
 }
 
 func percent(share, seconds int32) []autoscalingv2.HPAScalingPolicy {

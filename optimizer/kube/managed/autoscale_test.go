@@ -2,12 +2,15 @@ package managed
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"trimtab.dev/trimtab/optimizer"
@@ -145,8 +148,7 @@ func TestAutoscalerTarget(t *testing.T) {
 		{"the most of a request that is the limit", 140, 100, 0, 2, 0, 95},
 		{"more than the request, of which the limit allows six times", 140, 600, 0, 2, 0, 140},
 		{"more than the limit", 700, 600, 0, 2, 0, 570},
-		{"without a limit, on nodes of 2 cores", 1400, 0, 2000, 2, 0, 1400},
-		{"without a limit, on nodes that nobody knows", 140, 0, 0, 2, 0, 95},
+		{"without a limit, whatever its node has left", 1400, 0, 2000, 2, 0, 95},
 		{"not known, and one of two may be lost", 0, 100, 0, 2, 1, 35},
 		{"one of two: the model knows", 46, 100, 0, 2, 1, 46},
 		{"one of two: more than half of the limit", 92, 100, 0, 2, 1, 47},
@@ -164,6 +166,46 @@ func TestAutoscalerTarget(t *testing.T) {
 		if got := *autoscaler(s, nil, r.cpuTarget(s)).Spec.Metrics[0].ContainerResource.Target.AverageUtilization; got != tt.want {
 			t.Errorf("%s: the autoscaler has %d", tt.name, got)
 		}
+	}
+}
+
+// TestAutoscalerWaitsForRequests: a target that rises is written with the step, one that falls once the requests are in
+// force: until then what pods use is a larger share of what they request, and twice as many would be made.
+func TestAutoscalerWaitsForRequests(t *testing.T) {
+	s := scaled()
+	s.Requests.MilliCPU, s.Batch.Sizes = 800, nil
+	s.Tune = policies.Tune{CPU: [2]int64{50, 1000}, Probability: 0.95, Margin: 0.2, Changes: 6}
+	r := manned(t, s)
+	target := func() int32 { return *r.hpa().Spec.Metrics[0].ContainerResource.Target.AverageUtilization }
+	for range 3 {
+		r.flow()
+		r.carryOut()
+	}
+	before := target()
+	r.toResize()
+	less := target()
+	stop := r.refuse("patch", "pods", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "q", errors.New("no")))
+	r.flow()
+	if state := r.state(); state.Phase != capacity.TakingBack || less <= before || target() != less {
+		t.Errorf("%s: %d %% of 800m, %d of less, %d until it is 800m again", state.Phase, before, less, target())
+	}
+	stop()
+	for range 3 {
+		r.flow()
+		r.carryOut()
+	}
+	if state := r.state(); state.Phase != capacity.Resting || target() >= less {
+		t.Errorf("%s: then %d %%, before %d", state.Phase, target(), before)
+	}
+	half := record{HPATarget: 500} // 100m becomes 800m, of a limit of a core
+	half.State.Phase, half.State.Step = capacity.Changing, &capacity.Step{From: capacity.Setting{CPU: 100, Limit: 1000}}
+	half.State.Setting = capacity.Setting{CPU: 800, Limit: 1000}
+	if got := half.cpuTarget(s); got != 500 {
+		t.Errorf("%d %% while pods request 100m, want 500", got)
+	}
+	half.State.Phase = capacity.Comparing
+	if got := half.cpuTarget(s); got != 118 {
+		t.Errorf("%d %% of 800m, want 118", got)
 	}
 }
 

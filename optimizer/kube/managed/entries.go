@@ -32,11 +32,22 @@ func (j *job) decide(ctx context.Context, r record, next capacity.State) (record
 		r.Entry = id
 	}
 	least := int(j.server.Autoscale.Min)
-	if j.server.Autoscale.On() && (!next.Planned.Equal(from.Planned) || next.Setting.CPU != from.Setting.CPU || next.Question.Least != least) {
+	asks := !next.Planned.Equal(from.Planned) || next.Setting.CPU != from.Setting.CPU || turned && waits(r) || next.Question.Least != least
+	if j.server.Autoscale.On() && asks {
 		next.Question.Least = least
-		r.HPATarget = target(next, r.HPATarget)
+		r.HPATarget = r.targetOf(next)
 	}
 	return r.moved(next, j.now), ""
+}
+
+// targetOf is target while pods may still request what they did before: what they use is then another share of it. Until the
+// new requests are in force a target only rises, or twice as many pods as are needed would be made for a while.
+func (r record) targetOf(next capacity.State) int32 {
+	t := target(next, r.HPATarget)
+	if next.Phase == capacity.Changing || next.Phase == capacity.TakingBack {
+		return max(t, r.HPATarget)
+	}
+	return t
 }
 
 // target is the share of its CPU request, in percent, at which a replica is to be kept. A few points more
