@@ -29,7 +29,7 @@ func (s State) lookedBy(e Evidence, o advice) (next State, done bool) {
 	if !s.enough(e.Window) {
 		return s.waits(e)
 	}
-	s.Lies, s.Why = "", ""
+	s.Lies, s.Why, e = "", "", e.counted()
 	s = s.learned(e, o)
 	s.Baseline = e.measure(s.Goal)
 	if s.Planned.IsZero() || e.At.Sub(s.Planned) >= apart*s.Goal.Trial {

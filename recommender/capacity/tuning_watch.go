@@ -58,7 +58,9 @@ func (s State) missed(m Measure, e Evidence, o advice) State {
 		return s
 	}
 	if i := s.undone(e.At); i >= 0 {
-		return s.withdrawn(i, s.broken(), e.At)
+		step := s.Past[i]
+		step.Kept, s.Step, s.Past = false, &step, slices.Delete(slices.Clone(s.Past), i, i+1)
+		return s.takenBack(s.broken(), true, e.At)
 	}
 	if !again {
 		return s

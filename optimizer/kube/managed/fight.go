@@ -20,6 +20,9 @@ import (
 const (
 	mostRepairs = 3
 	truce       = time.Hour
+	// calm is how long a pod must have been left alone for its repairs to be forgotten: who resizes pods may look at them
+	// more rarely than we do.
+	calm = 10 * time.Minute
 )
 
 // repair is the difference that an object was last written for, and how often in a row.

@@ -128,7 +128,7 @@ func (j *job) resize(ctx context.Context, r record) (waiting []pod, err error) {
 func (j *job) resizeOne(ctx context.Context, r record, p pod) (waits bool, err error) {
 	requests, limits := r.asks(p)
 	same := requests.Equal(p.requests) && limits.Equal(p.limits)
-	if same {
+	if same && j.now.Sub(j.repairs[j.repairOfPod(p)].at) >= calm {
 		delete(j.repairs, j.repairOfPod(p))
 	}
 	switch {
