@@ -66,3 +66,14 @@ func TestNeverWarm(t *testing.T) {
 		t.Errorf("after 12 minutes: %s since %s", s.Phase, s.Since)
 	}
 }
+
+// TestTogether: counts are added up; memory is that of the pod that holds the most, for each of them.
+func TestTogether(t *testing.T) {
+	var small, large shown
+	small.Memory, large.Memory = 64<<20, 96<<20
+	small.Came, large.Came = 3, 4
+	got, err := together([]shown{large, small}, []pod{{life: "a"}, {life: "b"}}, noon)
+	if err != nil || got.Memory != 2*96<<20 || got.Came != 7 || got.Replicas != 2 {
+		t.Errorf("%+v, %v", got.Reading, err)
+	}
+}
