@@ -52,6 +52,7 @@ func TestDied(t *testing.T) {
 		{"for want of memory, before it", settled, Death{At: second(-90), Born: old, Starved: true}, Settled},
 		{"for want of memory that no step took", later(Settled, kept(lean, few, begun)), Death{At: second(-10), Born: old, Starved: true}, Settled},
 		{"for want of memory, a day later", later(Settled, kept(rich, lean, noon.Add(-25*time.Hour))), Death{At: second(-10), Born: old, Starved: true}, Settled},
+		{"for want of memory that no kept step took", later(Settled, Step{From: rich, To: lean, Begun: begun}), Death{At: second(-10), Born: old, Starved: true}, Settled},
 		{"for want of memory that was given back", again, Death{At: second(-10), Born: old, Starved: true}, Settled},
 	} {
 		tt.d.Why = "it ended"
