@@ -24,6 +24,7 @@ type Trial struct {
 
 	Path       [2]float64    // CPU seconds of a request before the queue, and after its last batch
 	Overhead   float64       // CPU seconds of a batch beside the model, while its instance is taken
+	Waking     float64       // the same, more of a batch that a timer begins: it finds everything asleep
 	Reach      time.Duration // what is added to every latency
 	Cores      float64       // CPU limit; 0: none
 	Processors int           // of the machine; 0: as many as Cores, rounded up, or no bound where that is 0
@@ -57,6 +58,7 @@ type Result struct {
 	Shed       [TooLarge + 1]int
 	Expired    int // requests whose deadline passed before their last row ran
 	Batches    int
+	Woken      int           // of them, begun by a timer
 	Rows       int           // in all batches
 	Went       [causes]int   // batches by Why
 	Busy       time.Duration // that instances computed, all together

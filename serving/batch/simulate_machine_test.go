@@ -58,6 +58,10 @@ func TestMachine(t *testing.T) {
 			Trial{Limits: waits, Grain: time.Millisecond, Next: times(0, 2700)}, []float64{4000, 6700}, 1000},
 		{"an arrival after 5400, before the timer, is seen in time: 5500",
 			Trial{Limits: waits, Grain: time.Millisecond, Next: times(0, 5500)}, []float64{1000, 6500}, 1000},
+		{"what a timer begins takes 200 more: 6000 to 7200",
+			Trial{Limits: waits, Waking: 200e-6, Grain: time.Millisecond, Next: times(0)}, []float64{7200}, 1200},
+		{"an arrival that begins it does not find it asleep",
+			Trial{Limits: waits, Waking: 200e-6, Grain: time.Millisecond, Next: times(0, 5500)}, []float64{1000, 6500}, 1000},
 		{"the first two do not count", Trial{Limits: alone, Skip: 2, Next: times(0, 0, 0)}, []float64{3000}, 3000},
 	}
 	for _, tt := range tests {
@@ -66,6 +70,26 @@ func TestMachine(t *testing.T) {
 		if !slices.Equal(micros(got), tt.want) || math.Abs(got.CPUSeconds*1e6-tt.cpu) > 1e-6 {
 			t.Errorf("%s: %v, %.1f us of CPU; want %v, %v", tt.name, micros(got), got.CPUSeconds*1e6, tt.want, tt.cpu)
 		}
+	}
+}
+
+// TestWaking: two shapes that come at the same time have one timer. It goes off at 6000; of the two batches the first finds everything
+// asleep, 200 more.
+func TestWaking(t *testing.T) {
+	come := []Arrival{{Rows: 1, Shape: "a"}, {Rows: 1, Shape: "b"}}
+	got := Simulate(Trial{
+		Limits: Limits{MaxBatchSize: 8, MaxQueueRows: 100, MaxQueueDelay: 5400 * us, Static: true}, Curve: linear(1e-3, 0),
+		Instances: 2, Waking: 200e-6, Grain: time.Millisecond,
+		Next: func() (a Arrival, ok bool) {
+			if len(come) == 0 {
+				return a, false
+			}
+			a, come = come[0], come[1:]
+			return a, true
+		},
+	})
+	if want := []float64{7000, 7200}; !slices.Equal(micros(got), want) || got.Woken != 1 || got.Batches != 2 {
+		t.Errorf("%v, want %v; %d of %d batches were woken, want 1 of 2", micros(got), want, got.Woken, got.Batches)
 	}
 }
 

@@ -16,6 +16,7 @@ type simulation struct {
 	queue    *Queue[int]
 	start    time.Time // of virtual time
 	look     bool      // the queue is to be asked
+	woke     bool      // by the timer
 	due      time.Duration
 	wake     time.Duration // when the queue is to be asked again: at due, or when the timer goes off
 	next     Arrival       // of the open loop
@@ -113,7 +114,7 @@ func (s *simulation) step() bool {
 		return false
 	}
 	s.advance(max(s.now, at))
-	s.look = true
+	s.look, s.woke = true, what == wakeUp
 	switch what {
 	case batchEnd:
 		s.done(which)
@@ -279,9 +280,15 @@ func (s *simulation) run(b Batch[int]) {
 	if s.Jitter != nil {
 		share = s.Jitter()
 	}
-	wall := seconds(s.Curve.Wall.At(float64(b.Rows))*share + s.Overhead)
+	overhead := s.Overhead
+	if s.woke {
+		overhead += s.Waking
+		s.result.Woken++
+		s.woke = false // the next batch finds it awake
+	}
+	wall := seconds(s.Curve.Wall.At(float64(b.Rows))*share + overhead)
 	s.result.Busy += wall
-	s.result.CPUSeconds += s.Curve.CPU.At(float64(b.Rows))*share + s.Overhead
+	s.result.CPUSeconds += s.Curve.CPU.At(float64(b.Rows))*share + overhead
 	s.result.Batches++
 	s.result.Rows += b.Rows
 	s.result.Went[b.Why]++

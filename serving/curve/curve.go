@@ -14,7 +14,8 @@ import (
 // Form is the shape of a line.
 type Form uint8
 
-// The forms. The zero value is Linear. Fitters make the first two: who reads a curve may be older than who publishes it.
+// The forms. The zero value is Linear. Wall and CPU of a Curve have the first two: who reads it may be older than who
+// publishes it, and knows no others. Loaded may have all.
 const (
 	Linear   Form = iota // Fixed + PerRow*rows: the fixed part is paid first, as when weights do not fit a cache
 	Hinge                // max(Fixed, PerRow*rows): the fixed part hides the first rows, as when weights stream while rows are computed
@@ -44,6 +45,7 @@ type Line struct {
 	Form   Form    `json:"form"`
 	Fixed  float64 `json:"fixed_seconds"`
 	PerRow float64 `json:"per_row_seconds"`
+	Bends  Bends   `json:"bends,omitzero"` // of lines of Loaded only
 }
 
 // At is the seconds of a batch of rows rows. For 700 us + 85 us*b, for max(50 us, 12 us*b) and for 170 us + 120 us*log2(b):
@@ -53,6 +55,14 @@ type Line struct {
 //	4     1040 us   50 us  410 us
 //	10    1550 us  120 us  569 us
 func (l Line) At(rows float64) float64 {
+	if l.Bends[0] != 0 {
+		return l.straight(rows) * l.Bends.at(rows)
+	}
+	return l.straight(rows)
+}
+
+// straight is At without bends.
+func (l *Line) straight(rows float64) float64 {
 	switch l.Form {
 	case Hinge:
 		return max(l.Fixed, l.PerRow*rows)
@@ -68,7 +78,7 @@ func (l Line) Times(n float64) Line {
 	return l
 }
 
-// Within is the most rows that take at most seconds, at most limit and at least 0.
+// Within is the most rows that take at most seconds, at most limit and at least 0, by a line without bends.
 func (l Line) Within(seconds float64, limit int) int {
 	if l.At(float64(limit)) <= seconds {
 		return limit
@@ -98,6 +108,7 @@ type Curve struct {
 	Updated time.Time `json:"updated"`      // when the newest of them was
 	Largest int       `json:"largest_rows"` // rows of the largest batch seen; beyond it the lines are a guess
 	Spread  Spread    `json:"spread,omitzero"`
+	Loaded  Loaded    `json:"loaded,omitzero"` // what batches take under the load that there is
 }
 
 // Known reports whether there is a curve.

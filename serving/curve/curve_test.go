@@ -236,7 +236,7 @@ func TestTracks(t *testing.T) {
 	for _, line := range []Line{largeMLP(), midMLP()} {
 		n := server(2, line, oneSided, powers()...)
 		n.run(2000)
-		slower := Line{line.Form, 2 * line.Fixed, 2 * line.PerRow}
+		slower := line.Times(2)
 		n.wall = slower
 		if c := n.run(31 * len(powers())); off(c.Wall, slower) > 0.12 || off(c.CPU, slower) > 0.12 {
 			t.Errorf("%+v: %+v after 217 batches that take twice as long", line, c.Wall)

@@ -7,23 +7,28 @@ const (
 	noise  = 1e-4 // squared relative error that is nothing: 1 %, so that forms do not change over it
 )
 
-// fit is the line through the points, in the form that leaves less error; form is the one so far and
+// fit is the line through the points, in the form of several that leaves the least error; form is the one so far and
 // becomes the one chosen. One point alone is a flat line: nobody knows what a row costs until batches of
 // two sizes ran.
-func fit(points []point, form *Form) Line {
+func fit(points []point, form *Form, among ...Form) Line {
 	switch len(points) {
 	case 0:
 		return Line{}
 	case 1:
 		return Line{Fixed: points[0].seconds}
 	}
-	lines := [...]Line{Linear: robust(points, linear), Hinge: robust(points, hinge)}
-	other := Hinge - *form
-	if misfit(points, lines[other])+noise < firmer*(misfit(points, lines[*form])+noise) {
-		*form = other
+	chosen := robust(points, solvers[*form])
+	least := firmer * (misfit(points, chosen) + noise)
+	for _, other := range among {
+		l := robust(points, solvers[other])
+		if m := misfit(points, l) + noise; other != *form && m < least {
+			chosen, least, *form = l, m, other
+		}
 	}
-	return lines[*form]
+	return chosen
 }
+
+var solvers = [...]func([]point) Line{Linear: linear, Hinge: hinge, Doubling: doubling}
 
 // misfit is the weighted mean of the squared relative errors, where an error beyond half counts as half:
 // one bucket that is far off says no more than that it is off.
@@ -57,15 +62,42 @@ func huber(p point, l Line) float64 {
 }
 
 // linear fits Fixed + PerRow*rows by least squares of the relative errors, with both numbers at 0 or more.
-func linear(points []point) Line {
+func linear(points []point) Line { return straight(points, identity) }
+
+// doubling fits Fixed + PerRow*log2(rows) in the same way, with PerRow at Fixed at most.
+func doubling(points []point) Line {
+	l := straight(points, math.Log2)
+	l.Form = Doubling
+	if l.PerRow > l.Fixed {
+		l.Fixed = proportionTo(points, func(rows float64) float64 { return 1 + math.Log2(rows) })
+		l.PerRow = l.Fixed
+	}
+	return l
+}
+
+// proportionTo is the seconds of a unit of what at says of the rows, by least squares of the relative errors.
+func proportionTo(points []point, at func(rows float64) float64) float64 {
+	above, below := 0.0, 0.0
+	for _, p := range points {
+		r := at(p.rows) / p.seconds
+		above += p.weight * r
+		below += p.weight * r * r
+	}
+	return above / below
+}
+
+func identity(rows float64) float64 { return rows }
+
+// straight is the straight line over what at says of the rows.
+func straight(points []point, at func(rows float64) float64) Line {
 	var s, x, xx, y, xy float64 // sums over weight/seconds²
 	for _, p := range points {
-		w := p.weight / (p.seconds * p.seconds)
+		w, rows := p.weight/(p.seconds*p.seconds), at(p.rows)
 		s += w
-		x += w * p.rows
-		xx += w * p.rows * p.rows
+		x += w * rows
+		xx += w * rows * rows
 		y += w * p.seconds
-		xy += w * p.rows * p.seconds
+		xy += w * rows * p.seconds
 	}
 	l := Line{Fixed: (xx*y - x*xy) / (s*xx - x*x), PerRow: (s*xy - x*y) / (s*xx - x*x)}
 	switch {
@@ -82,7 +114,7 @@ func linear(points []point) Line {
 func hinge(points []point) Line {
 	best, least := Line{Form: Hinge}, math.Inf(1)
 	for knee := 1; knee < len(points); knee++ {
-		l := Line{Form: Hinge, Fixed: flat(points[:knee]), PerRow: proportion(points[knee:])}
+		l := Line{Form: Hinge, Fixed: flat(points[:knee]), PerRow: proportionTo(points[knee:], identity)}
 		if m := misfit(points, l); m < least {
 			best, least = l, m
 		}
@@ -95,16 +127,6 @@ func flat(points []point) float64 {
 	for _, p := range points {
 		above += p.weight / p.seconds
 		below += p.weight / (p.seconds * p.seconds)
-	}
-	return above / below
-}
-
-func proportion(points []point) float64 {
-	above, below := 0.0, 0.0
-	for _, p := range points {
-		r := p.rows / p.seconds
-		above += p.weight * r
-		below += p.weight * r * r
 	}
 	return above / below
 }

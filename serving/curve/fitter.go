@@ -26,31 +26,51 @@ type Fitter struct {
 	updated   time.Time
 	ratio     float64 // the usual wall ÷ CPU; 0: not known
 	wall, cpu Form
+
+	loadedWall, loadedCPU Form
 }
 
 type bucket struct {
 	samples []sample // a ring once it is full
 	next    int
-	seen    int // Fitter.samples when the newest came
+	seen    int  // Fitter.samples when the newest came
+	live    mean // of batches that requests made
+	profile mean // of the others
 }
 
 type sample struct{ rows, wall, cpu float64 }
 
-// point is what a bucket says, with its weight in the fit.
-type point struct{ rows, seconds, weight float64 }
+// point is what a bucket says, with its weight in the fit, and of how many batches it is a mean, where that counts.
+type point struct{ rows, seconds, weight, count float64 }
 
 // New returns a Fitter that knows nothing.
 func New() *Fitter { return &Fitter{} }
 
-// Add tells what a batch of rows rows took, in wall and CPU seconds, and when it ended. Batches without
+// Add tells what a batch of rows rows that requests made took, in wall and CPU seconds, and when it ended. Batches without
 // rows or time, and numbers that are none, are passed over.
 func (f *Fitter) Add(rows int, wall, cpu float64, at time.Time) {
+	if b, s := f.add(rows, wall, cpu, at); b != nil {
+		b.live.add(s)
+	}
+}
+
+// Profile tells the same of a batch that no request asked for.
+func (f *Fitter) Profile(rows int, wall, cpu float64, at time.Time) {
+	if b, s := f.add(rows, wall, cpu, at); b != nil {
+		b.profile.add(s)
+	}
+}
+
+// add is the bucket of a batch, and the batch; nil: it is passed over.
+func (f *Fitter) add(rows int, wall, cpu float64, at time.Time) (*bucket, sample) {
 	if rows < 1 || !(wall > 0) || math.IsInf(wall, 0) || !(cpu >= 0) || math.IsInf(cpu, 0) {
-		return
+		return nil, sample{}
 	}
 	f.samples++
 	f.largest, f.updated = max(f.largest, rows), at
-	f.buckets[place(rows)].add(sample{float64(rows), f.own(wall, cpu), cpu}, f.samples)
+	b, s := &f.buckets[place(rows)], sample{float64(rows), f.own(wall, cpu), cpu}
+	b.add(s, f.samples)
+	return b, s
 }
 
 // place is the bucket of a number of rows: 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16 and so on.
@@ -94,14 +114,14 @@ func (b *bucket) add(s sample, seen int) {
 	b.next = (b.next + 1) % kept
 }
 
-// Curve is the fit now. It costs some microseconds: ask for it now and then, not after each batch.
+// Curve is the fit now, without Loaded. It costs some 30 us: ask for it now and then, not after each batch.
 func (f *Fitter) Curve() Curve {
 	if f.samples == 0 {
 		return Curve{}
 	}
 	c := Curve{Samples: f.samples, Updated: f.updated, Largest: f.largest}
-	c.Wall = fit(f.points(func(s sample) float64 { return s.wall }), &f.wall)
-	c.CPU = fit(f.points(func(s sample) float64 { return s.cpu }), &f.cpu)
+	c.Wall = fit(f.points(func(s sample) float64 { return s.wall }), &f.wall, Linear, Hinge)
+	c.CPU = fit(f.points(func(s sample) float64 { return s.cpu }), &f.cpu, Linear, Hinge)
 	c.Error = f.error(c.Wall)
 	c.Spread = f.spread(c.Wall)
 	return c
@@ -126,8 +146,13 @@ func (f *Fitter) points(of func(sample) float64) []point {
 // weight is how much a bucket says: more with more samples, less when others have spoken since. It never
 // ends, because an old word on small batches is better than none.
 func (b *bucket) weight(samples int) float64 {
+	return float64(len(b.samples)) * b.new(samples)
+}
+
+// new is 1 where a bucket has just spoken, and less the more batches others have told since.
+func (b *bucket) new(samples int) float64 {
 	age := float64(samples-b.seen) / stale
-	return float64(len(b.samples)) * max(0.02, 1/(1+age*age))
+	return max(0.02, 1/(1+age*age))
 }
 
 // sorted are the numbers of the bucket in order.

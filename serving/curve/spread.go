@@ -36,6 +36,18 @@ func (s Spread) At(p float64) float64 {
 	return between(0.99, 1, s.P99, s.P99+(s.P99-s.P90)/2)
 }
 
+// Mean is the mean of what batches took of what is usual: between the quantiles all are as likely.
+func (s Spread) Mean() float64 {
+	if !s.Known() {
+		return 1
+	}
+	sum, ends := 0.0, [...]float64{0, 0.1, 0.5, 0.9, 0.99, 1}
+	for i, end := range ends[1:] {
+		sum += s.At((ends[i]+end)/2) * (end - ends[i])
+	}
+	return sum
+}
+
 const (
 	few      = 10   // samples that it takes to tell a spread
 	fine     = 256  // cells to 1 in which ratios are counted

@@ -23,6 +23,16 @@ func TestSpreadAt(t *testing.T) {
 	}
 }
 
+// TestSpreadMean by hand: (0.955 + 0.98*4 + 1.04*4 + 1.18*0.9 + 1.33*0.1)/10.
+func TestSpreadMean(t *testing.T) {
+	if got := (Spread{0.96, 1, 1.08, 1.28}).Mean(); !near(got, 1.023, 1e-9) {
+		t.Errorf("the mean is %v", got)
+	}
+	if got := (Spread{}).Mean(); got != 1 {
+		t.Errorf("the mean of nothing is %v", got)
+	}
+}
+
 // TestSpread: batches that take 1 + e of their line, where e is a twentieth of an exponential number: its
 // quantiles 0.1, 0.5, 0.9 and 0.99 are 0.1054, 0.6931, 2.303 and 4.605. The line itself lies in the middle half,
 // at e = 0.7 or so, so that all is divided by about 1.036. Of 217 samples, two are beyond the last quantile.

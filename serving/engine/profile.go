@@ -199,7 +199,7 @@ func (p *profile) once(i int, learn bool) bool {
 	}
 	p.took[i] = r.wall
 	if learn || !p.fits(r.wall, fewRuns) {
-		p.w.e.fitter.Add(r.rows, r.wall.Seconds(), r.cpu.Seconds(), time.Now())
+		p.w.e.fitter.Profile(r.rows, r.wall.Seconds(), r.cpu.Seconds(), time.Now())
 	}
 	return true
 }

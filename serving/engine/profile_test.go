@@ -64,6 +64,17 @@ func TestProfileIsNotServed(t *testing.T) {
 	if s := e.Stats(); s.Batches != 0 || s.Busy != 0 || !s.Curve.Known() || !s.Batcher.Predicts || len(s.Sizes) != 0 {
 		t.Errorf("%+v", s)
 	}
+	if s := e.Stats(); s.Curve.Loaded != (curve.Loaded{}) {
+		t.Errorf("under load before any request: %+v", s.Curve.Loaded)
+	}
+	for range 20 {
+		if _, err := e.Infer(t.Context(), request(1, 1, newRandom(1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := e.Stats(); !(s.Curve.Loaded.CPU.At(1) > 0) {
+		t.Errorf("under load after 20 requests: %+v", s.Curve.Loaded)
+	}
 }
 
 // TestProfileOfModelsThatFail: what the model does not take is no reason not to serve it.

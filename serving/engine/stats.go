@@ -68,6 +68,7 @@ func (e *Engine) Stats() Stats {
 	s.Instances, s.Inflight = e.parallel(), e.inside
 	s.QueueRows, s.QueueBytes = e.queue.Rows(), e.queue.Bytes()
 	s.Curve, s.Batcher = e.curve, e.queue.Explain()
+	s.Curve.Loaded = e.fitter.Loaded()
 	s.Arrivals = e.arrivals.over(time.Since(e.born))
 	return s
 }
