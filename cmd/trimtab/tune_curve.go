@@ -53,7 +53,7 @@ func (s sketch) service(ctx context.Context, doc policies.Server) (capacity.Serv
 	if err := a.check(of); err != nil {
 		return capacity.Service{}, badInput("trimtab tune: --curve %s: %v", s.curve, err)
 	}
-	return capacity.Service{Curve: a.Curve, Path: assumedPath, Reach: assumedReach, MaxBatch: a.MaxBatch}, nil
+	return capacity.Service{Path: assumedPath, Reach: assumedReach, MaxBatch: a.MaxBatch}.Follows(a.Curve), nil
 }
 
 // check tells what is wrong with an answer for a model; an empty name is any.
@@ -62,7 +62,7 @@ func (a curveAnswer) check(model string) error {
 	switch {
 	case !c.Known():
 		return errors.New("no batch of the model was seen yet; ask a server that profiled itself, which it does when it loads the model")
-	case !(c.Wall.Fixed >= 0 && c.Wall.PerRow >= 0 && c.CPU.Fixed >= 0 && c.CPU.PerRow >= 0 && c.Wall.At(1) > 0 && c.Largest > 0):
+	case capacity.Sound(c) != nil || c.Largest < 1:
 		return errors.New("its numbers are no times of batches; ask a model server for a new one")
 	case model != "" && a.Model != "" && a.Model != model:
 		return fmt.Errorf("it is of model %s, but the document is of %s; give the curve of that, or the URL of this one where a server calls it so", a.Model, model)

@@ -219,7 +219,8 @@ func TestTuneBadCurve(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`: "no batch of the model was seen yet",
 		`{"curve":{"samples":3,"wall":{"fixed_seconds":-1}}}`: "are no times of batches",
-		`{"curve":{"samples":3,"wall":{"form":"cubic"}}}`:     "cubic",
+		`{"curve":{"samples":3,"largest_rows":1,"wall":{"fixed_seconds":1},"cpu":{"fixed_seconds":1},"loaded":{"wall":{"fixed_seconds":-1}}}}`: "are no times of batches",
+		`{"curve":{"samples":3,"wall":{"form":"cubic"}}}`: "cubic",
 		`{"model":"image","curve":{"samples":3,"largest_rows":1,"wall":{"fixed_seconds":1,"per_row_seconds":1},"cpu":{"fixed_seconds":1}}}`: "it is of model image, but the document is of recommendation",
 	} {
 		file := filepath.Join(dir, "curve.json")

@@ -73,7 +73,7 @@ func (e Evidence) Check(needed int64) error {
 	if e.Back {
 		return fmt.Errorf("counts went back although no container began anew")
 	}
-	if err := sound(e.Curve); err != nil {
+	if err := Sound(e.Curve); err != nil {
 		return err
 	}
 	if e.Window.Requests() < needed {
@@ -87,22 +87,25 @@ func (e Evidence) Check(needed int64) error {
 	return nil
 }
 
-// sound tells what of a curve is impossible.
-func sound(c curve.Curve) error {
+// Sound tells what of a curve is impossible.
+func Sound(c curve.Curve) error {
 	const longestBatch, wildest = 3600.0, 1000.0 // seconds, and times what the curve says
 	p := c.Spread
-	for _, v := range []float64{c.Wall.Fixed, c.Wall.PerRow, c.CPU.Fixed, c.CPU.PerRow} {
-		if !(v >= 0 && v <= longestBatch) {
-			return fmt.Errorf("its curve has %v seconds in it", v)
+	for _, l := range []curve.Line{c.Wall, c.CPU, c.Loaded.Wall, c.Loaded.CPU} {
+		for _, v := range []float64{l.Fixed, l.PerRow} {
+			if !(v >= 0 && v <= longestBatch) {
+				return fmt.Errorf("its curve has %v seconds in it", v)
+			}
 		}
-	}
-	for _, l := range []curve.Line{c.Wall, c.CPU} {
 		if l.Form == curve.Doubling && l.PerRow > l.Fixed {
 			return fmt.Errorf("its curve has batches of two that take more than twice as long as one row")
 		}
+		if !l.Bends.Sound() {
+			return fmt.Errorf("its curve is bent by %v", l.Bends)
+		}
 	}
 	switch {
-	case c.Known() && !(c.Wall.At(1) > 0):
+	case c.Known() && !(c.UnderLoad().Wall.At(1) > 0 && c.Wall.At(1) > 0):
 		return fmt.Errorf("its curve says that a row takes no time")
 	case !(c.Error >= 0 && c.Error <= wildest):
 		return fmt.Errorf("its curve has an error of %v", c.Error)
@@ -147,7 +150,7 @@ func (e Evidence) checkCPU() error {
 		return nil
 	}
 	const twofold, slack = 2, 0.5 // CPU seconds
-	said := float64(w.Batches) * e.Curve.CPU.At(float64(w.Rows)/float64(w.Batches))
+	said := float64(w.Batches) * e.Curve.UnderLoad().CPU.At(float64(w.Rows)/float64(w.Batches))
 	if said > twofold*w.CPUSeconds+slack || w.Compute > twofold*said+slack {
 		return fmt.Errorf("by its curve its batches took %.1f CPU seconds, by its counters %.1f of %.1f", said, w.Compute, w.CPUSeconds)
 	}

@@ -143,7 +143,8 @@ func bySecond(pods []Account) []float64 {
 // strange is by how much a pod's batches must take more or less than those of the others to be named.
 const strange = 0.25
 
-// typical is the curve of the pod in the middle and the places of those that are far from it.
+// typical is the curve of the pod in the middle and the places of those that are far from it. Where pods that are not
+// have computed requests enough to tell what those take, it is the middle one of them.
 func typical(pods []Account, w Window) (c curve.Curve, odd []int) {
 	rows := 1.0
 	if w.Batches > 0 {
@@ -162,10 +163,15 @@ func typical(pods []Account, w Window) (c curve.Curve, odd []int) {
 	sorted := slices.Clone(known)
 	slices.SortStableFunc(sorted, func(a, b int) int { return cmp.Compare(takes(a), takes(b)) })
 	middle := sorted[(len(sorted)-1)/2]
+	far := func(i int) bool { return math.Abs(takes(i)-takes(middle)) > strange*takes(middle) }
 	for _, i := range known {
-		if math.Abs(takes(i)-takes(middle)) > strange*takes(middle) {
+		if far(i) {
 			odd = append(odd, i)
 		}
+	}
+	tell := slices.DeleteFunc(sorted, func(i int) bool { return far(i) || pods[i].Curve.Loaded == curve.Loaded{} })
+	if len(tell) > 0 {
+		return pods[tell[(len(tell)-1)/2]].Curve, odd
 	}
 	return pods[middle].Curve, odd
 }

@@ -70,16 +70,36 @@ func (s *planSearch) knee(chosen judged) []string {
 		name := fmt.Sprintf("batch %d", batch)
 		other, ok := s.least(s.group(batch, at.Replicas))
 		if batch < at.Batch {
-			out = append(out, s.rather(fmt.Sprintf("batch %d", at.Batch), name, chosen, other, ok))
+			out = append(out, s.rather(fmt.Sprintf("batch %d", at.Batch), name, chosen, other, s.none(s.group(batch, at.Replicas), ok)))
 			continue
 		}
-		out = append(out, s.would(name, chosen, other, ok))
+		out = append(out, s.would(name, chosen, other, s.none(s.group(batch, at.Replicas), ok)))
 	}
 	for _, replicas := range beside(s.counts(), at.Replicas) {
 		other, ok := s.least(s.group(0, replicas))
-		out = append(out, s.would(fleet.Count(replicas, "replica"), chosen, other, ok))
+		out = append(out, s.would(fleet.Count(replicas, "replica"), chosen, other, s.none(s.group(0, replicas), ok)))
 	}
 	return out
+}
+
+// none says that no setting of some was found to keep the SLO within the bounds, by how many that were predicted; empty: one was.
+func (s *planSearch) none(of aim, found bool) string {
+	if found {
+		return ""
+	}
+	n := 0
+	for _, j := range s.pool {
+		if of.only == nil || of.only(j.Setting) {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return "no setting was predicted"
+	case 1:
+		return "the one setting that was predicted does not keep the SLO within the bounds"
+	}
+	return fmt.Sprintf("none of the %d settings that were predicted keeps the SLO within the bounds", n)
 }
 
 // bought is what waiting for others saves: latency within the SLO for cores.
@@ -95,10 +115,10 @@ func (s *planSearch) bought(chosen judged) string {
 // rather is what the choice gains over the one before it.
 //
 //	batch 16 instead of 8 saves $3.10 a month (12 %) at +9 ms p99
-func (s *planSearch) rather(name, before string, chosen, other judged, ok bool) string {
+func (s *planSearch) rather(name, before string, chosen, other judged, none string) string {
 	before = strings.TrimPrefix(before, "batch ")
-	if !ok {
-		return fmt.Sprintf("%s instead of %s: with %s no delay was found that keeps the SLO within the bounds", name, before, before)
+	if none != "" {
+		return fmt.Sprintf("%s instead of %s: with %s %s", name, before, before, none)
 	}
 	if chosen.Month >= other.Month {
 		return fmt.Sprintf("%s instead of %s saves nothing%s", name, before, s.dearer(chosen.Month-other.Month, other, chosen))
@@ -115,10 +135,10 @@ func (s *planSearch) dearer(by cost.Money, other, chosen judged) string {
 }
 
 // would is what another group would change: "batch 32 would save $0.40 more at +2 ms p99", "3 replicas would cost $4.20 more".
-func (s *planSearch) would(name string, chosen, other judged, ok bool) string {
+func (s *planSearch) would(name string, chosen, other judged, none string) string {
 	switch by := other.Month - chosen.Month; {
-	case !ok:
-		return fmt.Sprintf("%s: no setting was found that keeps the SLO within the bounds", name)
+	case none != "":
+		return name + ": " + none
 	case by > 0:
 		return fmt.Sprintf("%s would cost %s a month more (%s) at %s", name, by, percentOf(by, chosen.Month), s.slower(chosen, other))
 	case by < 0:

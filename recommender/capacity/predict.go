@@ -22,6 +22,7 @@ type Prediction struct {
 	Cores     float64  `json:"cores"`     // used by all pods together
 	Busy      float64  `json:"busy"`      // share of the time that an instance computes
 	MeanBatch float64  `json:"meanBatch"` // rows
+	Woken     float64  `json:"woken"`     // batches a second, of all pods together, that a timer begins
 	Memory    int64    `json:"memory"`    // bytes held by all pods together
 	Goodput   float64  `json:"goodput"`   // requests a second answered within the SLO
 	Lost      float64  `json:"lost"`      // share of requests refused, or answered after the SLO
@@ -60,6 +61,7 @@ type view struct {
 	cpu       float64 // seconds of a request, with its share of its batch
 	busy      float64 // seconds of an instance that a request takes
 	meanBatch float64
+	woken     float64 // batches of a request that a timer began
 	shed      float64 // share of the requests that were refused
 	closed    bool
 }
@@ -75,7 +77,7 @@ func (p pod) prediction(v view, slo fleet.SLO) Prediction {
 	all := p.stream.rate * float64(p.replicas)
 	out := Prediction{
 		P50: v.latency.estimate(0.5, off), P99: v.latency.estimate(0.99, off), Tail: v.latency.estimate(percentile(slo), off),
-		Cores: v.cpu*all + p.idle(), Busy: min(1, v.busy*p.stream.rate/float64(p.instances)), MeanBatch: v.meanBatch,
+		Cores: v.cpu*all + p.idle(), Busy: min(1, v.busy*p.stream.rate/float64(p.instances)), MeanBatch: v.meanBatch, Woken: v.woken * all,
 		Memory: p.memory(), Closed: v.closed,
 	}
 	kept := 1 - v.shed

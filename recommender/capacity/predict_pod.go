@@ -38,13 +38,13 @@ type pod struct {
 }
 
 func podOf(s Service, l Load, at Setting) pod {
-	s.Path, s.Reach, s.Idle = finite(s.Path), finite(s.Reach), finite(s.Idle)
-	if mean := meanSpread(s.Curve.Spread); !(mean > 0 && mean < 1e6 && s.Curve.Spread.At(1) < math.Inf(1)) {
+	s.Path, s.PerWake, s.Reach, s.Idle = finite(s.Path), finite(s.PerWake), finite(s.Reach), finite(s.Idle)
+	if mean := s.Curve.Spread.Mean(); !(mean > 0 && mean < 1e6 && s.Curve.Spread.At(1) < math.Inf(1)) {
 		s.Curve.Spread = curve.Spread{}
 	}
 	p := pod{
 		service: s, batch: max(1, at.Batch), delay: max(0, at.Delay), replicas: max(1, at.Replicas),
-		cores: float64(max(0, at.Limit)) / 1000, threads: float64(max(0, s.Processors)), spread: meanSpread(s.Curve.Spread),
+		cores: float64(max(0, at.Limit)) / 1000, threads: float64(max(0, s.Processors)), spread: s.Curve.Spread.Mean(),
 		overhead: s.perBatch(),
 	}
 	if s.MaxBatch > 0 {
@@ -99,18 +99,6 @@ func instancesAt(at Setting, processors int) int {
 		return max(1, int(at.Limit/1000))
 	}
 	return max(1, processors)
-}
-
-// meanSpread is the mean of what batches take of what the curve says: between the quantiles all are as likely.
-func meanSpread(s curve.Spread) float64 {
-	if !s.Known() {
-		return 1
-	}
-	sum, ends := 0.0, [...]float64{0, 0.1, 0.5, 0.9, 0.99, 1}
-	for i, end := range ends[1:] {
-		sum += s.At((ends[i]+end)/2) * (end - ends[i])
-	}
-	return sum
 }
 
 // wall is the seconds that a batch of rows rows takes on average.
@@ -181,7 +169,7 @@ func (p pod) trial() batch.Trial {
 		Limits: batch.Limits{
 			MaxBatchSize: p.batch, MaxQueueDelay: p.delay, MaxQueueRows: max(queueRows, 4*p.batch, int(math.Ceil(p.stream.rows))), Alone: s.MaxBatch == 1,
 		},
-		Instances: p.instances, Curve: s.Curve, Believed: s.Published, Overhead: p.overhead, Grain: timerGrain,
+		Instances: p.instances, Curve: s.Curve, Believed: s.Published, Overhead: p.overhead, Waking: p.service.PerWake, Grain: timerGrain,
 		Path:  [2]float64{beforePart * s.Path, (1 - beforePart) * s.Path},
 		Reach: time.Duration((p.beside() - s.Path) * 1e9), Cores: p.cores, Processors: int(p.threads),
 	}
@@ -209,13 +197,13 @@ func (p pod) simulate() view {
 	all := float64(n)
 	return view{
 		latency: seen, cpu: p.used(does, seen.n) / all, busy: does.Busy.Seconds() / all,
-		meanBatch: does.MeanBatch(), shed: 1 - float64(seen.n)/float64(n-simulatedWarmUp),
+		meanBatch: does.MeanBatch(), woken: float64(does.Woken) / all, shed: 1 - float64(seen.n)/float64(n-simulatedWarmUp),
 	}
 }
 
 // used is the CPU seconds of a simulation. Batches that took longer than the curve says did not use more CPU, which has
 // a line of its own: neighbours stretch only the wall's.
 func (p pod) used(does batch.Result, answered int) float64 {
-	beside := float64(does.Batches)*p.overhead + float64(answered)*p.service.Path
+	beside := float64(does.Batches)*p.overhead + float64(does.Woken)*p.service.PerWake + float64(answered)*p.service.Path
 	return max(0, does.CPUSeconds-beside)/p.spread + beside
 }

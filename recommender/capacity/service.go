@@ -9,10 +9,11 @@ import (
 // Service is what answering costs on a server: in batches, by a curve, and beside them. It
 // is known from the self-profile before the first request, and better after traffic.
 type Service struct {
-	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as the server published it or Under makes it
+	Curve      curve.Curve `json:"curve"`                // of one batch in one instance, as its batches follow it under load where that is known
 	Published  curve.Curve `json:"published,omitzero"`   // by which the server itself decides, where Curve is another one
 	Path       float64     `json:"path"`                 // CPU seconds of one request beside the model: reading, writing, scheduling
 	PerBatch   float64     `json:"perBatch,omitempty"`   // CPU seconds of one batch beside the model and Path; 0: not known, as PerBatch says
+	PerWake    float64     `json:"perWake,omitempty"`    // CPU seconds that a batch which a timer begins takes more
 	Reach      float64     `json:"reach"`                // wall seconds of one request beside waiting and model where nothing else runs; Path is a part of it
 	Idle       float64     `json:"idle"`                 // cores that a pod uses without any request
 	Memory     int64       `json:"memory"`               // bytes that a pod holds
@@ -26,8 +27,19 @@ func (s Service) Slower(times float64) Service {
 		c.Wall, c.CPU = c.Wall.Times(times), c.CPU.Times(times)
 	}
 	s.PerBatch = s.perBatch()
-	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.Reach, &s.Idle} {
+	for _, x := range []*float64{&s.Path, &s.PerBatch, &s.PerWake, &s.Reach, &s.Idle} {
 		*x *= times
+	}
+	return s
+}
+
+// Follows is the service of which a server publishes such a curve: batches follow it as they do under load, where that is
+// known.
+func (s Service) Follows(c curve.Curve) Service {
+	s.Curve, s.Published = c.UnderLoad(), curve.Curve{}
+	if s.Curve != c {
+		s.Published = c
+		s.Published.Loaded = curve.Loaded{}
 	}
 	return s
 }

@@ -35,7 +35,7 @@ func Under(c curve.Curve, windows []Batches) curve.Curve {
 	for _, w := range windows {
 		if rows, seconds := w.mean(); rows > 0 && seconds > 0 && c.CPU.At(rows) > 0 {
 			cpu = append(cpu, batchCost{rows, seconds})
-			wall = append(wall, batchCost{rows, seconds * max(1, c.Wall.At(rows)/c.CPU.At(rows)) / meanSpread(c.Spread)})
+			wall = append(wall, batchCost{rows, seconds * max(1, c.Wall.At(rows)/c.CPU.At(rows)) / c.Spread.Mean()})
 		}
 	}
 	if len(cpu) > 0 {

@@ -59,8 +59,8 @@ func TestUnderKeepsTheMean(t *testing.T) {
 		got := Under(c, windows)
 		for _, w := range windows {
 			at, want := w.mean()
-			if math.Abs(got.CPU.At(at)/want-1) > 1e-9 || math.Abs(got.Wall.At(at)*meanSpread(c.Spread)/want/1.1-1) > 1e-9 {
-				t.Errorf("seed %d: %g rows take %g of CPU and %g of wall on average, want %g and 1.1 of that", seed, at, got.CPU.At(at), got.Wall.At(at)*meanSpread(c.Spread), want)
+			if math.Abs(got.CPU.At(at)/want-1) > 1e-9 || math.Abs(got.Wall.At(at)*c.Spread.Mean()/want/1.1-1) > 1e-9 {
+				t.Errorf("seed %d: %g rows take %g of CPU and %g of wall on average, want %g and 1.1 of that", seed, at, got.CPU.At(at), got.Wall.At(at)*c.Spread.Mean(), want)
 			}
 		}
 	}

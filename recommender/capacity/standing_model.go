@@ -24,12 +24,20 @@ func (s Standing) known(p *page) {
 
 // words is what a batch and a request cost.
 func (s Service) words() []string {
-	c := s.Curve
+	c := s.published()
 	if !c.Known() {
 		return []string{"how long its batches take is not known yet"}
 	}
 	out := []string{fmt.Sprintf("a batch takes %s (%s); half of %s batches were within %s of that, the largest had %s",
 		lineWords(c.Wall), c.Wall.Form, thousands(int64(c.Samples)), share(c.Error), fleet.Count(c.Largest, "row"))}
+	if s.Published.Known() {
+		cpu := s.Curve.CPU
+		line := "under the load that comes its CPU is on average " + shortTime(cpu.At(1)) + " with one row"
+		if s.MaxBatch == 0 || s.MaxBatch >= 32 {
+			line += fmt.Sprintf(", %s with 8 and %s with 32", shortTime(cpu.At(8)), shortTime(cpu.At(32)))
+		}
+		out = append(out, line)
+	}
 	if s.MaxBatch == 1 {
 		out = append(out, "its batch axis is fixed: rows are never put together")
 	} else {
@@ -94,6 +102,9 @@ func (s Service) beside() string {
 	}
 	if s.PerBatch > 0 {
 		parts = append(parts, "a batch "+shortTime(s.PerBatch)+" of CPU")
+	}
+	if s.PerWake > 0 {
+		parts = append(parts, shortTime(s.PerWake)+" more where a timer begins it")
 	}
 	if s.Idle > 0 {
 		parts = append(parts, "an idle pod uses "+fleet.FormatCPU(int64(math.Round(1000*s.Idle))))

@@ -112,7 +112,8 @@ type State struct {
 	Plan        Plan        `json:"plan,omitzero"`     // its answer, cut short
 	Calibration Calibration `json:"calibration,omitzero"`
 	Calendar    Calendar    `json:"calendar,omitzero"`
-	Beside      []Beside    `json:"beside,omitempty"` // of the last windows, oldest first
+	Beside      []Beside    `json:"beside,omitempty"`    // of the last windows, oldest first
+	UnderLoad   bool        `json:"underLoad,omitempty"` // Calibration and Beside are of predictions by what batches take under load
 }
 
 // Measure is what a judged window showed of the setting in force.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/optimizer/fleet"
+	"trimtab.dev/trimtab/serving/curve"
 )
 
 // advice is where a state asks for plans and predictions.
@@ -116,15 +117,18 @@ func (s State) voided(at time.Time) State {
 
 // learned notes how the prediction for the window's own load came true.
 func (s State) learned(e Evidence, o advice) State {
-	known := s.service(e)
+	if e.Curve.Loaded != (curve.Loaded{}) && !s.UnderLoad {
+		s.UnderLoad, s.Beside, s.Calibration = true, nil, Calibration{} // they were of predictions by middles
+	}
+	known, m := s.service(e), e.measure(s.Goal)
+	p := o.predict(known, e.load(), s.Setting, s.Goal.SLO)
 	if b, ok := e.beside(); ok {
+		b.Woken = min(p.Woken/float64(max(1, s.Setting.Replicas)), b.Batches)
 		s.Beside = noted(s.Beside, b)
 	}
-	m := e.measure(s.Goal)
 	if !e.Curve.Known() || m.Latency.To == 0 || m.Latency.At <= 0 {
 		return s
 	}
-	p := o.predict(known, e.load(), s.Setting, s.Goal.SLO)
 	if p.Full || p.Tail.Value <= 0 {
 		return s
 	}

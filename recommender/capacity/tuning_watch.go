@@ -86,7 +86,7 @@ func (s State) undone(at time.Time) int {
 
 // moody tells that a batch as they are now takes clearly more or less than when the plan was made.
 func (s State) moody(e Evidence) bool {
-	then, now := s.Question.Service.Curve, e.Curve
+	then, now := s.Question.Service.Curve, s.service(e).Curve
 	if !then.Known() || !now.Known() || e.Window.Batches == 0 {
 		return false
 	}
