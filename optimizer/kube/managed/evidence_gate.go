@@ -15,7 +15,8 @@ import (
 type gate struct {
 	seen      fleet.Workload
 	container string
-	pods      []pod
+	count     int            // pods
+	pods      []pod          // of each kind that asks for something else one
 	fresh     fleet.PodShape // of a pod that comes: what its template says, which is resized later
 	ranges    fleet.Bounds   // with quotas of endless room: whether they have any is counted over all pods together
 	lines     []quotaLine
@@ -34,7 +35,7 @@ func (j *job) gate() (gate, bool) {
 	if !known || j.seen.Ref.Name == "" || len(j.pods) == 0 {
 		return gate{}, false
 	}
-	g := gate{seen: j.seen, container: j.adopted.container(), pods: j.pods, fresh: admission.Default(j.seen.Template, b), ranges: endless(b)}
+	g := gate{seen: j.seen, container: j.adopted.container(), count: len(j.pods), pods: distinct(j.pods), fresh: admission.Default(j.seen.Template, b), ranges: endless(b)}
 	for _, q := range b.Quotas {
 		for _, item := range q.Items {
 			if !admission.Counted(item.Name) {
@@ -49,6 +50,16 @@ func (j *job) gate() (gate, bool) {
 		}
 	}
 	return g, true
+}
+
+// distinct is pods of which no two ask for the same. A plan asks for hundreds of settings, and most pods are alike.
+func distinct(pods []pod) (all []pod) {
+	for _, p := range pods {
+		if !slices.ContainsFunc(all, func(k pod) bool { return k.requests.Equal(p.requests) && k.limits.Equal(p.limits) }) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // endless is bounds whose quotas ask for the same to be stated, and always have room.
@@ -82,7 +93,7 @@ func (g gate) target(requests, limits fleet.Resources) fleet.Target {
 // a LimitRange would only let through as something else is refused too: that is not what was planned.
 func (g gate) refuses(at capacity.Setting) []string {
 	var out []string
-	grows, resizes := at.Replicas > max(int(g.seen.Replicas), len(g.pods)), g.resizes(at)
+	grows, resizes := at.Replicas > max(int(g.seen.Replicas), g.count), g.resizes(at)
 	if grows {
 		out = append(out, g.ranged(fleet.Target{Replicas: int32(at.Replicas)})...)
 	}
@@ -121,7 +132,7 @@ func (g gate) ranged(t fleet.Target) []string {
 func (g gate) short(at capacity.Setting) []string {
 	var out []string
 	asked := g.shape(asks(g.pods[0], at))
-	stay := int64(min(len(g.pods), at.Replicas))
+	stay := int64(min(g.count, at.Replicas))
 	come := int64(at.Replicas) - stay
 	for _, l := range g.lines {
 		each := admission.Charge(asked, l.name)

@@ -162,3 +162,14 @@ func TestTunesWithinLimitRange(t *testing.T) {
 		}
 	}
 }
+
+// TestDistinct: of pods that ask for the same one is looked at, the first.
+func TestDistinct(t *testing.T) {
+	j := pair(false, fleet.Bounds{})
+	third := j.pods[0]
+	third.name, third.limits = "3", fleet.Resources{MilliCPU: 2000}
+	all := distinct([]pod{j.pods[0], j.pods[1], third, j.pods[0]})
+	if len(all) != 2 || all[0].name != "1" || all[1].name != "3" {
+		t.Errorf("%+v", all)
+	}
+}
