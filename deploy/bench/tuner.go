@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 const tunerCommand = "make bench BENCH=tuner"
@@ -22,21 +24,24 @@ type tuner struct {
 	*trial
 	warm     time.Duration // requests before each window
 	sweep    []scenario
-	groups   [2]group           // of the servers, for their limits, and of the client
-	servers  map[string]*server // by model
-	survey   survey             // all that was measured
-	usual    []pace             // of the server's core, in the calibration of the newest repeat
-	busy     []float64          // share of its limit that each combination was expected to use
-	looks    []knowledge        // by each look alone; of earlier windows the core's pace
-	latest   knowledge          // by all looks
-	visions  [][]vision         // of each repeat of the sweep, by combination
-	outcomes []outcome          // of the sweep, once it was run
-	windows  string             // file for what was measured; empty: none
-	from     string             // such a file, instead of measuring
-	out      *os.File           // a JSON line for every combination; nil: none
-	traces   string             // for the step live
-	minutes  int                // of an arm there
-	arms     string             // to run there; empty: all
+	groups   [2]group             // of the servers, for their limits, and of the client
+	servers  map[string]*server   // by model
+	survey   survey               // all that was measured
+	usual    []pace               // of the server's core, in the calibration of the newest repeat
+	busy     []float64            // share of its limit that each combination was expected to use
+	looks    []knowledge          // by each look alone; of earlier windows the core's pace
+	told     []knowledge          // the same by the curves that servers published
+	latest   knowledge            // by all looks
+	chosen   []plans              // of each scenario
+	best     []capacity.Candidate // of each, where any setting may be taken
+	visions  [][]vision           // of each repeat of the sweep, by combination
+	outcomes []outcome            // of the sweep, once it was run
+	windows  string               // file for what was measured; empty: none
+	from     string               // such a file, instead of measuring
+	out      *os.File             // a JSON line for every combination; nil: none
+	traces   string               // for the step live
+	minutes  int                  // of an arm there
+	arms     string               // to run there; empty: all
 }
 
 // tunerStep is one part of the family.

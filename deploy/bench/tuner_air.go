@@ -11,23 +11,28 @@ import (
 // What makes a window of the tuner's worthless. None of it looks at what the window measured, so that no window is
 // thrown away for being predicted badly.
 const (
-	mostForeign = 0.02 // of the window that others ran on the server's core or on the client's
-	mostPace    = 0.10 // by which the server's core was quicker or slower than in the calibration
-	mostTries   = 3    // of one window; the last is kept as it is
+	lookStolen  = 0.005 // of a window that the tuner learns from: 10 ms of it are a p99
+	mostForeign = 0.02  // of the window that others ran on the server's core or on the client's
+	mostPace    = 0.10  // by which the server's core was quicker or slower than in the calibration
+	mostTries   = 3     // of one window; the last is kept as it is
 )
 
-var weatherRule = fmt.Sprintf("a window is discarded and run again, at most %d times and %d in all, if the host stole more than %g %% of it, if others ran for more than %g %% of it on the server's core or the client's, or if fixed computations on the server's core, whenever it was free in the window, took over %g %% more or less CPU time than in the calibration of the same repeat; what the window measured is not looked at",
-	mostTries-1, mostDiscarded, 100*mostStolen, 100*mostForeign, 100*mostPace)
+var weatherRule = fmt.Sprintf("a window is discarded and run again, at most %d times and %d in all, if the host stole more than %g %% of it (%g %% of one that is learnt from, which are run again however often that was), if others ran for more than %g %% of it on the server's core or the client's, or if fixed computations on the server's core, whenever it was free in the window, took over %g %% more or less CPU time than in the calibration of the same repeat; what the window measured is not looked at",
+	mostTries-1, mostDiscarded, 100*mostStolen, 100*lookStolen, 100*mostForeign, 100*mostPace)
 
 // air is how undisturbed the tuner's windows were.
 type air struct {
 	Windows   int         `json:"windows"`
 	Discarded [faults]int `json:"discarded"` // by why, the first of several
+	Learnt    int         `json:"learnt"`    // of these, that were to be learnt from
 	Kept      int         `json:"kept"`      // disturbed, and measured as often as a window is
 }
 
 // again is how many windows were discarded.
 func (a air) again() int { return a.Discarded[stolen] + a.Discarded[foreign] + a.Discarded[uneven] }
+
+// room tells whether one more window, to be learnt from or not, may be run again.
+func (a air) room(learnt bool) bool { return learnt || a.again()-a.Learnt < mostDiscarded }
 
 // fault is why a window is worthless.
 type fault uint8
@@ -47,10 +52,10 @@ type conditions struct {
 	During  pace    `json:"during"`  // pace of the server's core
 }
 
-// why tells what is wrong with the conditions; false: nothing.
-func (c conditions) why() (fault, bool) {
+// why tells what is wrong with the conditions of a window, which is to be learnt from or not; false: nothing.
+func (c conditions) why(learnt bool) (fault, bool) {
 	switch {
-	case c.Stolen > mostStolen:
+	case c.Stolen > mostStolen || learnt && c.Stolen > lookStolen:
 		return stolen, true
 	case c.Foreign > mostForeign:
 		return foreign, true
@@ -77,9 +82,12 @@ func (t *tuner) observe(s *server, o order, what string, calibrates bool) (saw s
 			usual = nil
 		}
 		saw.Air.Uneven = unevenness(usual, saw.Air.During)
-		why, bad := saw.Air.why()
-		if bad && !t.quick && try < mostTries && air.again() < mostDiscarded {
+		why, bad := saw.Air.why(calibrates)
+		if bad && !t.quick && try < mostTries && air.room(calibrates) {
 			air.Discarded[why]++
+			if calibrates {
+				air.Learnt++
+			}
 			t.say("%s: discarded, %s", what, saw.Air)
 			continue
 		}

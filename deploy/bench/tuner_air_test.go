@@ -15,10 +15,30 @@ func TestConditions(t *testing.T) {
 		{"quiet", conditions{Stolen: mostStolen, Foreign: mostForeign, Uneven: mostPace}, faults, false},
 		{"stolen", conditions{Stolen: 0.031, Foreign: 0, Uneven: 0}, stolen, true},
 		{"others on a core", conditions{Stolen: 0, Foreign: 0.021, Uneven: 0}, foreign, true},
+		{"not to be learnt from, though it counts", conditions{Stolen: 0.006}, stolen, true},
 		{"another pace", conditions{Stolen: 0, Foreign: 0, Uneven: 0.11}, uneven, true},
 	} {
-		if why, bad := tt.c.why(); why != tt.want || bad != tt.bad {
+		learnt := tt.c.Stolen == 0.006
+		if why, bad := tt.c.why(learnt); why != tt.want || bad != tt.bad {
 			t.Errorf("%s: %d, %v", tt.name, why, bad)
+		}
+	}
+	if _, bad := (conditions{Stolen: 0.006}).why(false); bad {
+		t.Error("0.6 % stolen is too much of a window that counts")
+	}
+}
+
+// TestRoom: windows that are learnt from are run again however often, and count for nobody.
+func TestRoom(t *testing.T) {
+	for _, tt := range []struct {
+		a            air
+		learnt, want bool
+	}{
+		{air{}, false, true}, {air{Discarded: [faults]int{mostDiscarded}}, false, false}, {air{Discarded: [faults]int{mostDiscarded}}, true, true},
+		{air{Discarded: [faults]int{mostDiscarded}, Learnt: 1}, false, true},
+	} {
+		if got := tt.a.room(tt.learnt); got != tt.want {
+			t.Errorf("%+v, learnt from %v: %v", tt.a, tt.learnt, got)
 		}
 	}
 }

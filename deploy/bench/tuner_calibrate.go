@@ -139,7 +139,7 @@ func (t *tuner) look(repeat int) (all []lesson, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t.say("  %s: %s", s, aboutService(t.survey.service(s, []lesson{one}, standard{})))
+		t.say("  %s: %s", s, aboutService(t.survey.service(s, []lesson{one}, standard{}, byServer)))
 		all = append(all, one)
 	}
 	return all, nil
@@ -196,7 +196,7 @@ func (t *tuner) calibrate(s scenario, repeat int) (one lesson, err error) {
 
 // service is what looks at a scenario say together of its server, on a core of the usual pace. What the server publishes,
 // and holds, is as in the last of them.
-func (s survey) service(of scenario, looks []lesson, usual standard) capacity.Service {
+func (s survey) service(of scenario, looks []lesson, usual standard, by source) capacity.Service {
 	c := s.Classes[of.Model]
 	var batches []capacity.Batches
 	var windows []seen
@@ -208,10 +208,15 @@ func (s survey) service(of scenario, looks []lesson, usual standard) capacity.Se
 		}
 	}
 	last := looks[len(looks)-1]
-	published := capacity.Service{Curve: last.Curve}.Slower(1 / usual.slowness(last.pace())).Curve
-	known := c.Profile
-	known.Curve, known.Published, known.Memory = capacity.Under(published, batches), published, int64(last.Memory)
-	return calibrated(known, usual.even(s.Rest), usual.even(c.Light), windows)
+	plain := last.Curve
+	plain.Loaded = curve.Loaded{}
+	slow := 1 / usual.slowness(last.pace())
+	known, its, published := c.Profile, c.Profile.Follows(last.Curve).Slower(slow), capacity.Service{Curve: plain}.Slower(slow).Curve
+	known.Curve, known.Published, known.Memory = its.Curve, published, int64(last.Memory)
+	if by == byWindows {
+		known.Curve = capacity.Under(published, batches)
+	}
+	return calibrated(known, of, s.Places, usual.even(s.Rest), usual.even(c.Light), windows)
 }
 
 // pace is that of the core in the windows of a look.
@@ -220,16 +225,25 @@ func (l lesson) pace() pace { return meanPace(pacesOf(l.Windows)) }
 // aboutService is what is known of a service, for people.
 func aboutService(s capacity.Service) string {
 	c := s.Curve
-	return fmt.Sprintf("wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; CPU beside the model %.0f us a request and %.0f us a batch; %.0f us of latency; idle %.4f cores",
-		lineText(c.Wall), lineText(c.CPU), 100*c.Error, c.Spread.P10, c.Spread.P99, 1e6*s.Path, 1e6*s.PerBatch, 1e6*s.Reach, s.Idle)
+	return fmt.Sprintf("wall %s, CPU %s, error %.1f %%, spread %.2f to %.2f; CPU beside the model %.0f us a request, %.0f us a batch and %.0f us one that a timer begins; %.0f us of latency; idle %.4f cores",
+		lineText(c.Wall), lineText(c.CPU), 100*c.Error, c.Spread.P10, c.Spread.P99, 1e6*s.Path, 1e6*s.PerBatch, 1e6*s.PerWake, 1e6*s.Reach, s.Idle)
 }
 
 // calibrated is the service as windows tell it: without load, of light load, and of the load itself with batches of
-// several sizes. These say what a request and a batch cost beside the model there: under light load it is more, for
-// threads have to be woken. The light one says how much longer an answer takes than what is computed for it.
-func calibrated(s capacity.Service, rest, light seen, load []seen) capacity.Service {
-	s.Idle = rest.CPU / rest.Seconds
-	s.Path, s.PerBatch = besideOf(load, s.Idle)
+// several sizes. These say what a request and a batch cost beside the model there, in the daemon's own way: under light load
+// it is more, for threads have to be woken. The light one says how much longer an answer takes than what is computed for it.
+func calibrated(s capacity.Service, of scenario, places []lessonPlace, rest, light seen, load []seen) capacity.Service {
+	idle := rest.CPU / rest.Seconds
+	besides := []capacity.Beside{{Cores: idle}}
+	for i, w := range load {
+		p := places[i%len(places)]
+		said := capacity.Predict(onCore(s), p.of(of).load(), p.setting(), of.promise())
+		besides = append(besides, capacity.Beside{
+			Rate: w.Rows / w.Seconds, Batches: w.Batches / w.Seconds, Woken: min(said.Woken, w.Batches/w.Seconds), Cores: max(0, w.CPU-w.Compute) / w.Seconds,
+		})
+	}
+	c := capacity.CostsOf(besides)
+	s.Path, s.PerBatch, s.PerWake, s.Idle = c.Path, c.Batch, c.Wake, c.Idle
 	waits := light.P50 - light.Compute/max(1, light.Batches) - light.beside(s.Idle)
 	s.Reach = s.Path + max(0, waits)
 	return s
@@ -238,24 +252,6 @@ func calibrated(s capacity.Service, rest, light seen, load []seen) capacity.Serv
 // beside is the CPU seconds of a request that are not the model's, with its share of its batch's.
 func (w seen) beside(idle float64) float64 {
 	return max(0, w.CPU-w.Compute-idle*w.Seconds) / max(1, w.Rows)
-}
-
-// besideOf parts the CPU beside the model into that of a request and that of a batch, by the line through windows with
-// batches of different sizes. Where they hardly differ it is the usual that a batch takes.
-func besideOf(load []seen, idle float64) (path, batch float64) {
-	const apart = 0.1 // batches a request
-	var x, y, xx, xy float64
-	least, most, n := math.Inf(1), 0.0, float64(len(load))
-	for _, w := range load {
-		batches, beside := w.Batches/max(1, w.Rows), w.beside(idle)
-		least, most = min(least, batches), max(most, batches)
-		x, y, xx, xy = x+batches/n, y+beside/n, xx+batches*batches/n, xy+batches*beside/n
-	}
-	batch = capacity.PerBatch
-	if most-least > apart {
-		batch = max(0, (xy-x*y)/(xx-x*x))
-	}
-	return max(0, y-batch*x), batch
 }
 
 func lineText(l curve.Line) string {

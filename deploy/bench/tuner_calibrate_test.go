@@ -2,7 +2,6 @@ package main
 
 import (
 	"math"
-	"slices"
 	"testing"
 	"time"
 
@@ -10,34 +9,36 @@ import (
 	"trimtab.dev/trimtab/serving/curve"
 )
 
+// TestCalibrated: what windows use beside the model is parted by the daemon's own rule; see capacity.CostsOf. The latency that is
+// neither computing nor path is that of light load: 0.44 s of CPU, 0.2 in the model, 0.04 idle are 0.2 s for 200 requests, 1 ms. An answer took
+// 3 ms, of which 1 ms was computed: 1 ms is left.
 func TestCalibrated(t *testing.T) {
-	s := capacity.Service{}
-	rest := seen{CPU: 0.02, Seconds: 2} // 0.01 cores
-	// Light: 0.44 s of CPU, 0.2 in the model, 0.04 idle: 0.2 s for 200 requests, 1 ms. An answer took 3 ms, of which 1 ms
-	// was computed: 3 - 1 - 1 = 1 ms is neither.
-	light := seen{CPU: 0.44, Compute: 0.2, Seconds: 4, Rows: 200, Batches: 200, P50: 3e-3}
-	// Under load: 1.14 s, 0.5 in the model, 0.04 idle: 0.6 s for 2000 requests in 2000 batches, 0.3 ms; and 1.04 s, 0.6 in
-	// the model: 0.4 s for 2000 requests in 500 batches, 0.2 ms. So a batch takes 0.1/0.75 = 0.1333 ms, a request the rest
-	// of 0.2 ms, less a quarter of that: 0.1667 ms.
-	load := []seen{
-		{CPU: 1.14, Compute: 0.5, Seconds: 4, Rows: 2000, Batches: 2000},
-		{CPU: 1.04, Compute: 0.6, Seconds: 4, Rows: 2000, Batches: 500},
+	line := curve.Line{Fixed: 100e-6, PerRow: 20e-6}
+	s, of := capacity.Service{Curve: curve.Curve{Wall: line, CPU: line, Samples: 100, Largest: 64}}, scenario{Rate: 500, Burst: 1, SLO: time.Second}
+	rest, light := seen{CPU: 0.02, Seconds: 2}, seen{CPU: 0.44, Compute: 0.2, Seconds: 4, Rows: 200, Batches: 200, P50: 3e-3}
+	const path, batch, wake, idle = 180e-6, 25e-6, 90e-6, 0.01
+	places := lessonPlaces()
+	window := func(p lessonPlace) seen {
+		said := capacity.Predict(onCore(s), p.of(of).load(), p.setting(), of.promise())
+		rate := p.of(of).Rate
+		batches := rate / said.MeanBatch
+		beside := path*rate + batch*batches + wake*said.Woken + idle
+		return seen{CPU: 4 * (0.1 + beside), Compute: 0.4, Seconds: 4, Rows: 4 * rate, Batches: 4 * batches}
 	}
-	got := calibrated(s, rest, light, load)
-	if math.Abs(got.Idle-0.01) > 1e-12 || math.Abs(got.Path-0.5e-3/3) > 1e-9 || math.Abs(got.PerBatch-0.4e-3/3) > 1e-9 || math.Abs(got.Reach-1e-3-0.5e-3/3) > 1e-9 {
-		t.Errorf("%+v, want 0.01 cores idle, a path of 0.167 ms, 0.133 ms a batch and a reach of 1.167 ms", got)
-	}
-	// A third one between them, 1.04 s, 0.5 in the model, for 2000 requests in 1250 batches: on the line, 0.25 ms, and 0.01 ms above it. The
-	// line through all three is as steep, for 1250 is their mean, and higher by a third of 0.01 ms.
-	for _, above := range []float64{0, 0.01e-3} {
-		three := append(slices.Clone(load), seen{CPU: 1.04 + 2000*above, Compute: 0.5, Seconds: 4, Rows: 2000, Batches: 1250})
-		if path, batch := besideOf(three, 0.01); math.Abs(path-0.5e-3/3-above/3) > 1e-9 || math.Abs(batch-0.4e-3/3) > 1e-9 {
-			t.Errorf("%g s a request and %g s a batch where one is %g s above the line", path, batch, above)
+	var load []seen
+	for range 8 {
+		for _, p := range places {
+			load = append(load, window(p))
 		}
 	}
-	load[1] = load[0] // batches of one size tell nothing of a batch: 0.3 ms less the usual
-	if path, batch := besideOf(load, 0.01); batch != capacity.PerBatch || math.Abs(path-0.3e-3+capacity.PerBatch) > 1e-9 {
-		t.Errorf("%g s a request and %g s a batch", path, batch)
+	got := calibrated(s, of, places, rest, light, load)
+	for what, off := range map[string]float64{
+		"path": got.Path/path - 1, "batch": (got.PerBatch - batch) / path, "wake": (got.PerWake - wake) / path, "idle": got.Idle/idle - 1,
+		"reach": (got.Reach - got.Path - 1e-3) / 1e-3,
+	} {
+		if math.Abs(off) > 0.1 {
+			t.Errorf("%s is %.2f off: %+v", what, off, got)
+		}
 	}
 }
 
@@ -51,13 +52,21 @@ func TestService(t *testing.T) {
 			Curve:   curve.Curve{CPU: line, Wall: line, Samples: 1}, Memory: memory,
 		}
 	}
-	s := survey{Rest: seen{Seconds: 1}, Classes: map[string]class{"mlp": {}}}
-	got := s.service(scenario{Model: "mlp"}, []lesson{look(1, 220, 300, 7), look(11, 420, 400, 8)}, standard{})
+	s := survey{Places: lessonPlaces()[:1], Rest: seen{Seconds: 1}, Classes: map[string]class{"mlp": {}}}
+	got := s.service(scenario{Model: "mlp"}, []lesson{look(1, 220, 300, 7), look(11, 420, 400, 8)}, standard{}, byWindows)
 	if l := got.Curve.CPU; math.Abs(l.At(1)-220e-6)+math.Abs(l.At(6)-320e-6)+math.Abs(l.At(11)-420e-6) > 1e-12 {
 		t.Errorf("%+v", l)
 	}
 	if math.Abs(got.Published.CPU.At(1)-400e-6) > 1e-12 || got.Memory != 8 {
 		t.Errorf("published %+v, %d bytes", got.Published.CPU, got.Memory)
+	}
+	last := look(11, 420, 400, 8)
+	for us, loaded := range map[float64]curve.Loaded{400: {}, 500: {Wall: curve.Line{Fixed: 1}, CPU: curve.Line{Fixed: 500e-6}}} {
+		last.Curve.Loaded = loaded
+		got := s.service(scenario{Model: "mlp"}, []lesson{look(1, 220, 300, 7), last}, standard{}, byServer)
+		if math.Abs(got.Curve.CPU.At(1)-us*1e-6) > 1e-12 || math.Abs(got.Published.CPU.At(1)-400e-6) > 1e-12 {
+			t.Errorf("by its server %+v, which decides by %+v; want %g us", got.Curve.CPU, got.Published.CPU, us)
+		}
 	}
 }
 

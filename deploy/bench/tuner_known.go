@@ -9,6 +9,14 @@ import (
 	"trimtab.dev/trimtab/recommender/capacity"
 )
 
+// source is where the curve of a service comes from.
+type source uint8
+
+const (
+	byWindows source = iota // of its load: the line through their means
+	byServer                // which published it in the last look, as the daemon reads it
+)
+
 // knowledge is what is known of a sweep's servers before the windows of a repeat.
 type knowledge struct {
 	usual    standard
@@ -18,14 +26,14 @@ type knowledge struct {
 
 // known is what the looks from one on say together, to before another, and of all windows before the last of these the
 // core's pace alone.
-func (s survey) known(from, to int) knowledge {
+func (s survey) known(from, to int, by source) knowledge {
 	k := knowledge{s.usual(to), make([]capacity.Service, len(s.Sweep)), make([]capacity.Calibration, len(s.Sweep))}
 	for i, of := range s.Sweep {
 		var looks []lesson
 		for _, r := range s.Rounds[from:to] {
 			looks = append(looks, r.Looks[i])
 		}
-		k.services[i] = s.service(of, looks, k.usual)
+		k.services[i] = s.service(of, looks, k.usual, by)
 		for _, l := range looks {
 			k.records[i] = s.recorded(k.records[i], k.of(i, 1), of, l)
 		}

@@ -27,9 +27,16 @@ type searched struct {
 	scenario
 	points     []outcome
 	best, hill found
-	plans      []found            // from each look
-	again      map[int]outcome    // of the points that were chosen, what they did when they ran again
-	free       capacity.Candidate // what the plan from the first look would take if it were not bound to the grid
+	plans
+	again map[int]outcome    // of the points that were chosen, what they did when they ran again
+	free  capacity.Candidate // what the plan from the first look would take if it were not bound to the grid
+}
+
+// plans are what the plan chooses from each look at a scenario.
+type plans struct {
+	sure []found // with the usual probability of keeping the SLO
+	told []found // the same by the curves that servers published, as the daemon plans
+	even []found // with an even chance of keeping it, as the best of a sweep has
 }
 
 // optimum compares what the plan chooses, from one look and the core's pace in earlier windows, with the best of the sweep.
@@ -46,33 +53,45 @@ func (t *tuner) optimum() error {
 // searches are what each way finds in every scenario, where costs are those on a core of such a pace.
 func (t *tuner) searches(usual standard) (all []searched) {
 	n, outcomes := len(grid()), t.outcomesAt(usual)
+	t.choose()
 	for i, s := range t.sweep {
 		one := searched{scenario: s, points: outcomes[i*n : (i+1)*n], again: t.ranAgain(i, usual)}
 		one.best = found{cheapest(one.points, s), n}
-		for _, k := range t.looks {
-			one.plans = append(one.plans, t.planned(i, k))
-		}
-		one.free = t.free(i)
+		one.plans, one.free = t.chosen[i], t.best[i]
 		one.hill = climb(grid(), func(at int) (float64, bool) { return one.points[at].rank(s) })
 		all = append(all, one)
 	}
 	return all
 }
 
-// overs are the costs over the best, %, at most brokenCost, of what the plans and hill climbing chose where anything keeps
-// its SLO.
-func overs(all []searched) (plans, hill []float64) {
+// choose makes the plans, once: what they are judged by does not change them.
+func (t *tuner) choose() {
+	for i := len(t.chosen); i < len(t.sweep); i++ {
+		var all plans
+		for k := range t.looks {
+			all.sure = append(all.sure, t.planned(i, t.looks[k], 0))
+			all.told = append(all.told, t.planned(i, t.told[k], 0))
+			all.even = append(all.even, t.planned(i, t.looks[k], 0.5))
+		}
+		t.chosen, t.best = append(t.chosen, all), append(t.best, t.free(i))
+	}
+}
+
+// overs are the costs over the best, %, at most brokenCost, of what was chosen where anything keeps its SLO.
+func overs(all []searched, of func(searched) []found) (costs []float64) {
 	for _, s := range all {
 		if s.best.at < 0 {
 			continue
 		}
-		for _, p := range s.plans {
-			plans = append(plans, min(100*s.over(p), brokenCost))
+		for _, p := range of(s) {
+			costs = append(costs, min(100*s.over(p), brokenCost))
 		}
-		hill = append(hill, min(100*s.over(s.hill), brokenCost))
 	}
-	return plans, hill
+	return costs
 }
+
+func planOf(s searched) []found { return s.sure }
+func hillOf(s searched) []found { return []found{s.hill} }
 
 // month is what a point costs at the core's usual pace, in dollars.
 func (o outcome) month() float64 { return o.costing(o.Used) }
@@ -134,11 +153,13 @@ func money(dollars float64) cost.Money {
 }
 
 // planned is the plan's choice among the points of the grid: of those that it thinks keep the promise with
-// the usual probability, the one that it thinks uses the fewest cores; where there are none, the likeliest.
-func (t *tuner) planned(i int, k knowledge) found {
+// a probability, 0 for the usual, the one that it thinks uses the fewest cores; where there are none, the likeliest.
+func (t *tuner) planned(i int, k knowledge, probability float64) found {
 	var seen []capacity.Candidate
 	for _, p := range grid() {
-		seen = append(seen, capacity.Try(t.question(i, k, p.Cores), p.setting()))
+		q := t.question(i, k, p.Cores)
+		q.Probability = probability
+		seen = append(seen, capacity.Try(q, p.setting()))
 	}
 	return found{at: chosen(seen)}
 }

@@ -83,20 +83,15 @@ func (s searched) overAgain(f found) (float64, bool) {
 	return over, true
 }
 
-// againFigures records what the choices cost over the sweep's best where both ran again. A file that was judged by another
-// model may lack some of them.
-func (t *tuner) againFigures(all []searched) error {
-	var ours, hill []float64
-	broken, missing, lost := 0, 0, 0
+// againOf is what choices cost over the sweep's best, %, at most brokenCost, where both ran again; how many broke their SLO
+// then, and how many did not run again.
+func againOf(all []searched, of func(searched) []found) (costs []float64, broken, missing int) {
 	for _, s := range all {
-		if best, ran := s.again[s.best.at]; ran && !best.keeps(s.scenario) {
-			lost++
-		}
-		for _, p := range s.plans {
+		for _, p := range of(s) {
 			o, ran := s.again[p.at]
 			switch over, ok := s.overAgain(p); {
 			case ok:
-				ours = append(ours, min(100*over, brokenCost))
+				costs = append(costs, min(100*over, brokenCost))
 			case !ran && s.best.at >= 0:
 				missing++
 			}
@@ -104,10 +99,44 @@ func (t *tuner) againFigures(all []searched) error {
 				broken++
 			}
 		}
-		if over, ok := s.overAgain(s.hill); ok {
-			hill = append(hill, min(100*over, brokenCost))
+	}
+	return costs, broken, missing
+}
+
+// wayFigures records the same of another way to plan.
+func (t *tuner) wayFigures(all []searched, name, about string, of func(searched) []found) error {
+	costs := overs(all, of)
+	again, broken, missing := againOf(all, of)
+	if len(costs) == 0 {
+		return nil
+	}
+	kept := 0
+	for _, c := range costs {
+		if c < brokenCost {
+			kept++
 		}
 	}
+	median, _ := summary(costs)
+	faults := []error{t.tuned("cost_over_optimum_"+name+"_pct", median, fmt.Sprintf("%% over the sweep's best, median of %d plans, of which %d kept their SLO as measured; %s", len(costs), kept, about))}
+	if len(again) > 0 {
+		median, _ = summary(again)
+		faults = append(faults, t.tuned("cost_over_optimum_"+name+"_again_pct", median,
+			fmt.Sprintf("%% over the sweep's best, both run again in turns; median of %d plans, of which %d broke their SLO then; %d did not run again; %s", len(again), broken, missing, about)))
+	}
+	return errors.Join(faults...)
+}
+
+// againFigures records what the choices cost over the sweep's best where both ran again. A file that was judged by another
+// model may lack some of them.
+func (t *tuner) againFigures(all []searched) error {
+	lost := 0
+	for _, s := range all {
+		if best, ran := s.again[s.best.at]; ran && !best.keeps(s.scenario) {
+			lost++
+		}
+	}
+	ours, broken, missing := againOf(all, planOf)
+	hill, _, _ := againOf(all, hillOf)
 	if len(ours) == 0 || len(hill) == 0 {
 		t.say("what was chosen did not run again, or no best kept its SLO then")
 		return nil

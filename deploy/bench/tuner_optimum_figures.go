@@ -54,23 +54,28 @@ type searchRow struct {
 // rows are the searches of a scenario. Looks from which the plan chooses alike share one.
 func (s searched) rows() []searchRow {
 	all := []searchRow{{"whole sweep", s.best}}
-	looks := map[int][]string{}
-	for k, p := range s.plans {
-		looks[p.at] = append(looks[p.at], strconv.Itoa(k+1))
-	}
-	for _, at := range slices.Sorted(maps.Keys(looks)) {
-		all = append(all, searchRow{"plan, look " + strings.Join(looks[at], ", "), found{at: at}})
+	for _, way := range []struct {
+		name  string
+		plans []found
+	}{{"plan", s.sure}, {"daemon's plan", s.told}, {"plan at even odds", s.even}} {
+		looks := map[int][]string{}
+		for k, p := range way.plans {
+			looks[p.at] = append(looks[p.at], strconv.Itoa(k+1))
+		}
+		for _, at := range slices.Sorted(maps.Keys(looks)) {
+			all = append(all, searchRow{way.name + ", look " + strings.Join(looks[at], ", "), found{at: at}})
+		}
 	}
 	return append(all, searchRow{"hill climbing", s.hill})
 }
 
 // optimumFigures records what the choices cost over the optimum, ours beside hill climbing's.
 func (t *tuner) optimumFigures(all, asRun []searched) error {
-	ours, hill := overs(all)
+	ours, hill := overs(all, planOf), overs(all, hillOf)
 	if len(ours) == 0 {
 		return errors.New("nothing keeps its SLO in any scenario: there is no optimum to compare with")
 	}
-	raw, rawHill := overs(asRun)
+	raw, rawHill := overs(asRun, planOf), overs(asRun, hillOf)
 	median := func(all []float64) float64 { m, _ := summary(all); return m }
 	worst := func(all []float64) float64 { _, w := summary(all); return w }
 	of := fmt.Sprintf("of %d plans, one from each look at each of %d scenarios, of which each was searched once by hill climbing", len(ours), len(hill))
@@ -78,7 +83,9 @@ func (t *tuner) optimumFigures(all, asRun []searched) error {
 		t.beside("cost_over_optimum_pct", median(ours), "% over the sweep's best, median "+of, climbing, median(hill)),
 		t.beside("cost_over_optimum_worst_pct", worst(ours), "%, worst "+of, climbing, worst(hill)),
 		t.beside("cost_over_optimum_as_run_pct", median(raw), "% over the sweep's best, both at whatever pace the core had; median "+of, climbing, median(rawHill)),
-		t.againFigures(all), t.toldFigures(all, of), t.shareFigure(all))
+		t.againFigures(all), t.toldFigures(all, of), t.shareFigure(all),
+		t.wayFigures(all, "daemon", "by the curves that servers published, as the daemon plans", func(s searched) []found { return s.told }),
+		t.wayFigures(all, "even", "asked for an even chance of keeping the SLO, as the best of a sweep has", func(s searched) []found { return s.even }))
 }
 
 // climbing is what the plan is compared with.
@@ -92,7 +99,7 @@ func (t *tuner) toldFigures(all []searched, of string) error {
 		if s.best.at < 0 {
 			continue
 		}
-		for _, p := range s.plans {
+		for _, p := range s.sure {
 			breaks := math.IsInf(s.over(p), 1)
 			if breaks {
 				broken++

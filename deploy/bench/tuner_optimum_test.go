@@ -132,8 +132,8 @@ func TestChoices(t *testing.T) {
 	s, hopeless := scenario{Model: "a"}, scenario{Model: "b"}
 	b := &tuner{sweep: []scenario{hopeless, s}}
 	chosen := b.choices([]searched{
-		{scenario: hopeless, best: found{at: -1}, plans: []found{{at: 3}}},
-		{scenario: s, best: found{at: 4}, plans: []found{{at: 6}, {at: 4}, {at: 6}}, hill: found{at: 5}},
+		{scenario: hopeless, best: found{at: -1}, plans: plans{sure: []found{{at: 3}}}},
+		{scenario: s, best: found{at: 4}, plans: plans{sure: []found{{at: 6}, {at: 4}, {at: 6}}}, hill: found{at: 5}},
 	})
 	n := len(grid())
 	want := []combination{{s, grid()[4], 1, n + 4}, {s, grid()[6], 1, n + 6}, {s, grid()[5], 1, n + 5}}
@@ -167,7 +167,7 @@ func TestOverSure(t *testing.T) {
 func TestRows(t *testing.T) {
 	s := scenario{SLO: 10 * time.Millisecond, Window: time.Second}
 	one := outcome{place: place{Cores: 1}, P99: 5e-3, P99s: []float64{5e-3, 11e-3}, Used: 0.1, Uses: []float64{0.1, 0.1}, Runs: []float64{0.1, 0.1}}
-	all := searched{scenario: s, points: []outcome{one, one}, plans: []found{{at: 1}, {at: 0}, {at: 1}}}
+	all := searched{scenario: s, points: []outcome{one, one}, plans: plans{sure: []found{{at: 1}, {at: 0}, {at: 1}}}}
 	var names []string
 	for _, r := range all.rows() {
 		names = append(names, r.name)

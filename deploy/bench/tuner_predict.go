@@ -20,28 +20,29 @@ type vision struct {
 	Paced     capacity.Prediction `json:"paced"` // as ours, for the pace that the core had in the window
 	PacedP99  capacity.Estimate   `json:"pacedP99"`
 	Published capacity.Prediction `json:"published"` // as ours, by the curve that the server published, as the daemon
+	ToldP99   capacity.Estimate   `json:"toldP99"`   // of Published, corrected as P99 is
 	Alone     capacity.Prediction `json:"alone"`     // by the self-profile alone, without a window
 	MD1       rivalAnswer         `json:"-"`
 	MeanValue rivalAnswer         `json:"-"`
 }
 
-// foresee predicts every combination by what is known. Of its windows only the pace of the core is looked at, and only for
+// foresee predicts every combination by what is known, and by what servers told. Of its windows only the pace of the core is looked at, and only for
 // Paced.
-func (t *tuner) foresee(k knowledge, windows []seen) []vision {
+func (t *tuner) foresee(k, told knowledge, windows []seen) []vision {
 	visions := make([]vision, len(t.combinations()))
 	for _, c := range t.combinations() {
 		known, load, at := k.of(c.of, 1), c.load(), c.place.setting()
 		ours := capacity.Predict(known, load, at, c.promise())
 		its := k.of(c.of, k.usual.slowness(windows[c.index].Air.During))
 		paced := capacity.Predict(its, load, at, c.promise())
-		plain := known
-		plain.Curve = known.Published
+		published := capacity.Predict(told.of(c.of, 1), load, at, c.promise())
 		visions[c.index] = vision{
 			Ours:      ours,
 			P99:       k.records[c.of].Correct(ours.P99.Value, steep(ours, known, load, at)),
 			Paced:     paced,
 			PacedP99:  k.records[c.of].Correct(paced.P99.Value, 0),
-			Published: capacity.Predict(plain, load, at, c.promise()),
+			Published: published,
+			ToldP99:   told.records[c.of].Correct(published.P99.Value, steep(published, told.of(c.of, 1), load, at)),
 			Alone:     t.alone(c),
 			MD1:       single(known, load, 1),
 			MeanValue: meanValue(known, load, at),
@@ -120,7 +121,7 @@ func (t *tuner) errorsOf() []judged {
 		{"without its calibration", func(v vision) rivalAnswer { return answer(v.Ours) }, evenly},
 		{"capacity model, for each window's pace", func(v vision) rivalAnswer { return corrected(v.Paced, v.PacedP99) }, asRun},
 		{"capacity model, cores as run", vision.answer, asRun},
-		{"by the published curve, as the daemon", func(v vision) rivalAnswer { return answer(v.Published) }, evenly},
+		{"by the published curve, as the daemon", func(v vision) rivalAnswer { return corrected(v.Published, v.ToldP99) }, evenly},
 		{"self-profile alone", func(v vision) rivalAnswer { return answer(v.Alone) }, asRun},
 		{"M/D/1", func(v vision) rivalAnswer { return v.MD1 }, evenly},
 		{"mean-value queue", func(v vision) rivalAnswer { return v.MeanValue }, evenly},

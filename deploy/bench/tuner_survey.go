@@ -31,9 +31,10 @@ type round struct {
 func (t *tuner) judge() {
 	rounds := t.survey.Rounds
 	for i, r := range rounds {
-		t.latest = t.survey.known(0, i+1)
-		t.looks = append(t.looks, t.survey.known(i, i+1))
-		t.visions = append(t.visions, t.foresee(t.latest, r.Windows))
+		t.latest = t.survey.known(0, i+1, byWindows)
+		t.looks = append(t.looks, t.survey.known(i, i+1, byWindows))
+		t.told = append(t.told, t.survey.known(i, i+1, byServer))
+		t.visions = append(t.visions, t.foresee(t.latest, t.survey.known(0, i+1, byServer), r.Windows))
 	}
 	t.outcomes = t.outcomesAt(t.latest.usual)
 }

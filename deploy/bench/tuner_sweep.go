@@ -216,7 +216,7 @@ func (t *tuner) finish() {
 func (t *tuner) expected(looks []lesson) []float64 {
 	first := t.survey
 	first.Rounds = []round{{Looks: looks}}
-	known, share := first.known(0, 1), make([]float64, len(t.combinations()))
+	known, share := first.known(0, 1, byWindows), make([]float64, len(t.combinations()))
 	for _, c := range t.combinations() {
 		does := capacity.Predict(known.of(c.of, 1), c.load(), c.place.setting(), c.promise())
 		if share[c.index] = does.Cores / c.Cores; does.Full {
