@@ -45,6 +45,7 @@ type page struct {
 
 type row struct {
 	Name, Now, After, Saving, Delta string
+	Costs                           bool // more than now
 	Moves, Why                      []string
 }
 
@@ -78,7 +79,7 @@ func newPage(s Summary, p optimizer.Plan) page {
 }
 
 func newRow(l Line, per Span) row {
-	return row{Name: l.Ref.String(), Now: brief(l.Now), After: brief(l.After), Saving: saving(l), Delta: delta(l.Now, l.After, " a "+string(per)), Moves: l.Moves, Why: l.Why}
+	return row{Name: l.Ref.String(), Now: brief(l.Now), After: brief(l.After), Saving: saving(l), Delta: delta(l.Now, l.After, " a "+string(per)), Moves: l.Moves, Why: l.Why, Costs: l.Saving().Amount < 0}
 }
 
 // saving fits a cell: a dash where nothing changes, a question mark where a price is missing.

@@ -67,7 +67,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 </ul>
 <p><strong class="saving">{{.Outcome}}</strong>{{if .FromSimulation}} with every change of this plan and of those after it made{{else}} with every change of this plan made{{end}}.</p>
 {{if .Top}}<ol class="top">
-{{range .Top}}<li><strong>{{.Name}}</strong>: {{join .Moves "; " | arrows}}: <span class="saving">{{.Delta}}</span>
+{{range .Top}}<li><strong>{{.Name}}</strong>: {{join .Moves "; " | arrows}}: <span{{if not .Costs}} class="saving"{{end}}>{{.Delta}}</span>
 {{range .Why}}<div class="why">{{.}}</div>{{end}}</li>
 {{end}}</ol>{{end}}
 <p><strong>GPU</strong> {{.GPU}}.</p>
@@ -80,7 +80,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
 <caption>Dollars a {{.Per}}, the largest saving first.</caption>
 <thead><tr><th scope="col">Model</th><th scope="col" class="n">Now</th><th scope="col" class="n">After</th><th scope="col" class="n">Saves</th></tr></thead>
 <tbody>
-{{range .Rows}}<tr><th scope="row">{{.Name}}{{range .Moves}}<small>{{arrows .}}</small>{{end}}</th><td class="n">{{.Now}}</td><td class="n">{{.After}}</td><td class="n saving">{{.Saving}}</td></tr>
+{{range .Rows}}<tr><th scope="row">{{.Name}}{{range .Moves}}<small>{{arrows .}}</small>{{end}}</th><td class="n">{{.Now}}</td><td class="n">{{.After}}</td><td class="n{{if not .Costs}} saving{{end}}">{{.Saving}}</td></tr>
 {{end}}</tbody>
 <tfoot><tr><th scope="row">Sum</th><td class="n">{{.Now}}</td><td class="n">{{.After}}</td><td class="n saving">{{.Saving}}</td></tr></tfoot>
 </table>
