@@ -36,7 +36,22 @@ func ReportHTML(w io.Writer, r Report, links Links) error {
 // rest is what a bar leaves free, in hundredths.
 func rest(bar int) int { return 100 - bar }
 
-// nice is a text with the arrows and the spaces that a browser knows: none breaks before a per cent sign.
-func nice(s string) string { return strings.ReplaceAll(arrows(s), " %", "\u00a0%") }
+// nice is a text with the arrows and the spaces that a browser knows, none of which breaks before a per cent sign, and with what
+// stands between two backticks as code. It is escaped.
+func nice(s string) template.HTML {
+	parts := strings.Split(template.HTMLEscapeString(strings.ReplaceAll(arrows(s), " %", "\u00a0%")), "`")
+	var b strings.Builder
+	for i, p := range parts {
+		switch {
+		case i%2 == 0:
+			b.WriteString(p)
+		case i == len(parts)-1:
+			b.WriteString("`" + p) // nothing closes it
+		default:
+			b.WriteString(`<code>` + p + `</code>`)
+		}
+	}
+	return template.HTML(b.String())
+}
 
 func even(i int) bool { return i%2 == 0 }

@@ -47,7 +47,7 @@ const letterTemplate = `<!doctype html>
 {{if lt $i 2}}<tr><td colspan="3" height="8" style="height:8px;font-size:0;line-height:8px">&nbsp;</td></tr>
 {{end}}{{end}}{{end}}</table>
 {{range .Sections}}<h2 style="` + h2Style + `">{{.Title}}{{if .Items}} ({{len .Items}}){{end}}</h2>
-{{with .Note}}<p class="s" style="margin:0 0 4px;font-size:14px;` + soft + `">{{.}}</p>
+{{with .Note}}<p class="s" style="margin:0 0 4px;font-size:14px;` + soft + `">{{nice .}}</p>
 {{end}}{{range .Items}}{{template "item" .}}{{end}}{{with .Table}}{{template "table" .}}{{end}}{{if .Lines}}<ul style="margin:6px 0 0;padding:0 0 0 20px">
 {{range .Lines}}<li style="margin:0 0 4px;word-break:break-word">{{nice .}}</li>
 {{end}}</ul>

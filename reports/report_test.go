@@ -69,6 +69,7 @@ var (
 func TestTextAndPageSayTheSame(t *testing.T) {
 	text, html := rendered(t, reports.Build(sample()), reports.Links{})
 	body := html[strings.Index(html, "<table role"):] // behind the hidden line for previews
+	body = regexp.MustCompile(`<code>([^<]*)</code>`).ReplaceAllString(body, "`$1`")
 	page := strings.NewReplacer("&#43;", "+", "&#39;", "'", "&#34;", `"`, "→", "->", "\u00a0", " ", "&nbsp;", " ").Replace(tagsIn.ReplaceAllString(body, " "))
 	if a, b := dollarsIn.FindAllString(text, -1), dollarsIn.FindAllString(page, -1); !slices.Equal(a, b) {
 		t.Errorf("amounts of the text\n%v\nand of the page\n%v", a, b)
@@ -77,6 +78,16 @@ func TestTextAndPageSayTheSame(t *testing.T) {
 		if !strings.Contains(strings.ToLower(page), strings.ToLower(strings.TrimSuffix(word, ":"))) {
 			t.Errorf("the page lacks %q", word)
 		}
+	}
+}
+
+// TestCodeOfAPage: what stands between backticks is code, all else is escaped and stays as it was.
+func TestCodeOfAPage(t *testing.T) {
+	r := reports.Build(sample())
+	r.Unknown = []string{"`trimtab plan` & <b> of ml`s"}
+	_, html := rendered(t, r, reports.Links{})
+	if want := "<code>trimtab plan</code> &amp; &lt;b&gt; of ml`s</li>"; !strings.Contains(html, want) {
+		t.Errorf("the page lacks %s", want)
 	}
 }
 
