@@ -22,13 +22,8 @@ func (s *planSearch) neighbours(chosen judged) {
 
 // beyond looks at the setting that waits one step longer.
 func (s *planSearch) beyond(at Setting) {
-	for i, p := range s.points { // in the order of their delays
-		if p.at.Batch == at.Batch && p.at.Replicas == at.Replicas && p.at.Delay > at.Delay {
-			if !p.done && s.spent < searchNear {
-				s.look(i)
-			}
-			return
-		}
+	if i := s.longer(at); i >= 0 && !s.points[i].done && s.spent < searchNear {
+		s.look(i)
 	}
 }
 

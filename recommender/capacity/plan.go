@@ -102,7 +102,8 @@ const (
 )
 
 // Best finds the cheapest setting that keeps the SLO with the probability asked for, in the busiest
-// minute and with the replicas lost that may be lost. Of settings within 1 % of the cheapest the one with the
+// minute and with the replicas lost that may be lost. Delays are parts of
+// the SLO, finer below the first that is too long. Of settings within 1 % of the cheapest the one with the
 // fewest changes is taken, then the quickest, then the one with the smallest batch and delay.
 func Best(q Question) Plan { return best(q, learned(q)) }
 
@@ -142,6 +143,9 @@ func best(q Question, o oracle) Plan {
 	if !ok {
 		chosen = s.closest()
 		plan.Held = s.stuck(chosen)
+	}
+	if ok {
+		chosen = s.finer(chosen)
 	}
 	s.neighbours(chosen)
 	s.ladder()

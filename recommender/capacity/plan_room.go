@@ -105,6 +105,7 @@ func (p *planner) delays(batch int) []time.Duration {
 	for _, sixteenths := range []time.Duration{1, 2, 3, 4, 6, 8, 10, 12} {
 		out = append(out, even(p.SLO.Latency*sixteenths/16))
 	}
+	out = append(out, min(p.Room.MaxDelay, out[len(out)-1])) // all that may be waited for, where that is between two of them
 	if out = append(out, p.Now.Delay); batch == 1 {
 		out = out[:1]
 		if p.Now.Batch == 1 {

@@ -37,6 +37,7 @@ type point struct {
 	near    float64 // how far that point is; infinite: none yet
 	changes int     // from what is in force, without those of requests
 	done    bool
+	meets   bool // as judged
 }
 
 func newPlanSearch(p *planner) *planSearch {
@@ -80,7 +81,7 @@ func (s *planSearch) look(i int) {
 		at = s.sized(at)
 	}
 	j := s.judge(at)
-	s.points[i].done = true
+	s.points[i].done, s.points[i].meets = true, j.Meets
 	s.pool = append(s.pool, j)
 	if s.twins() {
 		at.Spot = !at.Spot

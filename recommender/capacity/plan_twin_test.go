@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,6 +161,7 @@ func TestTwin(t *testing.T) {
 func againstTwin(t *testing.T, closed bool, rooms, most int) {
 	d := dice(7)
 	kept, off := 0, 0
+	var saved []float64 // by delays between those of the room, where one was taken
 	for i := range rooms {
 		q := anyQuestion(&d)
 		o := oracle{priced(paper(d.between(0.7, 1.5)), closed), eightPercent, d.between(0.01, 0.1)}
@@ -179,15 +181,25 @@ func againstTwin(t *testing.T, closed bool, rooms, most int) {
 		}
 		kept++
 		got := float64(plan.Best.Month)
-		if got < least-10 {
+		at := plan.Best.Setting
+		if own, ok := twinMonth(q, o, at); !ok || math.Abs(own-got) > 10 {
+			t.Errorf("%d: %+v is said to be %s a month, and is %s, %v", i, at, plan.Best.Month, cost.Money(own), ok)
+		}
+		if finer := !slices.Contains(p.delays(at.Batch), at.Delay); got < least-10 && !finer {
 			t.Errorf("%d: %s, where the least is %s", i, plan.Best.Month, cost.Money(least))
+		} else if finer {
+			saved = append(saved, 1-got/least)
 		}
 		if got > least*(1+Tie)+10 {
 			t.Logf("%d: %s, %s is possible (%d keep it)", i, plan.Best.Month, cost.Money(least), n)
 			off++
 		}
 	}
-	if t.Logf("%d of %d rooms have an answer, %d are off", kept, rooms, off); kept < rooms*2/3 || off > most {
+	slices.Sort(saved)
+	if middle := saved[min(len(saved)-1, len(saved)/2)]; len(saved) < rooms/20 || middle <= Tie {
+		t.Errorf("a delay between those of the room is taken in %d rooms, where it saves %.1f %% in the middle", len(saved), 100*middle)
+	}
+	if t.Logf("%d of %d rooms have an answer, %d are off; a delay between saves in %d", kept, rooms, off, len(saved)); kept < rooms*2/3 || off > most {
 		t.Error("too few have one, or too many are off")
 	}
 }
