@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"trimtab.dev/trimtab/recommender/capacity"
 )
 
 const tunerCommand = "make bench BENCH=tuner"
@@ -24,24 +22,25 @@ type tuner struct {
 	*trial
 	warm     time.Duration // requests before each window
 	sweep    []scenario
-	groups   [2]group             // of the servers, for their limits, and of the client
-	servers  map[string]*server   // by model
-	survey   survey               // all that was measured
-	usual    []pace               // of the server's core, in the calibration of the newest repeat
-	busy     []float64            // share of its limit that each combination was expected to use
-	looks    []knowledge          // by each look alone; of earlier windows the core's pace
-	told     []knowledge          // the same by the curves that servers published
-	latest   knowledge            // by all looks
-	chosen   []plans              // of each scenario
-	best     []capacity.Candidate // of each, where any setting may be taken
-	visions  [][]vision           // of each repeat of the sweep, by combination
-	outcomes []outcome            // of the sweep, once it was run
-	windows  string               // file for what was measured; empty: none
-	from     string               // such a file, instead of measuring
-	out      *os.File             // a JSON line for every combination; nil: none
-	traces   string               // for the step live
-	minutes  int                  // of an arm there
-	arms     string               // to run there; empty: all
+	groups   [2]group           // of the servers, for their limits, and of the client
+	servers  map[string]*server // by model
+	survey   survey             // all that was measured
+	usual    []pace             // of the server's core, in the calibration of the newest repeat
+	looks    []knowledge        // by each look alone; of earlier windows the core's pace
+	told     []knowledge        // the same by the curves that servers published
+	opening  knowledge          // by the first look, before any window
+	latest   knowledge          // by all looks
+	chosen   []plans            // of each scenario
+	shares   map[tried]float64  // of its limit that a setting was expected to use
+	visions  [][]vision         // of each repeat of the sweep, by combination
+	outcomes []outcome          // of the sweep, once it was run
+	windows  string             // file for what was measured; empty: none
+	from     string             // such a file, instead of measuring
+	anyway   bool               // what is chosen by such a file is run again all the same
+	out      *os.File           // a JSON line for every combination; nil: none
+	traces   string             // for the step live
+	minutes  int                // of an arm there
+	arms     string             // to run there; empty: all
 }
 
 // tunerStep is one part of the family.
@@ -106,7 +105,8 @@ func (t *tuner) flags(args []string) (only, out string, err error) {
 	fs.StringVar(&t.binary, "modelserver", "", "measure this `file` instead of building modelserver")
 	fs.StringVar(&out, "out", "", "write a JSON line for every combination to this `file`")
 	fs.StringVar(&t.windows, "windows", "", "write all that is measured for "+surveyed+" to this `file`")
-	fs.StringVar(&t.from, "from", "", "predict and judge again what such a `file` has, without running anything; the figures are not kept")
+	fs.StringVar(&t.from, "from", "", "predict and judge again what such a `file` has, without running anything but what --again does; the figures are not kept")
+	fs.BoolVar(&t.anyway, "again", false, "with --from: run again what is chosen by it, instead of reading what it did")
 	var names []string
 	for _, s := range tunerSteps() {
 		names = append(names, s.name)
@@ -119,8 +119,15 @@ func (t *tuner) flags(args []string) (only, out string, err error) {
 	if only == "" && t.from != "" {
 		only = surveyed
 	}
-	if err == nil && (t.repeats < 1 || fs.NArg() > 0) {
+	switch {
+	case err != nil:
+		return only, out, err
+	case t.repeats < 1 || fs.NArg() > 0:
 		err = errors.New("give at least one repeat, and no other arguments")
+	case t.anyway && (t.from == "" || t.windows == "" || t.windows == t.from):
+		err = errors.New("--again goes with --from FILE, and --windows OTHER for what is measured")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return only, out, err

@@ -31,6 +31,14 @@ type air struct {
 // again is how many windows were discarded.
 func (a air) again() int { return a.Discarded[stolen] + a.Discarded[foreign] + a.Discarded[uneven] }
 
+// and is the same of more windows.
+func (a air) and(more air) air {
+	for i, n := range more.Discarded {
+		a.Discarded[i] += n
+	}
+	return air{a.Windows + more.Windows, a.Discarded, a.Learnt + more.Learnt, a.Kept + more.Kept}
+}
+
 // room tells whether one more window, to be learnt from or not, may be run again.
 func (a air) room(learnt bool) bool { return learnt || a.again()-a.Learnt < mostDiscarded }
 

@@ -20,6 +20,26 @@ const (
 type found struct {
 	at       int
 	measured int
+	beyond   place // instead of a point: a setting that is not on the grid
+}
+
+// nothing tells that a search found no setting.
+func (f found) nothing() bool { return f.at < 0 && f.beyond == (place{}) }
+
+// place is the setting that was found.
+func (f found) place() place {
+	if f.at < 0 {
+		return f.beyond
+	}
+	return grid()[f.at]
+}
+
+// foundAt is a setting as found, on the grid or beyond it.
+func foundAt(p place) found {
+	if at := slices.Index(grid(), p); at >= 0 {
+		return found{at: at}
+	}
+	return found{at: -1, beyond: p}
 }
 
 // searched is a scenario with what each search found.
@@ -28,15 +48,15 @@ type searched struct {
 	points     []outcome
 	best, hill found
 	plans
-	again map[int]outcome    // of the points that were chosen, what they did when they ran again
-	free  capacity.Candidate // what the plan from the first look would take if it were not bound to the grid
+	again map[place]outcome // of the settings that were chosen, what they did when they ran again
 }
 
 // plans are what the plan chooses from each look at a scenario.
 type plans struct {
-	sure []found // with the usual probability of keeping the SLO
-	told []found // the same by the curves that servers published, as the daemon plans
-	even []found // with an even chance of keeping it, as the best of a sweep has
+	free []found // as the daemon plans: any delay, by the curves that servers published, with the usual probability of keeping the SLO
+	told []found // the same among the points of the grid
+	sure []found // as told, by windows instead of the curves
+	even []found // as told, with an even chance of keeping the SLO, as the best of a sweep has
 }
 
 // optimum compares what the plan chooses, from one look and the core's pace in earlier windows, with the best of the sweep.
@@ -47,7 +67,7 @@ func (t *tuner) optimum() error {
 	err := t.again()
 	all := t.searches(t.latest.usual)
 	printSearched(all)
-	return errors.Join(err, t.optimumFigures(all, t.searches(standard{})))
+	return errors.Join(err, t.optimumFigures(all))
 }
 
 // searches are what each way finds in every scenario, where costs are those on a core of such a pace.
@@ -56,8 +76,8 @@ func (t *tuner) searches(usual standard) (all []searched) {
 	t.choose()
 	for i, s := range t.sweep {
 		one := searched{scenario: s, points: outcomes[i*n : (i+1)*n], again: t.ranAgain(i, usual)}
-		one.best = found{cheapest(one.points, s), n}
-		one.plans, one.free = t.chosen[i], t.best[i]
+		one.best = found{at: cheapest(one.points, s), measured: n}
+		one.plans = t.chosen[i]
 		one.hill = climb(grid(), func(at int) (float64, bool) { return one.points[at].rank(s) })
 		all = append(all, one)
 	}
@@ -69,11 +89,12 @@ func (t *tuner) choose() {
 	for i := len(t.chosen); i < len(t.sweep); i++ {
 		var all plans
 		for k := range t.looks {
+			all.free = append(all.free, t.free(i, t.told[k]))
 			all.sure = append(all.sure, t.planned(i, t.looks[k], 0))
 			all.told = append(all.told, t.planned(i, t.told[k], 0))
-			all.even = append(all.even, t.planned(i, t.looks[k], 0.5))
+			all.even = append(all.even, t.planned(i, t.told[k], 0.5))
 		}
-		t.chosen, t.best = append(t.chosen, all), append(t.best, t.free(i))
+		t.chosen = append(t.chosen, all)
 	}
 }
 
@@ -90,7 +111,7 @@ func overs(all []searched, of func(searched) []found) (costs []float64) {
 	return costs
 }
 
-func planOf(s searched) []found { return s.sure }
+func planOf(s searched) []found { return s.free }
 func hillOf(s searched) []found { return []found{s.hill} }
 
 // month is what a point costs at the core's usual pace, in dollars.
@@ -164,15 +185,32 @@ func (t *tuner) planned(i int, k knowledge, probability float64) found {
 	return found{at: chosen(seen)}
 }
 
-// free is what the plan from the first look takes if it may take any delay.
-func (t *tuner) free(i int) (free capacity.Candidate) {
-	for n, cores := range []float64{0.5, 1} {
-		one := capacity.Best(t.question(i, t.looks[0], cores)).Best
-		if n == 0 || better(one.Prediction.Cores, one.Meets, free.Prediction.Cores, free.Meets) {
-			free = one
+// free is the plan's choice as the daemon makes it, which may take any delay: the best of those for each limit of the grid.
+func (t *tuner) free(i int, k knowledge) found {
+	limits := coresOf(grid())
+	var seen []capacity.Candidate
+	for _, cores := range limits {
+		q := t.question(i, k, cores)
+		if q.Now.Limit > 0 {
+			q.Now.CPU = q.Room.CPU[0] // the limit stays where it is, and does not follow the request
 		}
+		seen = append(seen, capacity.Best(q).Best)
 	}
-	return free
+	at := chosen(seen)
+	p := place{seen[at].Setting.Batch, seen[at].Setting.Delay, limits[at]}
+	if p.Batch == 1 {
+		p.Delay = grid()[0].Delay // it waits for nobody
+	}
+	return foundAt(p)
+}
+
+// coresOf are the limits that points have, ascending.
+func coresOf(points []place) (all []float64) {
+	for _, p := range points {
+		all = append(all, p.Cores)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // chosen is the candidate that a plan takes, by the plan's own rule: among those whose cores differ by no more than a
@@ -216,7 +254,7 @@ func climb(points []place, rank func(int) (float64, bool)) found {
 			}
 		}
 		if best == at {
-			return found{at, len(measured)}
+			return found{at: at, measured: len(measured)}
 		}
 		at = best
 	}

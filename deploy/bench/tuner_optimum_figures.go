@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"math"
+	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -17,8 +15,12 @@ func printSearched(all []searched) {
 	fmt.Fprint(w, "scenario\tSLO\tsearch\tchoice\tp99 ms\tcores\t$ a month\tover the best\tby repeats\tp99 again\tover the best again\t\n")
 	for _, s := range all {
 		for _, row := range s.rows() {
-			if row.at < 0 {
+			if row.nothing() {
 				fmt.Fprintf(w, "%s\t%s\t%s\tnothing keeps the SLO\t\t\t\t\t\t\t\t\n", s.scenario, s.SLO, row.name)
+				continue
+			}
+			if row.at < 0 {
+				s.printBeyond(w, row)
 				continue
 			}
 			o := s.points[row.at]
@@ -26,19 +28,26 @@ func printSearched(all []searched) {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.2f\t%.3f\t%.2f\t%.1f %%\t%.1f to %.1f %%\t%s\t\n", s.scenario, s.SLO, row.name, o.place, 1e3*o.P99, o.Used, o.month(),
 				100*s.over(row.found), 100*low, 100*high, s.againCells(row.found))
 		}
-		fmt.Fprintf(w, "%s\t%s\tplan, any delay\tbatch %d, %s, %g cores\t%.2f said\t%.3f said\t\tnot run\t\t\t\t\n", s.scenario, s.SLO,
-			s.free.Setting.Batch, s.free.Setting.Delay, float64(s.free.Setting.CPU)/1000, 1e3*s.free.Prediction.P99.Value.Seconds(), s.free.Prediction.Cores)
 	}
 	w.Flush()
 }
 
+// printBeyond prints the row of a choice that the sweep has no windows of: its use is that of the turns.
+func (s searched) printBeyond(w io.Writer, row searchRow) {
+	used, month := "-", "-"
+	if o, ran := s.again[row.beyond]; ran {
+		used, month = fmt.Sprintf("%.3f", o.Used), fmt.Sprintf("%.2f", o.month())
+	}
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t-\t%s\t%s\t-\t-\t%s\t\n", s.scenario, s.SLO, row.name, row.beyond, used, month, s.againCells(row.found))
+}
+
 // againCells are the cells of a row about what a choice did when it ran again.
 func (s searched) againCells(f found) string {
-	o, ran := s.again[f.at]
+	o, ran := s.again[f.place()]
 	if !ran {
 		return "-\t-"
 	}
-	over, ok := s.overAgain(f)
+	over, ok := s.overAgain(f, evenly)
 	if !ok {
 		return fmt.Sprintf("%.2f\tthe best broke its SLO", 1e3*o.P99)
 	}
@@ -57,69 +66,52 @@ func (s searched) rows() []searchRow {
 	for _, way := range []struct {
 		name  string
 		plans []found
-	}{{"plan", s.sure}, {"daemon's plan", s.told}, {"plan at even odds", s.even}} {
-		looks := map[int][]string{}
+	}{{"plan", s.free}, {"plan on the grid", s.told}, {"the same by windows", s.sure}, {"at even odds", s.even}} {
+		looks := map[found][]string{}
+		var met []found
 		for k, p := range way.plans {
-			looks[p.at] = append(looks[p.at], strconv.Itoa(k+1))
+			if len(looks[p]) == 0 {
+				met = append(met, p)
+			}
+			looks[p] = append(looks[p], strconv.Itoa(k+1))
 		}
-		for _, at := range slices.Sorted(maps.Keys(looks)) {
-			all = append(all, searchRow{way.name + ", look " + strings.Join(looks[at], ", "), found{at: at}})
+		for _, p := range met {
+			all = append(all, searchRow{way.name + ", look " + strings.Join(looks[p], ", "), p})
 		}
 	}
 	return append(all, searchRow{"hill climbing", s.hill})
 }
 
 // optimumFigures records what the choices cost over the optimum, ours beside hill climbing's.
-func (t *tuner) optimumFigures(all, asRun []searched) error {
-	ours, hill := overs(all, planOf), overs(all, hillOf)
-	if len(ours) == 0 {
+func (t *tuner) optimumFigures(all []searched) error {
+	if len(overs(all, hillOf)) == 0 {
 		return errors.New("nothing keeps its SLO in any scenario: there is no optimum to compare with")
 	}
-	raw, rawHill := overs(asRun, planOf), overs(asRun, hillOf)
-	median := func(all []float64) float64 { m, _ := summary(all); return m }
-	worst := func(all []float64) float64 { _, w := summary(all); return w }
-	of := fmt.Sprintf("of %d plans, one from each look at each of %d scenarios, of which each was searched once by hill climbing", len(ours), len(hill))
 	return errors.Join(
-		t.beside("cost_over_optimum_pct", median(ours), "% over the sweep's best, median "+of, climbing, median(hill)),
-		t.beside("cost_over_optimum_worst_pct", worst(ours), "%, worst "+of, climbing, worst(hill)),
-		t.beside("cost_over_optimum_as_run_pct", median(raw), "% over the sweep's best, both at whatever pace the core had; median "+of, climbing, median(rawHill)),
-		t.againFigures(all), t.toldFigures(all, of), t.shareFigure(all),
-		t.wayFigures(all, "daemon", "by the curves that servers published, as the daemon plans", func(s searched) []found { return s.told }),
-		t.wayFigures(all, "even", "asked for an even chance of keeping the SLO, as the best of a sweep has", func(s searched) []found { return s.even }))
+		t.againFigures(all), t.sureFigure(all), t.shareFigure(all),
+		t.wayFigures(all, "grid", "among the points of the grid", func(s searched) []found { return s.told }),
+		t.wayFigures(all, "grid_by_windows", "among the points of the grid, by windows instead of the curves that servers published", func(s searched) []found { return s.sure }),
+		t.wayFigures(all, "even", "among the points of the grid, asked for an even chance of keeping the SLO, as the best of a sweep has", func(s searched) []found { return s.even }))
 }
 
 // climbing is what the plan is compared with.
 const climbing = "hill climbing as in Model Analyzer"
 
-// toldFigures records what the repeats tell of the plans' costs, and how many of them broke their SLO.
-func (t *tuner) toldFigures(all []searched, of string) error {
-	broken, told := 0, 0.0
+// sureFigure records what plans cost over a best that kept its SLO as surely as a plan has to.
+func (t *tuner) sureFigure(all []searched) error {
 	var sure []float64
 	for _, s := range all {
-		if s.best.at < 0 {
-			continue
-		}
-		for _, p := range s.sure {
-			breaks := math.IsInf(s.over(p), 1)
-			if breaks {
-				broken++
-			}
-			if low, _ := s.apart(p); low > 0 || breaks {
-				told = max(told, 100*s.over(p))
-			}
-			if over, ok := s.overSure(p); ok {
+		for _, p := range s.told {
+			if over, ok := s.overSure(p); ok && s.best.at >= 0 {
 				sure = append(sure, min(100*over, brokenCost))
 			}
 		}
 	}
-	var err error
-	if len(sure) > 0 {
-		beside, _ := summary(sure)
-		err = t.tuned("cost_over_sure_pct", beside, fmt.Sprintf("%% over the cheapest that kept the SLO in every window, as a plan promises to in 95 of 100; it may be below 0; median of %d plans", len(sure)))
+	if len(sure) == 0 {
+		return nil
 	}
-	return errors.Join(err,
-		t.tuned("cost_over_optimum_told_pct", min(told, brokenCost), "%, worst where the repeats tell the plan's choice from the sweep's best: the 90 % interval of its cost over that is above 0; "+of),
-		t.tuned("plan_broken_slo", float64(broken), "choices that were measured over the SLO though another keeps it, "+of))
+	median, _ := summary(sure)
+	return t.tuned("cost_over_sure_pct", median, fmt.Sprintf("%% over the cheapest that kept the SLO in every window, as a plan promises to in 95 of 100; it may be below 0; median of %d plans among the points of the grid", len(sure)))
 }
 
 // shareFigure records how many of the sweep's windows a choice took: of ours the first look's, each once; hill climbing

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trimtab.dev/trimtab/recommender/capacity"
+	"trimtab.dev/trimtab/serving/curve"
 )
 
 // madeUp is a grid with made-up use: 0.3 of the limit and 0.3 of it for batches of one, less for larger ones; settings
@@ -106,8 +107,10 @@ func TestOverAgain(t *testing.T) {
 	one := func(p99 float64, uses ...float64) outcome {
 		return outcome{place: place{Cores: 1}, P99: p99, Uses: uses}
 	}
-	s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, best: found{at: 2}, again: map[int]outcome{
-		2: one(5e-3, 0.2, 0.4, 0.5), 5: one(5e-3, 0.22, 0.38, 0.6), 7: one(5e-3, 0.1, 0.2, 0.3), 9: one(11e-3, 0.1, 0.1, 0.1),
+	odd := place{16, 1500 * time.Microsecond, 0.5}
+	s := searched{scenario: scenario{SLO: 10 * time.Millisecond}, best: found{at: 2}, again: map[place]outcome{
+		grid()[2]: one(5e-3, 0.2, 0.4, 0.5), grid()[5]: one(5e-3, 0.22, 0.38, 0.6), grid()[7]: one(5e-3, 0.1, 0.2, 0.3), grid()[9]: one(11e-3, 0.1, 0.1, 0.1),
+		odd: one(5e-3, 0.19, 0.36, 0.5),
 	}}
 	for _, tt := range []struct {
 		at   int
@@ -117,12 +120,15 @@ func TestOverAgain(t *testing.T) {
 		{2, 0, true}, {5, 0.1, true}, {7, -0.5, true}, {9, math.Inf(1), true}, // ratios of 5: 1.1, 0.95 and 1.2; of 7: 0.5, 0.5 and 0.6
 		{3, 0, false}, // did not run
 	} {
-		if got, ok := s.overAgain(found{at: tt.at}); ok != tt.ok || !(math.Abs(got-tt.want) < 1e-9) && got != tt.want {
+		if got, ok := s.overAgain(found{at: tt.at}, evenly); ok != tt.ok || !(math.Abs(got-tt.want) < 1e-9) && got != tt.want {
 			t.Errorf("%d: %g, %v", tt.at, got, ok)
 		}
 	}
+	if got, ok := s.overAgain(foundAt(odd), evenly); !ok || math.Abs(got+0.05) > 1e-9 { // 0.95, 0.9 and 1
+		t.Errorf("beyond the grid: %g, %v", got, ok)
+	}
 	s.best.at = 9
-	if _, ok := s.overAgain(found{at: 5}); ok {
+	if _, ok := s.overAgain(found{at: 5}, evenly); ok {
 		t.Error("it is compared with a best that breaks its SLO")
 	}
 }
@@ -130,13 +136,14 @@ func TestOverAgain(t *testing.T) {
 // TestChoices: what several searches chose runs once, and nothing where no setting keeps the SLO.
 func TestChoices(t *testing.T) {
 	s, hopeless := scenario{Model: "a"}, scenario{Model: "b"}
+	odd := place{16, 1500 * time.Microsecond, 0.5}
 	b := &tuner{sweep: []scenario{hopeless, s}}
 	chosen := b.choices([]searched{
 		{scenario: hopeless, best: found{at: -1}, plans: plans{sure: []found{{at: 3}}}},
-		{scenario: s, best: found{at: 4}, plans: plans{sure: []found{{at: 6}, {at: 4}, {at: 6}}}, hill: found{at: 5}},
+		{scenario: s, best: found{at: 4}, plans: plans{free: []found{foundAt(odd), foundAt(odd)}, sure: []found{{at: 6}, {at: 4}, {at: 6}}}, hill: found{at: 5}},
 	})
 	n := len(grid())
-	want := []combination{{s, grid()[4], 1, n + 4}, {s, grid()[6], 1, n + 6}, {s, grid()[5], 1, n + 5}}
+	want := []combination{{s, grid()[4], 1, n + 4}, {s, odd, 1, -1}, {s, grid()[6], 1, n + 6}, {s, grid()[5], 1, n + 5}}
 	if !slices.Equal(chosen, want) {
 		t.Errorf("%v, want %v", chosen, want)
 	}
@@ -167,12 +174,12 @@ func TestOverSure(t *testing.T) {
 func TestRows(t *testing.T) {
 	s := scenario{SLO: 10 * time.Millisecond, Window: time.Second}
 	one := outcome{place: place{Cores: 1}, P99: 5e-3, P99s: []float64{5e-3, 11e-3}, Used: 0.1, Uses: []float64{0.1, 0.1}, Runs: []float64{0.1, 0.1}}
-	all := searched{scenario: s, points: []outcome{one, one}, plans: plans{sure: []found{{at: 1}, {at: 0}, {at: 1}}}}
+	all := searched{scenario: s, points: []outcome{one, one}, plans: plans{told: []found{{at: 1}, {at: 0}, {at: 1}}}}
 	var names []string
 	for _, r := range all.rows() {
 		names = append(names, r.name)
 	}
-	if want := []string{"whole sweep", "plan, look 2", "plan, look 1, 3", "hill climbing"}; !slices.Equal(names, want) {
+	if want := []string{"whole sweep", "plan on the grid, look 1, 3", "plan on the grid, look 2", "hill climbing"}; !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}
 	file, err := os.Create(filepath.Join(t.TempDir(), "figures"))
@@ -183,12 +190,68 @@ func TestRows(t *testing.T) {
 	b := &tuner{trial: &trial{bench: bench{file: file}}}
 	b.survey.Rounds = make([]round, 2)
 	b.outcomes = all.points
-	if err := b.optimumFigures([]searched{all}, []searched{all}); err != nil {
+	if err := b.optimumFigures([]searched{all}); err != nil {
 		t.Error(err)
 	}
 	text, _ := os.ReadFile(file.Name())
-	if !strings.Contains(string(text), "plan_broken_slo") || strings.Contains(string(text), "over_sure") {
+	if !strings.Contains(string(text), "cost_over_optimum_grid_pct") || strings.Contains(string(text), "over_sure") {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestTurns: plans of three scenarios: one whose best kept its SLO, one whose best broke it, and one whose best did not run.
+func TestTurns(t *testing.T) {
+	one := func(p99, used, run float64) outcome {
+		return outcome{place: place{Cores: 1}, P99: p99, Uses: []float64{used}, Runs: []float64{run}}
+	}
+	odd := place{16, 1500 * time.Microsecond, 0.5}
+	s := scenario{SLO: 10 * time.Millisecond, Window: time.Second}
+	grids := []outcome{{}, {}}
+	chose := plans{free: []found{foundAt(odd), {at: 1}, {at: 2}}}
+	ran := map[place]outcome{grid()[0]: one(5e-3, 0.2, 0.2), odd: one(5e-3, 0.3, 0.4), grid()[1]: one(12e-3, 0.1, 0.1)}
+	lost := map[place]outcome{grid()[0]: one(11e-3, 0.2, 0.2), odd: one(5e-3, 0.3, 0.3)}
+	all := []searched{
+		{scenario: s, points: grids, best: found{at: 0}, plans: chose, again: ran},
+		{scenario: s, points: grids, best: found{at: 0}, plans: chose, again: lost},
+		{scenario: s, points: grids, best: found{at: 1}, plans: chose, again: map[place]outcome{odd: one(5e-3, 0.3, 0.3)}},
+		{scenario: s, points: grids, best: found{at: -1}, plans: chose},
+	}
+	// Run: two of the first, of which one broke its SLO, and one of the second. Not run: one of the first, two of the second, all of the third.
+	got := turnsOf(all, planOf, evenly)
+	if len(got.costs) != 2 || math.Abs(got.costs[0]-50) > 1e-9 || got.costs[1] != brokenCost || got.ran != 3 || got.broken != 1 || got.absent != 6 {
+		t.Errorf("%+v", got)
+	}
+	want := "of 2 plans, of which 1 broke their SLO; both run in turns; 1 more are of scenarios whose best broke its SLO then; 6 did not run"
+	if got.String() != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := turnsOf(all, planOf, asRun).costs[0]; math.Abs(got-100) > 1e-9 {
+		t.Errorf("%g %% as run", got)
+	}
+}
+
+// TestFree: the plan takes a delay that the grid lacks, a limit of the grid as it is, and keeps its promise.
+func TestFree(t *testing.T) {
+	s := scenario{Model: "m", Rate: 800, Burst: 1, SLO: 10 * time.Millisecond}
+	k := knowledge{
+		services: []capacity.Service{{Curve: curve.Curve{Samples: 100,
+			Wall: curve.Line{Fixed: 300e-6, PerRow: 20e-6}, CPU: curve.Line{Fixed: 300e-6, PerRow: 20e-6}, Largest: largest,
+			Spread: curve.Spread{P10: 1, P50: 1, P99: 1}}, Path: 100e-6, Memory: 50 << 20}},
+		records: make([]capacity.Calibration, 1),
+	}
+	b := &tuner{sweep: []scenario{s}}
+	got := b.free(0, k)
+	p := got.place()
+	does := capacity.Try(b.question(0, k, p.Cores), p.setting())
+	if got.at >= 0 || p.Batch == 1 || p.Delay == 0 || p.Delay > 12*time.Millisecond || !slices.Contains(coresOf(grid()), p.Cores) || !does.Meets {
+		t.Errorf("%v, %+v", p, does)
+	}
+	if best := b.planned(0, k, 0); capacity.Try(b.question(0, k, grid()[best.at].Cores), grid()[best.at].setting()).Prediction.Cores <= does.Prediction.Cores {
+		t.Errorf("%v costs no less than %v of the grid", p, grid()[best.at])
+	}
+	k.services[0].Curve.Wall, k.services[0].Curve.CPU = curve.Line{PerRow: 400e-6}, curve.Line{PerRow: 400e-6}
+	if got := b.free(0, k); got.at < 0 || grid()[got.at].Batch != 1 {
+		t.Errorf("%v, where batches save nothing", got.place())
 	}
 }
 
@@ -196,7 +259,7 @@ func TestRows(t *testing.T) {
 func TestNothingKeepsTheSLO(t *testing.T) {
 	s := scenario{SLO: time.Millisecond, Window: time.Second}
 	none := []searched{{scenario: s, points: madeUp(s), best: found{at: -1}}}
-	if err := (&tuner{trial: &trial{}}).optimumFigures(none, none); err == nil {
+	if err := (&tuner{trial: &trial{}}).optimumFigures(none); err == nil {
 		t.Error("nothing is said")
 	}
 }

@@ -17,7 +17,7 @@ type survey struct {
 	Rest    seen             `json:"rest"`    // a server without load
 	Classes map[string]class `json:"classes"` // by model
 	Rounds  []round          `json:"rounds"`  // the repeats
-	Again   map[int][]seen   `json:"again"`   // by combination: windows of what was chosen, run in turns after the repeats
+	Again   []rerun          `json:"again"`   // what was chosen, run in turns after the repeats
 	Air     air              `json:"air"`
 }
 
@@ -25,6 +25,13 @@ type survey struct {
 type round struct {
 	Looks   []lesson `json:"looks"`   // by scenario, before the windows
 	Windows []seen   `json:"windows"` // by combination: scenarios before settings
+}
+
+// rerun is a setting that was chosen, with what it did when it ran again.
+type rerun struct {
+	Of      int    `json:"of"` // index of its scenario
+	Place   place  `json:"place"`
+	Windows []seen `json:"windows"` // of each turn
 }
 
 // judge predicts each repeat's windows from what was seen before them, and sums up what they were.
@@ -93,13 +100,12 @@ func (s survey) whole(name string) error {
 			return fmt.Errorf("%s: repeat %d has %d looks and %d windows of %d loads and %d settings", name, i+1, len(r.Looks), len(r.Windows), len(s.Sweep), len(s.Grid))
 		}
 	}
-	n := -1
-	for index, windows := range s.Again {
-		if index < 0 || index >= len(s.Sweep)*len(s.Grid) || n >= 0 && len(windows) != n {
-			return fmt.Errorf("%s: combination %d ran %d times again: there is none of that number, or it is not as often as others", name, index, len(windows))
+	for i, r := range s.Again {
+		if r.Of < 0 || r.Of >= len(s.Sweep) || len(r.Windows) != len(s.Again[0].Windows) {
+			return fmt.Errorf("%s: rerun %d, of load %d, has %d windows: there is no such load, or others have more or fewer", name, i+1, r.Of, len(r.Windows))
 		}
-		if n = len(windows); !pacesTold(windows) {
-			return fmt.Errorf("%s: combination %d ran again in windows that do not tell the core's pace", name, index)
+		if !pacesTold(r.Windows) {
+			return fmt.Errorf("%s: rerun %d has windows that do not tell the core's pace", name, i+1)
 		}
 	}
 	return nil

@@ -48,7 +48,8 @@ func TestSurveyIsKept(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "windows.json")
 	wrote := &tuner{trial: &trial{}, survey: madeSurvey(1, 2), windows: file}
 	some := wrote.survey.Rounds[0].Windows[:2]
-	wrote.survey.Again = map[int][]seen{3: some, 4: some}
+	here, there := grid()[3], place{16, 1500 * time.Microsecond, 0.5}
+	wrote.survey.Again = []rerun{{0, here, some}, {0, there, some}}
 	if err := wrote.keep(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +59,8 @@ func TestSurveyIsKept(t *testing.T) {
 	}
 	blind := slices.Clone(some)
 	blind[1].Air.During = pace{}
-	for name, again := range map[string]map[int][]seen{
-		"ran again in windows that do not tell": {3: some, 4: blind}, "it is not as often as others": {3: some, 4: some[:1]}, "there is none of that number": {len(grid()): some},
+	for name, again := range map[string][]rerun{
+		"rerun 2 has windows that do not tell": {{0, here, some}, {0, there, blind}}, "others have more or fewer": {{0, here, some}, {0, there, some[:1]}}, "there is no such load": {{1, here, some}},
 	} {
 		wrote.survey.Again = again
 		if err := errors.Join(wrote.keep(), (&tuner{trial: &trial{}, from: file}).resume()); err == nil || !strings.Contains(err.Error(), name) {

@@ -108,7 +108,7 @@ type combination struct {
 	scenario
 	place
 	of    int // index of its scenario
-	index int // of its outcome
+	index int // of its outcome; -1: not of the grid
 }
 
 // combinations are in the order in which they are run: neighbours are on different servers, so that a server
@@ -147,6 +147,13 @@ func (t *tuner) measure() error {
 	if err := t.prepare(); err != nil {
 		return err
 	}
+	t.say("%d combinations, %d repeats in turns, medians", len(t.sweep)*len(grid()), t.repeats)
+	t.survey = survey{Machine: t.setting(), Sweep: t.sweep, Grid: grid(), Places: lessonPlaces(), Classes: map[string]class{}}
+	for _, s := range t.sweep {
+		if err := t.start(s); err != nil {
+			return err
+		}
+	}
 	for repeat := range t.repeats {
 		t.say("  repeat %d of %d", repeat+1, t.repeats)
 		looks, err := t.look(repeat)
@@ -154,7 +161,7 @@ func (t *tuner) measure() error {
 			return err
 		}
 		if repeat == 0 {
-			t.busy = t.expected(looks)
+			t.opening = t.survey.opening(looks)
 		}
 		windows := make([]seen, len(t.combinations()))
 		for _, c := range turned(t.combinations(), 7*repeat) {
@@ -170,7 +177,7 @@ func (t *tuner) measure() error {
 	return nil
 }
 
-// prepare makes the control groups and starts a server of each model.
+// prepare makes the control groups and the program that is measured.
 func (t *tuner) prepare() error {
 	if err := t.build(); err != nil {
 		return err
@@ -185,15 +192,9 @@ func (t *tuner) prepare() error {
 			return err
 		}
 	}
-	t.survey = survey{Machine: t.setting(), Sweep: t.sweep, Grid: grid(), Places: lessonPlaces(), Classes: map[string]class{}}
-	t.say("%s", t.survey.Machine)
-	t.say("%d combinations, %d repeats in turns, medians; each server on core 0 alone, limits by CFS quota, its client on the others", len(t.sweep)*len(grid()), t.repeats)
+	t.say("%s", t.setting())
+	t.say("each server on core 0 alone, limits by CFS quota, its client on the others")
 	t.say("%s", weatherRule)
-	for _, s := range t.sweep {
-		if err := t.start(s); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -212,17 +213,33 @@ func (t *tuner) finish() {
 	}
 }
 
-// expected is the share of its limit that each combination will use by the first look, 1 where more comes than it can do.
-func (t *tuner) expected(looks []lesson) []float64 {
-	first := t.survey
-	first.Rounds = []round{{Looks: looks}}
-	known, share := first.known(0, 1, byWindows), make([]float64, len(t.combinations()))
-	for _, c := range t.combinations() {
-		does := capacity.Predict(known.of(c.of, 1), c.load(), c.place.setting(), c.promise())
-		if share[c.index] = does.Cores / c.Cores; does.Full {
-			share[c.index] = 1
-		}
+// opening is what is known by the first look alone, before any window.
+func (s survey) opening(looks []lesson) knowledge {
+	s.Rounds = []round{{Looks: looks}}
+	return s.known(0, 1, byWindows)
+}
+
+// tried is a setting under the load of a scenario.
+type tried struct {
+	of int // index of the scenario
+	place
+}
+
+// share is the share of its limit that a combination will use by the first look, 1 where more comes than it can do.
+func (t *tuner) share(c combination) float64 {
+	key := tried{c.of, c.place}
+	share, known := t.shares[key]
+	if known {
+		return share
 	}
+	does := capacity.Predict(t.opening.of(c.of, 1), c.load(), c.place.setting(), c.promise())
+	if share = does.Cores / c.Cores; does.Full {
+		share = 1
+	}
+	if t.shares == nil {
+		t.shares = map[tried]float64{}
+	}
+	t.shares[key] = share
 	return share
 }
 
@@ -230,7 +247,7 @@ func (t *tuner) expected(looks []lesson) []float64 {
 // that a p99 is more a matter of chance. Where more comes than can be done none will.
 func (t *tuner) span(c combination) time.Duration {
 	const long = 0.6
-	if share := t.busy[c.index]; share > long && share < 1 {
+	if share := t.share(c); share > long && share < 1 {
 		return 2 * c.Window
 	}
 	return c.Window
