@@ -73,6 +73,29 @@ func (c conditions) why(learnt bool) (fault, bool) {
 	return faults, false
 }
 
+// calm tells whether a window counts where enough others do: the host stole no more of it than may be, and others ran for no
+// more. What is off about the core's pace is taken into account otherwise.
+func (c conditions) calm() bool { return c.Stolen <= mostStolen && c.Foreign <= mostForeign }
+
+// fewestCalm is how many windows have to be calm for the others not to count.
+const fewestCalm = 3
+
+// counting are the windows that count: the calm ones, or all where these are too few.
+func counting(windows []seen) []bool {
+	calm, n := make([]bool, len(windows)), 0
+	for i, w := range windows {
+		if calm[i] = w.Air.calm(); calm[i] {
+			n++
+		}
+	}
+	if n < fewestCalm {
+		for i := range calm {
+			calm[i] = true
+		}
+	}
+	return calm
+}
+
 func (c conditions) String() string {
 	return fmt.Sprintf("%.1f %% stolen, others ran for %.1f %%, core %.0f %% off its pace", 100*c.Stolen, 100*c.Foreign, 100*c.Uneven)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -98,5 +99,29 @@ func TestUnevenness(t *testing.T) {
 func TestPace(t *testing.T) {
 	if p, took := paceDuring(serverCore)(); !(p.Model > 0) || !(p.Text > 0) || !(took > p.Model) {
 		t.Errorf("%+v, %g s of CPU", p, took)
+	}
+}
+
+// TestCounting: disturbed windows count for nothing where three are calm. A core that is off its pace disturbs none.
+func TestCounting(t *testing.T) {
+	calm, robbed, shared := seen{}, seen{}, seen{}
+	calm.Air.Uneven, robbed.Air.Stolen, shared.Air.Foreign = 1, 2*mostStolen, 2*mostForeign
+	if got := counting([]seen{calm, robbed, calm, shared, calm}); !slices.Equal(got, []bool{true, false, true, false, true}) {
+		t.Errorf("%v", got)
+	}
+	if got := counting([]seen{calm, robbed, calm, shared}); !slices.Equal(got, []bool{true, true, true, true}) {
+		t.Errorf("%v, with too few that are calm", got)
+	}
+	calm.P99, robbed.P99 = 1, 100
+	o := outcomeOf(combination{}, []seen{robbed, calm, robbed, calm, calm, robbed, robbed}, standard{})
+	if o.P99 != 1 || o.slowest() != 1 || len(o.P99s) != 7 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestAirAnd(t *testing.T) {
+	got := air{5, [faults]int{1, 2, 3}, 4, 6}.and(air{50, [faults]int{10, 20, 30}, 40, 60})
+	if want := (air{55, [faults]int{11, 22, 33}, 44, 66}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -120,9 +120,9 @@ func (s searched) overAgain(f found, of uses) (float64, bool) {
 	case !mine.keeps(s.scenario):
 		return math.Inf(1), true
 	}
-	var ratios []float64
-	for k, used := range of(mine) {
-		ratios = append(ratios, mine.costing(used)/best.costing(of(best)[k])-1)
+	ratios := mine.ratios(best, of)
+	if len(ratios) == 0 {
+		return 0, false // no turn in which nobody disturbed either
 	}
 	over, _ := summary(ratios)
 	return over, true

@@ -1,16 +1,13 @@
 package main
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
-// overSure is how much more a choice costs, as a share, than the cheapest point of which every window kept the promise, which
+// overSure is how much more a choice costs, as a share, than the cheapest point of which every window that counts kept the promise, which
 // may be more than the best costs; infinite where over is. False: there is no such point.
 func (s searched) overSure(f found) (float64, bool) {
 	best := -1
 	for i, p := range s.points {
-		if p.keeps(s.scenario) && slices.Max(p.P99s) <= s.SLO.Seconds() && (best < 0 || p.month() < s.points[best].month()) {
+		if p.keeps(s.scenario) && p.slowest() <= s.SLO.Seconds() && (best < 0 || p.month() < s.points[best].month()) {
 			best = i
 		}
 	}
@@ -30,17 +27,16 @@ func (s searched) apart(f found) (low, high float64) {
 	if f.at < 0 || s.best.at < 0 || f.at == s.best.at {
 		return 0, 0
 	}
-	choice, best := s.points[f.at], s.points[s.best.at]
-	n, sum, squares := float64(len(choice.Uses)), 0.0, 0.0
-	for k, used := range choice.Uses {
-		over := choice.costing(used)/best.costing(best.Uses[k]) - 1
+	ratios := s.points[f.at].ratios(s.points[s.best.at], evenly)
+	n, sum, squares := float64(len(ratios)), 0.0, 0.0
+	for _, over := range ratios {
 		sum, squares = sum+over, squares+over*over
 	}
 	if n < 2 {
 		return math.Inf(-1), math.Inf(1)
 	}
 	mean := sum / n
-	off := student(int(n)-1) * math.Sqrt(max(0, squares/n-mean*mean)/(n-1))
+	off := student(len(ratios)-1) * math.Sqrt(max(0, squares/n-mean*mean)/(n-1))
 	return mean - off, mean + off
 }
 

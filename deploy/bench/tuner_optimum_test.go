@@ -127,6 +127,17 @@ func TestOverAgain(t *testing.T) {
 	if got, ok := s.overAgain(foundAt(odd), evenly); !ok || math.Abs(got+0.05) > 1e-9 { // 0.95, 0.9 and 1
 		t.Errorf("beyond the grid: %g, %v", got, ok)
 	}
+	disturbed := one(5e-3, 0.19, 9, 0.51)
+	disturbed.Counts = []bool{true, false, true}
+	s.again[odd] = disturbed
+	if got, ok := s.overAgain(foundAt(odd), evenly); !ok || math.Abs(got+0.015) > 1e-9 { // 0.95 and 1.02
+		t.Errorf("a turn that somebody disturbed: %g, %v", got, ok)
+	}
+	disturbed.Counts = []bool{false, false, false}
+	s.again[odd] = disturbed
+	if _, ok := s.overAgain(foundAt(odd), evenly); ok {
+		t.Error("no turn is without disturbance, and something is compared")
+	}
 	s.best.at = 9
 	if _, ok := s.overAgain(found{at: 5}, evenly); ok {
 		t.Error("it is compared with a best that breaks its SLO")

@@ -83,7 +83,7 @@ func (s scenario) load() capacity.Load {
 
 func (s scenario) promise() fleet.SLO { return fleet.SLO{Latency: s.SLO, Percentile: 0.99} }
 
-// outcome is what one combination did: the medians of its windows.
+// outcome is what one combination did: the medians of its windows that count.
 type outcome struct {
 	scenario
 	place
@@ -101,6 +101,30 @@ type outcome struct {
 	P99s       []float64 `json:"window_p99s_s"`       // of each window
 	Uses       []float64 `json:"window_cores"`        // as Used
 	Runs       []float64 `json:"window_cores_as_run"` // as AsRun
+	Counts     []bool    `json:"window_counts"`       // whether the medians are of it too; none: all are
+}
+
+// counts tells whether window k does.
+func (o outcome) counts(k int) bool { return len(o.Counts) == 0 || o.Counts[k] }
+
+// slowest is the highest p99 of a window that counts.
+func (o outcome) slowest() (most float64) {
+	for k, p99 := range o.P99s {
+		if o.counts(k) {
+			most = max(most, p99)
+		}
+	}
+	return most
+}
+
+// ratios are what an outcome costs over another, as shares, in each turn of which both windows count.
+func (o outcome) ratios(to outcome, of uses) (all []float64) {
+	for k, used := range of(o) {
+		if o.counts(k) && to.counts(k) {
+			all = append(all, o.costing(used)/to.costing(of(to)[k])-1)
+		}
+	}
+	return all
 }
 
 // combination is one setting under one load that is to be run.
@@ -288,19 +312,22 @@ func (p place) String() string {
 	return fmt.Sprintf("batch %d, %s, %g cores", p.Batch, p.Delay, p.Cores)
 }
 
-// outcomeOf is the medians of a combination's windows.
+// outcomeOf is the medians of a combination's windows that count.
 func outcomeOf(c combination, windows []seen, usual standard) outcome {
+	counts := counting(windows)
 	of := func(get func(seen) float64) float64 {
 		var x []float64
-		for _, w := range windows {
-			x = append(x, get(w))
+		for i, w := range windows {
+			if counts[i] {
+				x = append(x, get(w))
+			}
 		}
 		m, _ := summary(x)
 		return m
 	}
 	used := func(s seen) float64 { return usual.even(s).CPU / s.Seconds }
 	out := outcome{
-		scenario: c.scenario, place: c.place,
+		scenario: c.scenario, place: c.place, Counts: counts,
 		P50: of(func(s seen) float64 { return s.P50 }), P99: of(func(s seen) float64 { return s.P99 }),
 		Used:       of(used),
 		AsRun:      of(func(s seen) float64 { return s.CPU / s.Seconds }),
